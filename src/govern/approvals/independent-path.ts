@@ -3,15 +3,16 @@
  * what the permission is made of, as SpiceDB does, over the relationships that are there; SpiceDB's own answers only say
  * where to look. What it says yes to is held; where that can't be told (a caveat on the way, too much to read) it is no.
  */
+import { judgeExpression, listLinkFilters, type Arrow, type ObjectMember } from '../../graph/judge-expression.js';
 import type { RelationshipFilter } from '../../graph/port.js';
-import { subjectFilters, type ObjectMember } from '../../graph/server/proof-reader.js';
+import { subjectFilters } from '../../graph/server/proof-reader.js';
 import { unionOperands } from '../../graph/server/union-parts.js';
 import { isAllArrow, type Expression, type GraphSchema, type SubjectType } from '../../graph/schema/schema.js';
 import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Relationship } from '../../model/relationships.js';
 import { ExpansionLimitError, type BoundedGraph } from './bounded-graph.js';
 import type { Deputies } from './deputies.js';
-import { judgeExpression, listLinkFilters } from './judge-expression.js';
+import { createPartWorld } from './part-world.js';
 import type { RequesterTies } from './requester-ties.js';
 
 /** The most members that lead from the resource to the person: SpiceDB itself follows no more. */
@@ -100,7 +101,7 @@ export class IndependentPathSearch {
         const { left, right } = expression;
         if (!(await this.satisfies(object, left, trail))) return false;
         return expression.operator === 'exclusion'
-          ? (await judgeExpression(object, right, this.subject, this.deps)) === 'no'
+          ? (await judgeExpression(object, right, createPartWorld(this.subject, this.deps))) === 'no'
           : this.satisfies(object, right, trail);
       }
     }
@@ -149,11 +150,7 @@ export class IndependentPathSearch {
     return false;
   }
 
-  private async satisfiesArrow(
-    object: EntityRef,
-    arrow: Extract<Expression, { kind: 'arrow' | 'namedarrow' }>,
-    trail: readonly string[],
-  ): Promise<boolean> {
+  private async satisfiesArrow(object: EntityRef, arrow: Arrow, trail: readonly string[]): Promise<boolean> {
     const permission = arrow.targetRelationOrPermission;
     const filters = listLinkFilters(object, arrow, this.deps.schema);
     if (isAllArrow(arrow)) return this.satisfiesAll(filters, permission, trail);

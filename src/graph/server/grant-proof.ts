@@ -7,7 +7,8 @@
 import type { EntityRef } from '../../model/ids.js';
 import type { CheckRequest } from '../../model/checks.js';
 import type { Relationship } from '../../model/relationships.js';
-import type { Expression, GraphSchema, SubjectType } from '../schema/schema.js';
+import { judgeExpression, type Arrow, type ObjectMember } from '../judge-expression.js';
+import { isAllArrow, type Expression, type GraphSchema, type SubjectType } from '../schema/schema.js';
 import {
   combineProofs,
   earliestInstant,
@@ -19,7 +20,7 @@ import {
   UNSURE_PROOF,
   type GrantProof,
 } from './proof.js';
-import { MAX_RELATION_ROWS, ProofLimitError, ProofReader, type ObjectMember } from './proof-reader.js';
+import { MAX_RELATION_ROWS, ProofLimitError, ProofReader } from './proof-reader.js';
 import type { SnapshotReader } from './snapshot-reader.js';
 import { mayLeadFurther, proveByOneRow, unionOperands } from './union-parts.js';
 
@@ -85,22 +86,35 @@ class ProofSearch {
       case 'relationref':
         return this.proveMember(object, expression.relationName, trail);
       case 'arrow':
-      case 'namedarrow': {
-        const { relationName: source } = expression.sourceRelation;
-        const { targetRelationOrPermission: target } = expression;
-        const isAll = expression.kind === 'namedarrow' && expression.functionName === 'all';
-        return isAll
-          ? this.proveAllArrow(object, source, target, trail)
-          : this.proveArrow(object, source, target, trail);
-      }
+      case 'namedarrow':
+        return isAllArrow(expression)
+          ? this.proveAllArrow(object, expression, trail)
+          : this.proveArrow(object, expression, trail);
       case 'binary':
         if (expression.operator === 'union') return this.proveUnion(object, unionOperands(expression), trail);
-        // SpiceDB's no to what is subtracted stands: with time it only becomes truer, or the caller knows better.
-        if (expression.operator === 'exclusion') return this.proveExpression(object, expression.left, trail);
+        if (expression.operator === 'exclusion') return this.proveExclusion(object, expression, trail);
         return combineProofs(await this.proveExpression(object, expression.left, trail), () =>
           this.proveExpression(object, expression.right, trail),
         );
     }
+  }
+
+  /**
+   * SpiceDB's yes to an exclusion itself is a no to what is subtracted, which with time only becomes truer. An exclusion
+   * within something larger may have had nothing to do with the yes: there, what is subtracted is asked about.
+   */
+  private async proveExclusion(
+    object: EntityRef,
+    exclusion: Extract<Expression, { kind: 'binary' }>,
+    trail: readonly string[],
+  ): Promise<GrantProof> {
+    const proof = await this.proveExpression(object, exclusion.left, trail);
+    const { resource, permission } = this.check;
+    const isAsked = trail.length === 1 && exclusion === this.schema.permissionExpression(resource.type, permission);
+    if (proof.kind === 'none' || isAsked) return proof;
+    const subtracted = await judgeExpression(object, exclusion.right, this.reader);
+    if (subtracted === 'yes') return NO_PROOF;
+    return subtracted === 'no' ? proof : UNSURE_PROOF;
   }
 
   /** The first part that grants; where several may, SpiceDB says which of those with a name needn't be looked at. */
@@ -161,18 +175,14 @@ class ProofSearch {
     rows: readonly Relationship[],
     usersets: readonly ObjectMember[],
   ): Promise<GrantProof> {
-    if (!this.checkCaveats || (await this.reader.checkMembers(usersets)).includes(true)) return UNSURE_PROOF;
+    if (!this.checkCaveats || (await this.reader.checkMembers(usersets)).includes('yes')) return UNSURE_PROOF;
     if (!(await this.reader.checkUncached(member))) return NO_PROOF;
     return { kind: 'proved', path: undefined, until: earliestInstant(rows.map(({ expiresAt }) => expiresAt)) };
   }
 
-  private async proveArrow(
-    object: EntityRef,
-    source: string,
-    target: string,
-    trail: readonly string[],
-  ): Promise<GrantProof> {
-    const rows = await this.reader.readLinkedRows(object, source, target);
+  private async proveArrow(object: EntityRef, arrow: Arrow, trail: readonly string[]): Promise<GrantProof> {
+    const target = arrow.targetRelationOrPermission;
+    const rows = await this.reader.readLinkedRows(object, arrow);
     const followed = rows.filter(({ caveat }) => caveat === undefined);
     const holding = await this.selectHolding(followed, ({ subject }) => ({ resource: subject, permission: target }));
     const proof = await findFirstProof(holding, async (row) =>
@@ -182,13 +192,9 @@ class ProofSearch {
     return proof.kind === 'none' && hasUnfollowed ? UNSURE_PROOF : proof;
   }
 
-  private async proveAllArrow(
-    object: EntityRef,
-    source: string,
-    target: string,
-    trail: readonly string[],
-  ): Promise<GrantProof> {
-    const rows = await this.reader.readLinkedRows(object, source, target);
+  private async proveAllArrow(object: EntityRef, arrow: Arrow, trail: readonly string[]): Promise<GrantProof> {
+    const target = arrow.targetRelationOrPermission;
+    const rows = await this.reader.readLinkedRows(object, arrow);
     if (rows.length > MAX_RELATION_ROWS || rows.some(({ caveat }) => caveat !== undefined)) return UNSURE_PROOF;
     let proof = rows.length === 0 ? NO_PROOF : EMPTY_PROOF;
     for (const row of rows)
@@ -202,7 +208,7 @@ class ProofSearch {
   private async selectHolding<T>(candidates: readonly T[], toMember: (candidate: T) => ObjectMember): Promise<T[]> {
     if (candidates.length === 1) return [...candidates];
     const answers = await this.reader.checkMembers(candidates.map(toMember));
-    return candidates.filter((_, i) => answers[i] === true);
+    return candidates.filter((_, i) => answers[i] === 'yes');
   }
 }
 

@@ -2,10 +2,11 @@
  * The reads of one proof: within a number and a deadline, and an object's relationships in one call where they are few,
  * whatever will be asked of it.
  */
-import type { EntityRef } from '../../model/ids.js';
+import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { CheckRequest } from '../../model/checks.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { RelationshipFilter } from '../port.js';
+import { listLinkFilters, type Arrow, type ObjectMember, type PartJudgement, type PartWorld } from '../judge-expression.js'; // prettier-ignore
 import type { GraphSchema, SubjectType } from '../schema/schema.js';
 import type { SnapshotReader } from './snapshot-reader.js';
 
@@ -19,11 +20,8 @@ const MAX_PROOF_READS = 200;
 /** The proof has taken too many reads, or too long. */
 export class ProofLimitError extends Error {}
 
-/** A relation or permission of an object. */
-export type ObjectMember = Pick<CheckRequest, 'resource' | 'permission'>;
-
 /** Every method throws ProofLimitError, and what the snapshot's reader throws. */
-export class ProofReader {
+export class ProofReader implements PartWorld {
   private reads = 0;
   private readonly objectRows = new Map<string, Promise<readonly Relationship[] | undefined>>();
 
@@ -54,14 +52,16 @@ export class ProofReader {
     return rows.flat();
   }
 
-  /** The relationships to objects that an arrow from `source` to their member `target` leads to. */
-  async readLinkedRows(object: EntityRef, source: string, target: string): Promise<Relationship[]> {
-    const types = this.schema.relationTypes(object.type, source) ?? [];
-    const linkedTypes = types.filter((type) => !type.wildcard && this.schema.hasMember(type.path, target));
-    const subjectTypes = [...new Set(linkedTypes.map(({ path }) => path))];
-    const filter = { resourceType: object.type, resourceId: object.id, relation: source };
-    const rows = await Promise.all(subjectTypes.map((subjectType) => this.readRows({ ...filter, subjectType })));
+  /** The relationships to the objects that an arrow leads to, of each type of them at most one more than may be read. */
+  async readLinkedRows(object: EntityRef, arrow: Arrow): Promise<Relationship[]> {
+    const filters = listLinkFilters(object, arrow, this.schema);
+    const rows = await Promise.all(filters.map((filter) => this.readRows(filter)));
     return rows.flat();
+  }
+
+  async readLinks(object: EntityRef, arrow: Arrow): Promise<readonly Relationship[] | undefined> {
+    const rows = await this.readLinkedRows(object, arrow);
+    return rows.length > MAX_RELATION_ROWS ? undefined : rows;
   }
 
   /** All that an object has; undefined where that is more than one call reads. */
@@ -78,7 +78,7 @@ export class ProofReader {
   }
 
   /** Whether SpiceDB says, maybe from its cache, that the subject has each member. */
-  async checkMembers(members: readonly ObjectMember[]): Promise<readonly boolean[]> {
+  async checkMembers(members: readonly ObjectMember[]): Promise<readonly PartJudgement[]> {
     if (members.length === 0) return [];
     this.countRead();
     const { subject, context } = this.check;
@@ -90,6 +90,17 @@ export class ProofReader {
         context,
       })),
     );
+  }
+
+  /** The same, also for `self`, which SpiceDB can't be asked for. */
+  async judgeMembers(members: readonly ObjectMember[]): Promise<readonly PartJudgement[]> {
+    const asked = members.filter(({ resource, permission }) => this.schema.hasMember(resource.type, permission));
+    const answers = await this.checkMembers(asked);
+    return members.map((member) => {
+      const index = asked.indexOf(member);
+      if (index !== -1) return answers[index] ?? 'unsure';
+      return member.permission === 'self' && isSameRef(member.resource, this.check.subject) ? 'yes' : 'no';
+    });
   }
 
   /** Whether SpiceDB says so of the one member, whose own relationships it reads anew. */

@@ -20,9 +20,13 @@ definition doc {
   relation viewer: user | user:* | team#member
   relation editor: user | team#member
   relation cleared: user
+  relation banned: user
   permission edit = editor + parent->edit
   permission view = viewer + edit + parent->view
   permission both = view & cleared
+  permission allowed = edit - banned
+  permission visible = (view - banned) + parent->visible
+  permission wide = viewer + (editor - (banned & cleared) - parent->allowed) + allowed
 }
 `,
   'proofs.zed',
@@ -46,6 +50,12 @@ class Oracle {
         return own('viewer') || own('edit') || above('view');
       case 'both':
         return own('view') && own('cleared');
+      case 'allowed':
+        return own('edit') && !own('banned');
+      case 'visible':
+        return (own('view') && !own('banned')) || above('visible');
+      case 'wide':
+        return own('viewer') || (own('editor') && !(own('banned') && own('cleared')) && !above('allowed')) || own('allowed'); // prettier-ignore
       default:
         return this.of(resource, name).some(({ subject: { type, id, relation }, wildcard }) =>
           relation === undefined
@@ -73,6 +83,7 @@ const row = fc
     fc.tuple(doc, fc.oneof({ weight: 5, arbitrary: subject }, { weight: 1, arbitrary: fc.constant('user:*') })).map(([d, s]) => `doc:${d}#viewer@${s}`),
     fc.tuple(doc, subject).map(([d, s]) => `doc:${d}#editor@${s}`),
     fc.tuple(doc, user).map(([d, u]) => `doc:${d}#cleared@user:${u}`),
+    fc.tuple(doc, user).map(([d, u]) => `doc:${d}#banned@user:${u}`),
   )
   .map(parseRelationship); // prettier-ignore
 /** As many relationships as keep an object from being read in one call. */
@@ -104,7 +115,7 @@ function reading(rows: readonly Relationship[]): SnapshotReader {
           )
           .slice(0, limit),
       ),
-    checkPermissions: (checks) => Promise.resolve(checks.map(holds)),
+    checkPermissions: (checks) => Promise.resolve(checks.map((check) => (holds(check) ? 'yes' : 'no'))),
     checkUncached: (check) => Promise.resolve(holds(check)),
   };
 }
@@ -120,15 +131,21 @@ const proved = (rows: readonly Relationship[], d: string, permission: string, u:
 describe('a proof', () => {
   it('is there exactly where the permission is held, of relationships that are there and suffice', async () => {
     await fc.assert(
-      fc.asyncProperty(world, doc, fc.constantFrom('view', 'edit', 'both', 'viewer'), user, async (rows, d, p, u) => {
-        const proof = await proved(rows, d, p, u);
-        const path = proof.kind === 'proved' ? (proof.path ?? []) : [];
-        const used = rows.filter((r) => path.includes(relationshipKey(r)));
-        expect(used).toHaveLength(path.length);
-        // What isn't held has no proof, and an empty path grants nothing.
-        expect(proof.kind).toBe(new Oracle(rows).holds(`doc:${d}`, p, u) ? 'proved' : 'none');
-        expect(new Oracle(used).holds(`doc:${d}`, p, u)).toBe(proof.kind === 'proved');
-      }),
+      fc.asyncProperty(
+        world,
+        doc,
+        fc.constantFrom('view', 'edit', 'both', 'viewer', 'visible', 'wide'),
+        user,
+        async (rows, d, p, u) => {
+          const proof = await proved(rows, d, p, u);
+          const path = proof.kind === 'proved' ? (proof.path ?? []) : [];
+          const used = rows.filter((r) => path.includes(relationshipKey(r)));
+          expect(used).toHaveLength(path.length);
+          // What isn't held has no proof, and an empty path grants nothing.
+          expect(proof.kind).toBe(new Oracle(rows).holds(`doc:${d}`, p, u) ? 'proved' : 'none');
+          expect(new Oracle(used).holds(`doc:${d}`, p, u)).toBe(proof.kind === 'proved');
+        },
+      ),
       { numRuns: 500 },
     );
   });
