@@ -122,7 +122,7 @@ export const REASONS = {
     steps: ['token'],
     people: 'This agent may not be used here.',
     operators:
-      'The acting agent is not one that this issuer may name: its `sub_profile` or its `act.iss` is not among those allowed, or the client is not known as an agent.',
+      'The acting agent is not one that this issuer may name: its `sub_profile` or its `act.iss` is not among those allowed, it is one of the `user_clients`, or the client is not known as an agent.',
   },
   token_revoked: {
     steps: ['token', 'delegation'],

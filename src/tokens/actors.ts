@@ -42,7 +42,7 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
     requireActingAgent(actors, issuer);
     return { mode: 'direct', user: undefined, actors, chainComplete: true, agentIsClient: false };
   }
-  if (hasShape('client_id') && client !== undefined && client !== sub) {
+  if (hasShape('client_id') && client !== undefined && client !== sub && !isUserClient(issuer, client)) {
     requirePersonProfile(claims.sub_profile);
     const agent = makeActor(issuer, requireAgentId(client, 'client_id'), claims.client_profile, 'current');
     const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter((earlier) => earlier.id !== agent.id);
@@ -162,7 +162,13 @@ function readActor(act: Record<string, unknown>, trust: Actor['trust'], issuer: 
   return makeActor(actorIssuer, requireAgentId(sub, 'act.sub'), profile, trust);
 }
 
+/** @throws TokenRejectedError where the party is an application of people: its tokens are their own, and open what is theirs */
 function makeActor(issuer: Issuer, sub: string, profile: string | undefined, trust: Actor['trust']): Actor {
+  if (isUserClient(issuer, sub))
+    rejectToken(
+      'actor_forbidden',
+      `"${sub}" is among the user_clients of its issuer: an application of people is no agent.`,
+    );
   return { iss: issuer.issuer, sub, id: requireEntityId(issuer, sub), profile, trust };
 }
 
@@ -177,6 +183,10 @@ function requireActingAgent([agent]: readonly Actor[], { actor_profiles: require
       'actor_forbidden',
       `The acting agent's sub_profile is ${agent?.profile === undefined ? 'missing' : `"${agent.profile}"`}; this issuer's must be ${requiredProfiles.join(' or ')}.`,
     );
+}
+
+function isUserClient({ user_clients: userClients = [] }: Issuer, client: string): boolean {
+  return userClients.includes(client);
 }
 
 /** Whether a profile is a person's. Without one it is: `sub` has always been the user. */

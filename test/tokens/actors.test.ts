@@ -127,6 +127,7 @@ const ACCEPTED: Accepted[] = [
   // client_id
   ['client_id: the client acts, and might be no agent', { client_id: 'web' }, delegated([actor('web')], { chainComplete: false, agentIsClient: true }), CLIENT],
   ['client_id: its profile', { client_id: 'web', client_profile: 'ai_agent', sub_profile: 'user' }, delegated([actor('web', { profile: 'ai_agent' })], { chainComplete: false, agentIsClient: true }), { ...CLIENT, ...AI }],
+  ['client_id: an application of people acts for nobody', { client_id: 'web' }, nobody('alice'), { ...CLIENT, user_clients: ['web'] }],
   ['client_id: is that of a client alone where both are one', { client_id: 'alice' }, nobody(undefined), CLIENT],
   ['client_id: missing', {}, nobody('alice'), CLIENT],
   ["client_id: another issuer's", { iss: PARTNER, client_id: 'web' }, nobody('partner|alice'), CLIENT],
@@ -210,6 +211,9 @@ const REFUSED: Refused[] = [
   ['an acting agent of another than actors_from names', { act: { sub: 'bot', iss: OTHER } }, 'actor_forbidden', forbidden(OTHER), { actors_from: [PARTNER] }],
   // That the primary may speak for the partner's says nothing of the partner.
   ['an acting agent by way of the one spoken for', { iss: PARTNER, act: { sub: 'bot', iss: PRIMARY } }, 'actor_forbidden', forbidden(PRIMARY, PARTNER), { actors_from: [PARTNER] }],
+  // Applications of people
+  ...[{ act: { sub: 'web' } }, { act: { sub: 'bot', act: { sub: 'web' } } }].map(
+    (claims): Refused => ['an application of people as an agent', claims, 'actor_forbidden', '"web" is among the user_clients of its issuer: an application of people is no agent.', { user_clients: ['web'] }]),
   // Length and loops
   ['a chain of nine', { act: nested(...names(9)) }, 'token_actor_invalid', TOO_LONG],
   ['a chain of nine with a loop', { act: nested(...names(8), 'agent-0') }, 'token_actor_invalid', TOO_LONG],
