@@ -37,7 +37,7 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
   if (user !== undefined)
     return delegatedParties(issuer, user, [subjectAsActor(claims, issuer)], { chainComplete: false });
   // Only RFC 9068's `sub` = `client_id` tells an agent's own token where an issuer also issues for users.
-  if (hasShape('agent') && (issuer.shapes.length === 1 || client === sub)) {
+  if (hasShape('agent') && (issuer.shapes.length === 1 || client === sub) && !isUserClient(issuer, sub)) {
     const actors = [subjectAsActor(claims, issuer)];
     requireActingAgent(actors, issuer);
     return { mode: 'direct', user: undefined, actors, chainComplete: true, agentIsClient: false };

@@ -128,6 +128,7 @@ const ACCEPTED: Accepted[] = [
   ['client_id: the client acts, and might be no agent', { client_id: 'web' }, delegated([actor('web')], { chainComplete: false, agentIsClient: true }), CLIENT],
   ['client_id: its profile', { client_id: 'web', client_profile: 'ai_agent', sub_profile: 'user' }, delegated([actor('web', { profile: 'ai_agent' })], { chainComplete: false, agentIsClient: true }), { ...CLIENT, ...AI }],
   ['client_id: an application of people acts for nobody', { client_id: 'web' }, nobody('alice'), { ...CLIENT, user_clients: ['web'] }],
+  ['agent: an application of people alone is no agent', { sub: 'web', client_id: 'web' }, nobody(undefined), { shapes: ['act', 'agent'], user_clients: ['web'] }],
   ['client_id: is that of a client alone where both are one', { client_id: 'alice' }, nobody(undefined), CLIENT],
   ['client_id: missing', {}, nobody('alice'), CLIENT],
   ["client_id: another issuer's", { iss: PARTNER, client_id: 'web' }, nobody('partner|alice'), CLIENT],
