@@ -4,6 +4,7 @@ import type { Reason } from '../../model/reasons.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Remedy } from '../../model/remedies.js';
 import { describeRemedy } from './remedy.js';
+import { isObject } from '../../policy/schema/types.js';
 import { escapedLines } from './terminal.js';
 
 /** The answer of an evaluation, as a client gets it. */
@@ -37,10 +38,16 @@ export function decisionText({ decision, context = {} }: DecisionAnswer, cures: 
 
 /** Each step with its evidence and its reasons. */
 export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[]): string[] {
-  return steps.flatMap(({ step, outcome, evidence }) => [
-    `  ${OUTCOME_MARKS[outcome]} ${step.padEnd(12)} ${evidenceText(evidence)}`.trimEnd(),
-    ...reasons.filter((reason) => reason.step === step).map(({ code, message }) => `      ${code}: ${message}`),
-  ]);
+  return steps.flatMap(({ step, outcome, evidence }) => {
+    const own = reasons.filter((reason) => reason.step === step);
+    // What a step is the place of was asked for, if not by the action.
+    const { required, ...others } = evidence;
+    const shown = required === false && own.length > 0 ? others : evidence;
+    return [
+      `  ${OUTCOME_MARKS[outcome]} ${step.padEnd(12)} ${evidenceText(shown)}`.trimEnd(),
+      ...own.map(({ code, message }) => `      ${code}: ${message}`),
+    ];
+  });
 }
 
 const IGNORED_CAUSES: Readonly<Record<IgnoredMember['cause'], string>> = {
@@ -83,12 +90,17 @@ export function evidenceText(evidence: Readonly<Record<string, unknown>>): strin
       if (name === 'required' && value === false) return 'not asked for';
       if (name === 'path' && Array.isArray(value)) return `by ${value.join(' → ')}`;
       if (Array.isArray(value)) return `${name.replaceAll('_', ' ')} ${value.map(citationText).join(', ')}`;
-      return `${name.replaceAll('_', ' ')} ${String(value)}`;
+      return `${name.replaceAll('_', ' ')} ${citationText(value)}`;
     })
     .join(', ');
 }
 
+/** A policy by its id and place; any other object by its members. */
 function citationText(value: unknown): string {
-  const { id, source } = value as { id?: string; source?: string };
-  return id === undefined ? String(value) : source === undefined ? id : `${id} (${source})`;
+  if (!isObject(value)) return Array.isArray(value) ? value.map(citationText).join(', ') : String(value);
+  const { id, source } = value;
+  if (typeof id === 'string' && typeof source === 'string') return `${id} (${source})`;
+  if (typeof id === 'string' && Object.keys(value).length === 1) return id;
+  const members = Object.entries(value).map(([name, member]) => `${name.replaceAll('_', ' ')} ${citationText(member)}`);
+  return `{${members.join(', ')}}`;
 }
