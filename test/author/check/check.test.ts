@@ -205,7 +205,7 @@ describe('remit-ignore', () => {
   ])('hides nothing with %s', async (_, comment, message) => {
     const found = await rules(warned(`  // ${comment}\n`));
     expect(found).toContain(message);
-    expect(found).toContain('unused-permission: no action, remedy or other permission uses "unused" of "folder"');
+    expect(found).toContain('unused-permission: no action, remedy, review or other permission uses "unused" of "folder"');
   }); // prettier-ignore
 
   it('does not hide an error, nor its own', async () => {
@@ -216,7 +216,7 @@ describe('remit-ignore', () => {
 
   it('is a finding where there is nothing to ignore, or only elsewhere', async () => {
     expect(await rules(warned('', '\n  // remit-ignore: unused-permission — too late'))).toEqual([
-      'unused-permission: no action, remedy or other permission uses "unused" of "folder"',
+      'unused-permission: no action, remedy, review or other permission uses "unused" of "folder"',
       'ignore-unused: there is no unused-permission to ignore here',
     ]);
   });

@@ -371,15 +371,21 @@ describe('unreachable-permission', () => {
 });
 
 describe('unused-permission', () => {
-  it('is one that no action, remedy or other permission names', () => {
+  it('is one that no action, remedy, review or other permission names', () => {
     const zed = ZED.replace('permission edit', 'permission sign = owner\n  permission part = owner\n  permission whole = part\n  permission edit'); // prettier-ignore
     expect(lints({ zed })).toEqual([
-      'z:10:3 unused-permission no action, remedy or other permission uses "sign" of "doc"',
-      'z:12:3 unused-permission no action, remedy or other permission uses "whole" of "doc"',
+      'z:10:3 unused-permission no action, remedy, review or other permission uses "sign" of "doc"',
+      'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
     ]);
     const policies = `@remedy("approval:sign") ${forbid('x', 'when { principal has kind && principal.kind == "y" && principal.suspended }', 'principal is Agent, action, resource')}`;
     expect(lints({ zed, policies })).toEqual([
-      'z:12:3 unused-permission no action, remedy or other permission uses "whole" of "doc"',
+      'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
+    ]);
+    const reviewed = `${policies}\n@id("r") @duty("review:whole") permit (principal is Agent, action, resource);`;
+    expect(lints({ zed, policies: reviewed })).toEqual([]);
+    const schema = SCHEMA.replace('action "edit"', '@emergency("sign")\naction "edit"');
+    expect(lints({ schema, zed })).toEqual([
+      'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
     ]);
   });
 });
