@@ -12,6 +12,7 @@ import type { StoredEntity } from '../../src/model/entities.js';
 import { CLIENT_PERMISSIONS, NO_ACCOUNT, type Client, type Question } from '../../src/model/question.js';
 import type { Rules } from '../../src/policy/load.js';
 import { DAYTIME } from '../support/sample.js';
+import { NO_APPROVER_RULES } from '../../src/govern/approvals/eligibility.js';
 
 export const CLIENT: Client = {
   id: 'c',
@@ -80,6 +81,7 @@ export class SmallWorld {
     await this.environment.applyScene({
       world,
       changes: { with: [], without: [], entities: [], used: [], consents: [] },
+      approverRules: NO_APPROVER_RULES,
       now,
     });
     const deps = this.environment.decisionDeps(this.rules);

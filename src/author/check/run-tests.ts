@@ -3,6 +3,7 @@
  * can't be run are errors, and permits that no test covers are told.
  */
 import { readBoundedSource, type SourcePaths } from '../../config/files.js';
+import type { ApproverRules } from '../../govern/approvals/eligibility.js';
 import { errorAt, FindingsError, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Rules } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
@@ -24,18 +25,27 @@ export interface TestFindings {
   readonly unseen: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
+/** The part of a configuration that tests are run by. */
+export interface TestedPaths {
+  readonly sources: SourcePaths;
+  /** Path of the configuration's world. */
+  readonly world: string | undefined;
+  readonly approverRules: ApproverRules;
+}
+
 /**
  * Runs every test suite that belongs to the policies.
- * @param world path of the configuration's world
  * @throws ConfigError where a file is too large
  * @throws Fault where SpiceDB doesn't start
  */
-export async function runTests(sources: SourcePaths, world: string | undefined, rules: Rules): Promise<TestFindings> {
+export async function runTests({ sources, world, approverRules }: TestedPaths, rules: Rules): Promise<TestFindings> {
   const { suites: paths } = testFilesBeside(sources);
   if (paths.length === 0) return { files: [], findings: [], unseen: undefined };
   const files = paths.map((path) => readBoundedSource(path));
   try {
-    const cases = readSuites(paths, { rules, world: cachedWorldReader(world, rules) }).flatMap((suite) => suite.cases);
+    const cases = readSuites(paths, { rules, approverRules, world: cachedWorldReader(world, rules) }).flatMap(
+      (suite) => suite.cases,
+    );
     const environment = await TestEnvironment.start(rules.graph);
     try {
       const results = await runCases(cases, rules, environment);

@@ -8,7 +8,9 @@ import { assertNoErrors, FindingsError, type SourceLocation } from '../../diagno
 import { loadRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { TestCase } from '../test/case.js';
 import { testFilesBeside } from '../test/test-files.js';
+import { NO_APPROVER_RULES } from '../../govern/approvals/eligibility.js';
 import { readSuites, cachedWorldReader } from '../test/session.js';
+import type { SuiteContext } from '../test/suite.js';
 import { checkOut } from './git-revision.js';
 
 export interface DiffSide {
@@ -62,29 +64,32 @@ function openPolicies(name: string, sources: SourcePaths): DiffSide {
   return {
     name,
     rules,
-    cases: () => readSideCases(sources, undefined, rules, (text) => text),
+    cases: () => readSideCases(sources, { rules, world: undefined, approverRules: NO_APPROVER_RULES }, (text) => text),
     close: () => undefined,
   };
 }
 
 function loadSide(name: string, file: string, renamePath: PathRenamer, close: () => void): DiffSide {
-  const { sources, world, findings } = readConfiguration(file);
+  const { sources, world, findings, config } = readConfiguration(file);
   if (sources === undefined) {
     assertNoErrors(findings);
     throw new ConfigError('the configuration names no schema and no policies', displayPath(file));
   }
   const rules = loadRules(renameSources(readSources(sources), renamePath));
-  return { name, rules, cases: () => readSideCases(sources, world, rules, renamePath), close };
+  const approverRules = config?.approvals ?? NO_APPROVER_RULES;
+  return { name, rules, cases: () => readSideCases(sources, { rules, world, approverRules }, renamePath), close };
 }
 
 function readSideCases(
   sources: SourcePaths,
-  world: string | undefined,
-  rules: Rules,
+  { world, ...context }: Omit<SuiteContext, 'world'> & { readonly world: string | undefined },
   renamePath: PathRenamer,
 ): readonly TestCase[] {
   try {
-    const suites = readSuites(testFilesBeside(sources).suites, { rules, world: cachedWorldReader(world, rules) });
+    const suites = readSuites(testFilesBeside(sources).suites, {
+      ...context,
+      world: cachedWorldReader(world, context.rules),
+    });
     return suites
       .flatMap(({ cases }) => cases)
       .map(({ expected, ...testCase }) => ({

@@ -1,4 +1,5 @@
 /** The cases of tests: one question each, with the world in which it is asked and the outcome that is expected. */
+import type { ApproverRules } from '../../govern/approvals/eligibility.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
@@ -33,6 +34,8 @@ export interface Scene {
   readonly world: LoadedWorld;
   readonly changes: WorldChanges;
   readonly now: Date;
+  /** The configuration says who may approve. */
+  readonly approverRules: ApproverRules;
 }
 
 export interface ExpectedOutcome {

@@ -3,6 +3,7 @@
  * database. The clock of a scene is the clock of everything, so relationships and tokens expire by it, too.
  */
 import type { DecisionDeps } from '../../decide/decide.js';
+import { NO_APPROVER_RULES, type ApproverRules } from '../../govern/approvals/eligibility.js';
 import { EmbeddedGraph } from '../../graph/embedded/embedded.js';
 import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
@@ -34,9 +35,6 @@ const TEST_TOKEN_SECONDS = 300;
 /** SpiceDB expires relationships by the host's clock, so one that is alive by the scene's clock is given this end. */
 const FAR_FUTURE = '9999-12-31T23:59:59Z';
 
-/** A test file names no groups beside those that have `administer`. */
-const NO_GROUPS = { administeredBy: new Map<string, string>(), deputies: new Map<string, string>() };
-
 export class TestEnvironment {
   private readonly entities = new MemoryEntities();
   private readonly limits = new MemoryLimits();
@@ -47,6 +45,7 @@ export class TestEnvironment {
   private readonly tokens = new Map<string, Promise<string>>();
   private readonly tokenVerifier: TokenVerifier;
   private now = new Date(0);
+  private approverRules = NO_APPROVER_RULES;
 
   private constructor(
     private readonly graph: string,
@@ -86,6 +85,7 @@ export class TestEnvironment {
   decisionDeps(rules: Rules, keepRecord?: (record: DecisionRecord) => void): DecisionDeps {
     const revocations = { find: () => Promise.resolve(undefined) };
     const { entities } = this;
+    const readApproverRules = (): ApproverRules => this.approverRules;
     return {
       rules: () => rules,
       credentials: new CredentialVerifier(this.tokenVerifier, {
@@ -98,7 +98,9 @@ export class TestEnvironment {
       entities,
       consents: this.consents,
       approvals: this.approvals,
-      approverRules: NO_GROUPS,
+      get approverRules() {
+        return readApproverRules();
+      },
       // Relationships alone, which narrow nothing.
       delegations: {
         fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),
@@ -123,7 +125,7 @@ export class TestEnvironment {
   approve(denied: Decision, answers: readonly ApprovalSpec[], rules: Rules): Promise<PresentedApproval | undefined> {
     const graph = new GraphSnapshot(this.relationships, 'full');
     const userType = rules.vocabulary.userObject ?? 'user';
-    return this.approvals.answer(denied, answers, userType, { graph, rules, ...NO_GROUPS });
+    return this.approvals.answer(denied, answers, userType, { graph, rules, ...this.approverRules });
   }
 
   /** Mints a token at the time of the scene. */
@@ -148,7 +150,7 @@ export class TestEnvironment {
    * scene are written.
    * @throws BadRequest where SpiceDB refuses a relationship
    */
-  async applyScene({ world, changes, now }: Scene): Promise<void> {
+  async applyScene({ world, changes, now, approverRules }: Scene): Promise<void> {
     const target = new Map(world.relationships.map((r) => [relationshipKey(r), r]));
     for (const text of changes.without) target.delete(relationshipKey(parseRelationship(text)));
     for (const relationship of changes.with.map(parseRelationship))
@@ -179,6 +181,7 @@ export class TestEnvironment {
     this.limits.set(changes.used, now);
     this.consents.set(changes.consents, now);
     this.now = now;
+    this.approverRules = approverRules;
   }
 }
 

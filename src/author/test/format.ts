@@ -148,6 +148,11 @@ const testApprovalFormat = z
     decision: z.enum(['approve', 'deny']).default('approve'),
     scope: z.enum(['once', 'until']).default('once'),
     until: instantFormat.optional(),
+    emergency: z.boolean().default(false).describe('Whether it was asked for as an emergency (`@emergency`)'),
+  })
+  .refine(({ scope, until }) => (scope === 'until') === (until !== undefined), {
+    path: ['until'],
+    error: 'goes with `scope: until`, which needs it',
   })
   .describe("A person's answer to what the denied question asks for, as POST /v1/approvals/{id}/decision has it");
 

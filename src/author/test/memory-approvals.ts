@@ -30,12 +30,18 @@ export class MemoryApprovals implements Approvals {
     deps: EligibilityDeps,
   ): Promise<PresentedApproval | undefined> {
     if (offer === undefined || specs.some(({ decision }) => decision === 'deny')) return undefined;
+    const emergency = specs.some((spec) => spec.emergency) ? offer.emergency : undefined;
     const requester = parseDescribedParties(rationale.acting);
     const mayAnswer = async (step: ApprovalStep, by: EntityRef): Promise<boolean> => {
       if (step.kind === 'user') return requester.user !== undefined && isSameRef(requester.user, by);
       // What an elevation gives is a relationship, which a test states itself.
       if (step.kind === 'elevation') return false;
-      const question = { resource: request.resource, permission: step.permission, approver: by, requester };
+      const question = {
+        resource: request.resource,
+        permission: emergency ?? step.permission,
+        approver: by,
+        requester,
+      };
       const found = await Deadline.run(SEARCH_DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
       return 'eligible' in found && found.eligible;
     };
@@ -53,7 +59,10 @@ export class MemoryApprovals implements Approvals {
     const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
     const { steps, binding } = offer;
     const approved_until = new Date(end).toISOString();
-    this.approvals.set(id, { id, state: 'approved', binding, steps, answers, scope, approved_until, granted: true });
+    this.approvals.set(id, {
+      ...{ id, state: 'approved', binding, steps, answers, scope, approved_until, granted: true },
+      ...(emergency === undefined ? {} : { emergency }),
+    });
     return { id };
   }
 }

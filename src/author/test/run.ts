@@ -140,8 +140,8 @@ function caseQuestion(
 }
 
 /** The client that vouches for people, and the one that may assert their attributes as well. */
-const VOUCHING_CLIENT = testClient('evaluate', 'asserts_subject');
-const ASSERTING_CLIENT = testClient('evaluate', 'asserts_subject', 'asserts_attributes');
+const VOUCHING_CLIENT = testClient('evaluate', 'asserts_subject', 'asserts_confirmation');
+const ASSERTING_CLIENT = testClient('evaluate', 'asserts_subject', 'asserts_confirmation', 'asserts_attributes');
 
 function testClient(...may: readonly ClientPermission[]): Client {
   return {

@@ -3,7 +3,6 @@ import { relationshipKey, parseRelationship } from '../../graph/relationship-tex
 import { findEntityProblem } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
-import type { LoadedWorld } from '../../config/world.js';
 import type { WorldChanges, Scene } from './case.js';
 import { applyEntityChange, findWorldEntity } from './memory-entities.js';
 import type { TestSpec } from './format.js';
@@ -13,27 +12,24 @@ export class SceneBuilder {
   private readonly unchangedScene: Scene;
 
   constructor(
-    world: LoadedWorld,
-    now: string,
+    surroundings: Omit<Scene, 'changes'>,
     private readonly rules: Rules,
     private readonly findings: SuiteFindings,
   ) {
     this.unchangedScene = {
-      world,
+      ...surroundings,
       changes: { with: [], without: [], entities: [], used: [], consents: [] },
-      now: new Date(now),
     };
   }
 
   /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
-    const { world, now } = this.unchangedScene;
     const { with: added = [], without = [], entities = [], used = [], consents = [] } = test;
     const changes = { with: added, without, entities, used, consents };
     const changesNothing = Object.values(changes).every((list) => list.length === 0);
     if (changesNothing && test.now === undefined) return this.unchangedScene;
     this.checkChanges(changes, at);
-    return { world, changes, now: test.now === undefined ? now : new Date(test.now) };
+    return { ...this.unchangedScene, changes, ...(test.now === undefined ? {} : { now: new Date(test.now) }) };
   }
 
   private checkChanges(changes: WorldChanges, at: Path): void {

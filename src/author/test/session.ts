@@ -58,7 +58,7 @@ export class TestSession {
       if (path !== undefined) worldPaths.add(path);
       return readWorld(path);
     };
-    const suites = readSuites(testFiles.suites, { rules, world });
+    const suites = readSuites(testFiles.suites, { rules, world, approverRules: config.approvals });
     const isSelected = nameFilter(selection.filter);
     const selectedSuites = suites.map(({ file, cases }) => ({
       file,

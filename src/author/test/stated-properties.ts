@@ -14,15 +14,19 @@ import type { TestFile } from './format.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
 
 export class StatedProperties {
-  /** Names that details of the file's tokens constrain: they count although the Cedar schema doesn't declare them. */
+  /** Names that details of the file's tokens and consents constrain: they count although the Cedar schema doesn't declare them. */
   private readonly constrained: readonly string[];
+  /** Members of the context that the file's consents ask for (`when`). */
+  private readonly conditions: readonly string[];
 
   constructor(
-    { tokens = {} }: TestFile,
+    { tokens = {}, tests }: TestFile,
     private readonly rules: Rules,
     private readonly findings: SuiteFindings,
   ) {
-    const details = Object.values(tokens).flatMap((token) => token.details ?? []);
+    const consents = tests.flatMap((test) => test.consents ?? []);
+    this.conditions = consents.flatMap(({ when = {} }) => Object.keys(when));
+    const details = [...Object.values(tokens), ...consents].flatMap((grant) => grant.details ?? []);
     this.constrained = listConstrainedNames(
       details.flatMap(({ constraints }) => (isObject(constraints) ? { constraints } : [])),
     );
@@ -63,7 +67,7 @@ export class StatedProperties {
       targets.map(({ action }) => action),
       'request',
     );
-    this.check(path, context, records, ['purpose', ...caveatParameters]);
+    this.check(path, context, records, ['purpose', ...caveatParameters, ...this.conditions]);
   }
 
   /** @param otherNames names of which something else than a policy reads the value */

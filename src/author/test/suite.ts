@@ -2,15 +2,17 @@
 import { dirname, resolve } from 'node:path';
 import { readYaml } from '../../config/yaml.js';
 import type { Finding } from '../../diagnostics/diagnostics.js';
+import type { ApproverRules } from '../../govern/approvals/eligibility.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Rules } from '../../policy/load.js';
 import { validateWorld, type LoadedWorld } from '../../config/world.js';
-import type { TestCase, TestSuite } from './case.js';
+import type { Scene, TestCase, TestSuite } from './case.js';
 import { resolveExpectations, resolveNames, type TestMatrix } from './expectations.js';
 import { MAX_CASES, TEST_YAML, testFileFormat, type TestSpec, type TestFile } from './format.js';
 import { TestNames } from './names.js';
 import { SuiteFindings, type Path } from './suite-findings.js';
 import { SceneBuilder } from './scenes.js';
+import { StatedGrants } from './stated-grants.js';
 import { StatedProperties } from './stated-properties.js';
 
 /** The rules and worlds that test files refer to. */
@@ -22,6 +24,8 @@ export interface SuiteContext {
    * @throws ConfigError
    */
   readonly world: (path: string | undefined) => LoadedWorld;
+  /** The configuration says who may approve. */
+  readonly approverRules: ApproverRules;
 }
 
 /** @throws ConfigError where the file can't be read */
@@ -33,8 +37,9 @@ export function readSuite(
   if (value === undefined) return { findings: yamlFindings };
   const findings = new SuiteFindings(locate);
   const names = new TestNames(value, context.rules, findings);
+  const { approverRules } = context;
   const world = readSuiteWorld(value, path, context, findings);
-  const cases = world === undefined ? [] : buildCases(value, names, world, context.rules, findings);
+  const cases = world === undefined ? [] : buildCases(value, names, { world, approverRules }, context.rules, findings);
   return findings.all.length > 0 ? { findings: findings.all } : { suite: { file: file.name, cases } };
 }
 
@@ -58,12 +63,13 @@ function readSuiteWorld(
 function buildCases(
   file: TestFile,
   names: TestNames,
-  world: LoadedWorld,
+  surroundings: Pick<Scene, 'world' | 'approverRules'>,
   rules: Rules,
   findings: SuiteFindings,
 ): TestCase[] {
-  const scenes = new SceneBuilder(world, file.now, rules, findings);
+  const scenes = new SceneBuilder({ ...surroundings, now: new Date(file.now) }, rules, findings);
   const stated = new StatedProperties(file, rules, findings);
+  const grants = new StatedGrants(surroundings.world, rules, findings);
   const cases: TestCase[] = [];
   const testNames = new Set<string>();
   for (const [i, test] of file.tests.entries()) {
@@ -75,6 +81,7 @@ function buildCases(
       break;
     }
     const scene = scenes.sceneFor(test, at);
+    grants.check(test, at);
     const matrix = buildMatrix(test, at, names, rules, findings);
     if (test.context !== undefined)
       stated.checkContext(

@@ -29,6 +29,9 @@ export interface ApproverRules {
   readonly deputies: ReadonlyMap<string, string>;
 }
 
+/** No groups beside those whose definitions have `administer`, and no deputies. */
+export const NO_APPROVER_RULES: ApproverRules = { administeredBy: new Map(), deputies: new Map() };
+
 export interface EligibilityDeps extends ApproverRules {
   readonly graph: Pick<GraphSnapshot, 'check' | 'read' | 'lookupResources'>;
   readonly rules: Pick<Rules, 'graph'> & { readonly vocabulary: Pick<Rules['vocabulary'], 'agentObject'> };

@@ -55,7 +55,7 @@ async function checkCandidate(
   }
 }
 
-async function runCandidateTests({ sources, world }: WatchedPaths, rules: Rules): Promise<readonly Finding[]> {
+async function runCandidateTests(paths: WatchedPaths, rules: Rules): Promise<readonly Finding[]> {
   const { runTests } = await import('../../author/check/run-tests.js');
-  return (await runTests(sources, world, rules)).findings;
+  return (await runTests(paths, rules)).findings;
 }

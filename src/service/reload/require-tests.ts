@@ -8,9 +8,14 @@ import { PolicyReader } from './reader.js';
  * @returns the version of the policies whose tests pass; undefined where there are no tests, or none are required
  * @throws ConfigError naming the first test that fails
  */
-export async function requirePassingTests({ sources, world, reload }: Config): Promise<string | undefined> {
+export async function requirePassingTests({
+  sources,
+  world,
+  reload,
+  approvals: approverRules,
+}: Config): Promise<string | undefined> {
   if (reload.tests === 'skipped' || testFilesBeside(sources).suites.length === 0) return undefined;
-  const reader = new PolicyReader({ sources, world }, reload.pollMs, reload.tests);
+  const reader = new PolicyReader({ sources, world, approverRules }, reload.pollMs, reload.tests);
   try {
     const { content, version } = await reader.now().catch((error: unknown) => {
       throw new Fault('relationships_unavailable', `The tests of the policies could not be run: ${String(error)}`);

@@ -9,6 +9,7 @@ import { displayPath, listYamlFiles, readBoundedSources, readSources, type Sourc
 import { listFiles, Unreadable } from '../../config/read-directory.js';
 import { readWorldSource } from '../../config/world.js';
 import { ConfigError } from '../../model/faults.js';
+import type { ApproverRules } from '../../govern/approvals/eligibility.js';
 import type { RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import type { SuiteFile } from './candidate.js';
@@ -16,6 +17,8 @@ import type { SuiteFile } from './candidate.js';
 export interface WatchedPaths {
   readonly sources: SourcePaths;
   readonly world: string | undefined;
+  /** The configuration says who may approve, also in tests. */
+  readonly approverRules: ApproverRules;
 }
 
 /** The files that a set of policies is checked by. */

@@ -19,7 +19,7 @@ export function startReloading(
 ): () => Promise<void> {
   const { config, activePolicies } = service;
   const { policies: mode, tests, pollMs } = config.reload;
-  const paths = { sources: config.sources, world: config.world };
+  const paths = { sources: config.sources, world: config.world, approverRules: config.approvals };
   const loaded = readLoadedFiles(activePolicies.rules.sources, paths);
   const reloader = new Reloader(service, listeners, log, tests === 'required' ? loaded.suites : []);
   const reader = new PolicyReader(paths, pollMs, tests);

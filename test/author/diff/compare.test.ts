@@ -12,6 +12,7 @@ import type { DecisionRecord } from '../../../src/model/decision.js';
 import { replayRecord } from '../../../src/records/replay.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { changed, rules, sources } from './sample-rules.js';
+import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 300_000 });
@@ -215,7 +216,11 @@ function casesOf(text: string, suiteRules: Rules): readonly TestCase[] {
   try {
     const path = join(directory, 'a_test.yaml');
     writeFileSync(path, text);
-    const read = readSuite(path, { rules: suiteRules, world: () => ({ relationships: [], entities: [] }) });
+    const read = readSuite(path, {
+      approverRules: NO_APPROVER_RULES,
+      rules: suiteRules,
+      world: () => ({ relationships: [], entities: [] }),
+    });
     if ('findings' in read) throw new Error(JSON.stringify(read.findings));
     return read.suite.cases;
   } finally {

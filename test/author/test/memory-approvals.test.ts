@@ -11,13 +11,14 @@ import { APPROVAL_FILES } from '../../support/approval-world.js';
 import { CONSENT_FILES } from '../../support/consent-world.js';
 
 /** The failures of the tests, or the error that none could be run for. */
-async function run(files: Readonly<Record<string, string>>, tests: string): Promise<string> {
+async function run(files: Readonly<Record<string, string>>, tests: string, more: object = {}): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'remit-approvals-'));
   const session = new TestSession();
   const settings = {
     schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
     policies: 'policies',
     world: 'world.yaml',
+    ...more,
   };
   try {
     for (const [name, text] of Object.entries({ ...files, 'remit.yaml': stringify(settings), 'x_test.yaml': tests })) {
@@ -46,7 +47,7 @@ it('answers what a denied question asks for, as those who may', async () => {
   const tests = [
     merge('', REQUIRED),
     merge('{ by: olga }', 'allow'),
-    merge('{ by: nobody }, { by: olga, scope: until, until: 2030-03-04T11:00:00Z }', 'allow'),
+    merge('{ by: pete }, { by: olga, scope: until, until: 2030-03-04T11:00:00Z }', 'allow'),
     merge('{ by: olga, decision: deny }', REQUIRED),
     // The user themselves, a maintainer, and a member of the group that the user leads.
     merge('{ by: ann }, { by: max }, { by: pete }', REQUIRED),
@@ -66,6 +67,47 @@ tests:
   expect(await run(APPROVAL_FILES, `${head}${merge('{ by: olga, scope: always }', 'allow')}`)).toMatch(
     /approvals\[0\].scope/,
   );
+});
+
+it.each([
+  ['olgo', 'the world has no user "olgo" (did you mean "olga"?)'],
+  ['user:olga', 'the world has no user "user:olga" (did you mean "olga"?)'],
+])('refuses the answer of %s, whom the world does not have', async (by, problem) => {
+  const text = `now: 2030-03-04T10:00:00Z\ntokens: { coder: { user: ann, agent: coder, scope: code.write } }\ntests:\n${merge(`{ by: "${by}" }`, 'allow')}`;
+  expect(await run(APPROVAL_FILES, text)).toContain(problem);
+});
+
+it.each(['{ by: olga, scope: until }', '{ by: olga, until: 2030-03-04T11:00:00Z }'])(
+  'refuses %s, as the service does',
+  async (answer) => {
+    const text = `now: 2030-03-04T10:00:00Z\ntokens: { coder: { user: ann, agent: coder, scope: code.write } }\ntests:\n${merge(answer, 'allow')}`;
+    expect(await run(APPROVAL_FILES, text)).toMatch(/approvals\[0\]\.until: goes with/);
+  },
+);
+
+it('refuses a consent to an action that asks for none', async () => {
+  const text = `now: 2030-03-04T10:00:00Z\ntokens: { helper: { user: ann, agent: helper, scope: office } }\ntests:\n  - { name: x, who: helper, actions: read, resources: 'calendar:ann', expect: deny, consents: [{ details: [{ type: remit, actions: [raed] }] }] }\n`;
+  expect(await run(CONSENT_FILES, text)).toContain(
+    'no action "raed" asks for a consent (@consent) (did you mean "read"?)',
+  );
+});
+
+it('has the approvers that the configuration says', async () => {
+  const head = `now: 2030-03-04T10:00:00Z
+tokens: { coder: { user: ann, agent: coder, scope: code.write } }
+actions: { merge: { properties: { branch: main } } }
+tests:
+`;
+  const deputy = ', with: ["team:core#lead@user:max"]';
+  expect(await run(APPROVAL_FILES, head + merge('{ by: max }', REQUIRED, deputy))).toBe('');
+  const approvals = { deputies: ['team#lead'] };
+  expect(await run(APPROVAL_FILES, head + merge('{ by: max }', 'allow', deputy), { approvals })).toBe('');
+  // In an emergency those on call answer, and no owner as such.
+  const emergencies = [
+    merge('{ by: owen, emergency: true }', 'allow'),
+    merge('{ by: olga, emergency: true }', REQUIRED),
+  ];
+  expect(await run(APPROVAL_FILES, head + emergencies.join(''))).toBe('');
 });
 
 it('knows the consents of users, and their yes to one question', async () => {

@@ -12,6 +12,7 @@ import { readSuites } from '../../../src/author/test/session.js';
 import { readWorldFile } from '../../../src/config/world.js';
 import { SAMPLE } from '../../support/sample.js';
 import { EQUIVALENT, mutants } from './mutants.js';
+import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -25,7 +26,7 @@ let ground: TestEnvironment;
 beforeAll(async () => {
   const world = readWorldFile(config.world ?? '', rules);
   const found = findTestFiles([], config.sources);
-  suites = readSuites(found.suites, { rules, world: () => world });
+  suites = readSuites(found.suites, { approverRules: NO_APPROVER_RULES, rules, world: () => world });
   ground = await TestEnvironment.start(rules.graph);
   return () => ground.close();
 });

@@ -6,6 +6,7 @@ import { afterAll, expect, it } from 'vitest';
 import { formatProblem } from '../../../src/diagnostics/diagnostics.js';
 import { readSuite } from '../../../src/author/test/suite.js';
 import { rulesOf } from '../../policy/sources.js';
+import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
 const rules = rulesOf({
   zed: `use expiration
@@ -61,7 +62,7 @@ tests:
   - { name: t, who: ann, actions: [${type === 'doc' ? 'sharing, ' : ''}view], resources: plan, context: ${context}, expect: deny }
 `,
   );
-  const read = readSuite(path, { rules, world: () => ({ relationships: [], entities: [] }) });
+  const read = readSuite(path, { approverRules: NO_APPROVER_RULES, rules, world: () => ({ relationships: [], entities: [] }) });
   return 'findings' in read ? read.findings.map((finding) => `${finding.line} ${formatProblem(finding)}`) : [];
 } // prettier-ignore
 

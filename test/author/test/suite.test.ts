@@ -13,6 +13,7 @@ import { combinationText, type TestCase } from '../../../src/author/test/case.js
 import { readSuite } from '../../../src/author/test/suite.js';
 import { readWorldFile } from '../../../src/config/world.js';
 import { SAMPLE } from '../../support/sample.js';
+import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
 // Real engines, on a machine that may be busy with much else.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
@@ -41,12 +42,12 @@ tests:
 
 /** The problems of a file with this text, each as `line:column message`. */
 function said(text: string): string[] {
-  const read = readSuite(written(text), { rules, world: () => world });
+  const read = readSuite(written(text), { approverRules: NO_APPROVER_RULES, rules, world: () => world });
   return 'findings' in read ? read.findings.map((f) => `${f.line}:${f.column} ${formatProblem(f)}`) : [];
 }
 
 function casesOf(text: string): readonly TestCase[] {
-  const read = readSuite(written(text), { rules, world: () => world });
+  const read = readSuite(written(text), { approverRules: NO_APPROVER_RULES, rules, world: () => world });
   if ('findings' in read) throw new FindingsError(read.findings);
   return read.suite.cases;
 }
@@ -141,7 +142,7 @@ describe('what is wrong is said where it stands', () => {
     });
     const path = written(GOOD.replace('scope: hr.employees.read', 'scope: hr.employees.read hr.audit'));
     const findingsBy = (suiteRules: typeof rules): number => {
-      const read = readSuite(path, { rules: suiteRules, world: () => world });
+      const read = readSuite(path, { approverRules: NO_APPROVER_RULES, rules: suiteRules, world: () => world });
       return 'findings' in read ? read.findings.length : 0;
     };
     expect([findingsBy(rules), findingsBy(audited)]).toEqual([1, 0]);
@@ -196,7 +197,7 @@ it('whatever is done to a good file, it is read or each problem has a place', ()
         if (how === 'swap') now[at] = line.replace(/(\w+), (\w+)/, '$2, $1');
         if (how === 'junk') now[at] = `${line.slice(0, cut)} ${junk}`;
       }
-      const read = readSuite(written(now.join('\n')), { rules, world: () => world });
+      const read = readSuite(written(now.join('\n')), { approverRules: NO_APPROVER_RULES, rules, world: () => world });
       if ('suite' in read) return;
       expect(read.findings.length).toBeGreaterThan(0);
       for (const { line, column, message } of read.findings) {

@@ -10,6 +10,7 @@ import { replayRecord } from '../../../src/records/replay.js';
 import { assembleRules, type Rules } from '../../../src/policy/load.js';
 import type { Answer } from '../../support/sample.js';
 import { FREEZE, question, sample, SOON, startLive, THAW, write, type Live } from './company.js';
+import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
 const SWAPS = 50;
 const CALLERS = 4;
@@ -22,7 +23,11 @@ beforeAll(async () => {
 
 /** Three sets: with another SpiceDB schema and allowed, denied by a policy, denied by a permission. */
 async function candidates(): Promise<readonly { candidate: PolicyCandidate; allowed: boolean }[]> {
-  const paths = { sources: live.remit.service.config.sources, world: join(live.directory, 'acme.yaml') };
+  const paths = {
+    approverRules: NO_APPROVER_RULES,
+    sources: live.remit.service.config.sources,
+    world: join(live.directory, 'acme.yaml'),
+  };
   const reader = new PolicyReader(paths, 60_000, 'required');
   const zed = sample('schema/acme.zed');
   const narrow = zed.replace('permission view = manage', 'permission view = compensation_viewer');

@@ -6,6 +6,7 @@ import { beforeAll, expect, it, vi } from 'vitest';
 import { ChangeNotices } from '../../../src/service/reload/notices.js';
 import { SettledReader } from '../../../src/service/reload/settled-reader.js';
 import { readSnapshot, type WatchedPaths, type FilesSnapshot } from '../../../src/service/reload/snapshot.js';
+import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
 let directory: string;
 let paths: WatchedPaths;
@@ -22,6 +23,7 @@ beforeAll(() => {
       policies: join(directory, 'policies'),
     },
     world: undefined,
+    approverRules: NO_APPROVER_RULES,
   };
   return () => {
     rmSync(directory, { recursive: true, force: true });

@@ -1,0 +1,66 @@
+/**
+ * Finds what a test's consents and approvals name that isn't there. A consent to an unknown action, or the answer of a person
+ * whom the world doesn't have, changes no decision, so a test that expects a deny would pass because of a slip.
+ */
+import type { LoadedWorld } from '../../config/world.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
+import { parseRelationship } from '../../graph/relationship-text.js';
+import type { EntityRef } from '../../model/ids.js';
+import type { Relationship } from '../../model/relationships.js';
+import type { Rules } from '../../policy/load.js';
+import type { TestSpec } from './format.js';
+import type { Path, SuiteFindings } from './suite-findings.js';
+
+export class StatedGrants {
+  private readonly userType: string;
+  private readonly worldUsers: ReadonlySet<string>;
+  private readonly consentActions: ReadonlySet<string>;
+
+  constructor(
+    world: LoadedWorld,
+    { vocabulary }: Rules,
+    private readonly findings: SuiteFindings,
+  ) {
+    this.userType = vocabulary.userObject ?? 'user';
+    this.worldUsers = new Set([...world.relationships.flatMap(listNamedObjects), ...world.entities].flatMap((ref) => this.userId(ref)));
+    this.consentActions = new Set(vocabulary.actions.flatMap(({ name, consent }) => (consent === undefined ? [] : [name])));
+  } // prettier-ignore
+
+  check({ consents = [], approvals = [], with: added = [] }: TestSpec, at: Path): void {
+    for (const [i, { details }] of consents.entries())
+      for (const [j, { actions = [] }] of details.entries())
+        for (const [k, name] of actions.entries())
+          if (!this.consentActions.has(name))
+            this.findings.report(
+              [...at, 'consents', i, 'details', j, 'actions', k],
+              `no action "${name}" asks for a consent (@consent)`,
+              suggestNearest(name, this.consentActions),
+            );
+    if (approvals.length === 0) return;
+    const users = new Set([...this.worldUsers, ...added.flatMap((text) => this.listAddedUsers(text))]);
+    for (const [i, { by }] of approvals.entries()) {
+      if (users.has(by)) continue;
+      const alone = by.startsWith(`${this.userType}:`) ? by.slice(this.userType.length + 1) : undefined;
+      const suggestion =
+        alone !== undefined && users.has(alone) ? `did you mean "${alone}"?` : suggestNearest(by, users);
+      this.findings.report([...at, 'approvals', i, 'by'], `the world has no ${this.userType} "${by}"`, suggestion);
+    }
+  }
+
+  private listAddedUsers(text: string): string[] {
+    try {
+      return listNamedObjects(parseRelationship(text)).flatMap((ref) => this.userId(ref));
+    } catch {
+      // It is reported as what it is: no relationship.
+      return [];
+    }
+  }
+
+  private userId({ type, id }: EntityRef): string[] {
+    return type === this.userType ? [id] : [];
+  }
+}
+
+function listNamedObjects({ resource, subject }: Relationship): EntityRef[] {
+  return [resource, subject];
+}
