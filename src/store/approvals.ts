@@ -115,6 +115,15 @@ export class ApprovalStore implements Approvals {
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
 
+  /** Finds tasks, those that there are. @throws Fault */
+  async findAll(ids: readonly string[]): Promise<readonly StoredTask[]> {
+    const known = ids.filter(isUuid);
+    if (known.length === 0) return [];
+    const params = [`{${known.join(',')}}`];
+    const [rows = []] = await this.database.run([{ sql: `${SELECT_TASKS} where t.id = any ($1::uuid[])`, params }]);
+    return rows.map(toStoredTask);
+  }
+
   /**
    * Answers a task that waits.
    * @param seen the answers that it had when this one was made: another's answer meanwhile counts first

@@ -379,6 +379,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/http/reviewed-grants.ts': 'test/http/routes/reviews.test.ts',
   'src/store/reviews.ts': 'test/http/routes/reviews.test.ts',
   'src/model/decision.ts': 'test/http/routes/reviews.test.ts',
+  'src/http/approver-graph.ts': 'test/http/routes/approvals.test.ts',
+  'src/govern/event-audience.ts': 'test/http/routes/event-stream.test.ts',
   'src/http/event-stream.ts': 'test/http/routes/event-stream.test.ts',
   'src/notify/event-tail.ts': 'test/http/routes/event-stream.test.ts',
   'src/model/approvals.ts': 'test/http/routes/approvals.test.ts',

@@ -4,12 +4,9 @@ import { z } from 'zod';
 import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { findAnswerableSteps, isTaskUser } from '../../govern/approvals/answerable-steps.js';
 import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
-import type { EligibilityDeps } from '../../govern/approvals/eligibility.js';
-import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
-import { Deadline } from '../../runtime/deadline.js';
-import type { Rules } from '../../policy/load.js';
+import type { Deadline } from '../../runtime/deadline.js';
 import type { Service } from '../../service/service.js';
 import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
 import {
@@ -21,6 +18,7 @@ import {
   type ApprovalDecisionBody,
   type ApprovalJson,
 } from '../approval-json.js';
+import { askApproverGraph, type ApproverGraph } from '../approver-graph.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -194,13 +192,8 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     return askGraph((deps, deadline) => findAnswerableSteps(tasks, person, deps, deadline));
   }
 
-  /** Asks the graph as it is now, by the rules in force. */
-  function askGraph<T>(ask: (deps: EligibilityDeps & { rules: Rules }, deadline: Deadline) => Promise<T>): Promise<T> {
-    return service.activePolicies.withSnapshot(({ relationships, rules }) => {
-      const { administeredBy, deputies } = terms;
-      const deps = { graph: new GraphSnapshot(relationships, 'full'), rules: rules(), administeredBy, deputies };
-      return Deadline.run(service.deadlineMs, (deadline) => ask(deps, deadline));
-    });
+  function askGraph<T>(ask: (graph: ApproverGraph, deadline: Deadline) => Promise<T>): Promise<T> {
+    return askApproverGraph(service, service.deadlineMs, ask);
   }
 
   /** @throws BadRequest where the end is none that the approval can have */

@@ -414,13 +414,13 @@ describe('what becomes of a task', () => {
     await expireTasks(remit.service.database, minutes(1440));
     const events = (await log.read(last, 100)).filter(({ event }) => event.startsWith('approval.'));
     expect(
-      events.map(({ event, ids, user, holders }) => [event, ids['approval'], user?.id, holders?.permission]),
+      events.map(({ event, ids, user, holders, task }) => [event, ids['approval'], user?.id, task?.steps, holders]),
     ).toEqual([
-      ['approval.requested', id, 'ann', 'own'],
-      ['approval.decided', id, 'ann', 'own'],
-      ['approval.used', id, 'ann', undefined],
-      ['approval.requested', late, 'max', 'own'],
-      ['approval.expired', late, 'max', 'own'],
+      ['approval.requested', id, 'ann', steps, undefined],
+      ['approval.decided', id, 'ann', steps, undefined],
+      ['approval.used', id, 'ann', undefined, undefined],
+      ['approval.requested', late, 'max', [{ kind: 'permission', permission: 'own' }], undefined],
+      ['approval.expired', late, 'max', [{ kind: 'permission', permission: 'own' }], undefined],
     ]);
     expect(events[0]?.ids).toEqual({ approval: id, user: 'user:ann', agent: 'agent:coder' });
     expect(await status(late)).toBe('expired');
