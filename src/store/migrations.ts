@@ -113,6 +113,12 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table limit_notices (key text collate "C" primary key, until bigint not null)`,
     `create index limit_notices_until on limit_notices (until)`,
   ],
+  [
+    // Tells the question of a task from others, whoever asked it: what was denied isn't asked again for a while.
+    `alter table approval_tasks add column question_sha256 text not null default ''`,
+    `create index approval_tasks_no on approval_tasks (question_sha256, decided) where state = 'denied'`,
+    `drop index approval_tasks_denied`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -339,6 +339,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/tokens/key-refetch.ts': 'test/tokens/keys.test.ts',
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
+  'src/store/asked-questions.ts': 'test/store/approvals.test.ts',
+  'src/policy/normal-values.ts': 'test/decide/question-identity.test.ts',
   'src/store/open-tasks.ts': 'test/store/approvals.test.ts',
   'src/store/approval-tables.ts': 'test/store/approvals.test.ts',
   'src/service/open-signing.ts': 'test/http/routes/access-requests.test.ts',

@@ -10,9 +10,9 @@ import { ApprovalStore, endAllStatement, type StoredTask, type TaskAnswer } from
 import { ElevationStore } from '../../../src/store/elevations.js';
 import { Journal } from '../../../src/store/journal.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
-import { openTask } from '../../../src/store/open-tasks.js';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
 import { ReadBatch } from '../../../src/store/read-batch.js';
+import { openTask } from '../../support/open-task.js';
 
 const SCHEMA = GraphSchema.parse(
   `use expiration

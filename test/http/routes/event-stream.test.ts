@@ -6,8 +6,8 @@ import type { EventName, OutboxEvent } from '../../../src/model/events.js';
 import { v4 as uuid } from 'uuid';
 import type { ApprovalStep } from '../../../src/model/approvals.js';
 import type { StoredTask } from '../../../src/store/approvals.js';
-import { openTask } from '../../../src/store/open-tasks.js';
 import { eventStatement } from '../../../src/store/outbox.js';
+import { openTask } from '../../support/open-task.js';
 import { DAYTIME, startFiles, type Running } from '../../support/sample.js';
 
 const FILES = {
