@@ -114,23 +114,31 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const caller = requireUser(request);
       const { body } = request;
-      const seen = await findSeen(request, request.params.id);
-      if (seen === undefined) return reply.code(404).send(NO_APPROVAL);
-      const { task, answerable } = seen;
-      const now = service.now();
-      if (readTaskState(task, now) !== 'pending') return reply.code(409).send(ANSWERED);
-      if (answerable.length === 0) return reply.code(403).send(NOT_ALLOWED);
-      if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
-      const outdated =
-        body.decision === 'approve'
-          ? await askGraph((deps, deadline) => deadline.race(findOutdated(task, deps)))
-          : undefined;
-      if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
       const by = userReference(service, caller.user);
-      const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
-      if (answered === undefined) return reply.code(409).send(ANSWERED);
-      if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
-      return reply.send(toJson({ task: answered, answerable: [] }, now));
+      // Who answers another step at the same moment changes the task first: then this answer is made to what it is by then. Each
+      // of the others has answered a step more, so there are no more tries than steps.
+      for (let known = -1; ;) {
+        const isFirst = known < 0;
+        const seen = await findSeen(request, request.params.id);
+        if (seen === undefined) return isFirst ? reply.code(404).send(NO_APPROVAL) : reply.code(409).send(ANSWERED);
+        const { task, answerable } = seen;
+        const now = service.now();
+        if (readTaskState(task, now) !== 'pending' || task.answers.length <= known)
+          return reply.code(409).send(ANSWERED);
+        if (answerable.length === 0)
+          return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(ANSWERED);
+        if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+        const outdated =
+          body.decision === 'approve'
+            ? await askGraph((deps, deadline) => deadline.race(findOutdated(task, deps)))
+            : undefined;
+        if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
+        const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
+        known = task.answers.length;
+        if (answered === undefined) continue;
+        if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
+        return reply.send(toJson({ task: answered, answerable: [] }, now));
+      }
     },
   });
 
