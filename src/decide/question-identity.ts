@@ -21,7 +21,7 @@ import type { Facts } from './step.js';
 export function hashQuestion(bound: BoundQuestion, facts: Pick<Facts, 'check' | 'entity'>): string {
   const { acting, target, question } = bound;
   const { deciding, duties } = findSlices(bound);
-  const stated = [deciding, duties].map(({ reads }) => listStatedValues(bound, facts, reads));
+  const stated = [deciding, duties].map(({ reads }) => collectStatedValues(bound, facts, reads));
   return sha256(
     formatCanonicalJson({
       user: acting.user && formatRef(acting.user),
@@ -33,8 +33,12 @@ export function hashQuestion(bound: BoundQuestion, facts: Pick<Facts, 'check' | 
   );
 }
 
-/** What policies read of the properties and the context that the question states, where that isn't what is stored anyway. */
-function listStatedValues(bound: BoundQuestion, facts: Pick<Facts, 'check' | 'entity'>, reads: PolicyReads): unknown {
+/** Collects what policies read of the properties and the context that the question states, where that isn't what is stored anyway. */
+function collectStatedValues(
+  bound: BoundQuestion,
+  facts: Pick<Facts, 'check' | 'entity'>,
+  reads: PolicyReads,
+): unknown {
   const asked = collectRequestFacts(bound, collectCedarFacts(bound, facts));
   const { vocabulary } = bound.rules;
   const principal = { ref: cedarPrincipal(bound.acting), type: bound.principalType };

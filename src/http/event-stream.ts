@@ -12,7 +12,7 @@ export const HEARTBEAT_MS = 15_000;
 /** The pause after which readers connect again, in milliseconds. */
 const RECONNECT_MS = 2000;
 const EVENTS_AT_A_TIME = 200;
-/** The time limit for finding who may see them. Nobody waits for an answer, and a stream that ends is opened again. */
+/** The time limit for finding who may see them. No caller waits for an answer, and a stream that ends is opened again. */
 const AUDIENCE_DEADLINE_MS = 10_000;
 
 export interface EventReader {

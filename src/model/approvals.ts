@@ -35,7 +35,7 @@ export interface AccessRequestOffer {
   readonly steps: readonly ApprovalStep[];
   readonly binding: ApprovalBinding;
   /**
-   * Tells the question from others by what policies read of it, whoever asks and however it is spelled, so that what a person
+   * Tells the question from others by what policies read of it, whichever client asks and however it is spelled, so that what a person
    * denied isn't asked again for a while; records of before it have none.
    */
   readonly question_sha256?: string | undefined;

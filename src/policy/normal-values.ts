@@ -3,6 +3,7 @@ import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { isAmount } from '../model/amounts.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { formatAddressRange } from '../runtime/ip-address.js';
+import { toDurationMs } from './duration.js';
 
 /** @param value as Cedar's requests have it: lists in it are sets. @returns JSON to compare, and none for Cedar */
 export function normalizeCedarValue(value: CedarValueJson): unknown {
@@ -27,7 +28,7 @@ function normalizeExtension({ fn, arg }: { readonly fn: string; readonly arg?: u
     case 'decimal':
       return { fn, arg: formatDecimalUnits(arg) };
     case 'duration':
-      return { fn, arg: formatMilliseconds(arg) };
+      return { fn, arg: toDurationMs(arg) };
     case 'ip':
       return { fn, arg: formatAddressRange(arg) ?? arg };
     default:
@@ -44,13 +45,4 @@ function formatDecimalUnits(text: string): string {
   return String(
     BigInt(whole.replace('-', '') + fraction.padEnd(DECIMAL_DIGITS, '0')) * (text.startsWith('-') ? -1n : 1n),
   );
-}
-
-const UNIT_MS: Readonly<Record<string, bigint>> = { d: 86_400_000n, h: 3_600_000n, m: 60_000n, s: 1000n, ms: 1n };
-
-/** `-1m30s` is -90000. */
-function formatMilliseconds(text: string): string {
-  const parts = [...text.matchAll(/(\d+)(ms|[dhms])/g)];
-  const sum = parts.reduce((total, [, count = '0', unit = '']) => total + BigInt(count) * (UNIT_MS[unit] ?? 0n), 0n);
-  return String(text.startsWith('-') ? -sum : sum);
 }

@@ -31,7 +31,7 @@ export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergen
   readonly chain: readonly EntityRef[];
   /** The decision that was denied. */
   readonly denial: string;
-  /** Tells the question from others, whoever asks it; undefined where the denial doesn't say what of it decides. */
+  /** Tells the question from others, whichever client asks it; undefined where the denial doesn't say what of it decides. */
   readonly question_sha256?: string | undefined;
   /** The end of the approval that was asked for, RFC 3339. */
   readonly requested_until?: string | undefined;

@@ -15,12 +15,12 @@ export interface TaskOpening {
 export const ASKED = `jsonb_to_recordset($1::jsonb) as a (n int, id uuid, user_type text, user_id text, agent_type text,
   agent_id text, binding text, question text, asked text, task jsonb, item jsonb)`;
 /** Whether a task for the same waits. */
-export const IS_OPEN = `exists (select from approval_tasks o where o.state = 'pending' and o.asked_sha256 = a.asked)`;
+export const HAS_OPEN_TASK = `exists (select from approval_tasks o where o.state = 'pending' and o.asked_sha256 = a.asked)`;
 /** Whether a person has said no to the same since `$2`. */
 export const WAS_DENIED = `exists (select from approval_tasks d where d.state = 'denied' and d.question_sha256 = a.question
   and d.decided > $2::timestamptz)`;
 /** Tasks of a pair: those of the row `f`. */
-export const OF_PAIR = `o.user_type = f.user_type and o.user_id = f.user_id and o.agent_type = f.agent_type and o.agent_id = f.agent_id`;
+export const OF_SAME_PAIR = `o.user_type = f.user_type and o.user_id = f.user_id and o.agent_type = f.agent_type and o.agent_id = f.agent_id`;
 
 /** @param items of a request for several questions at once: each as it was submitted */
 export function formatAsked(

@@ -4,7 +4,7 @@
  */
 import { v4 as uuid } from 'uuid';
 import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './approvals.js';
-import { ASKED, formatAsked, IS_OPEN, OF_PAIR, WAS_DENIED, type TaskOpening } from './asked-questions.js';
+import { ASKED, formatAsked, HAS_OPEN_TASK, OF_SAME_PAIR, WAS_DENIED, type TaskOpening } from './asked-questions.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import {
@@ -24,7 +24,7 @@ export interface RequestOpening {
   readonly expires: Date;
   /** The request's `Idempotency-Key`, with the hash of its body; undefined where it has none. */
   readonly repeat?: { readonly key: string; readonly bodySha256: string } | undefined;
-  /** Of a request for several questions at once: the user that they are for, and each as it was submitted. */
+  /** The user of a request for several questions at once, and each question as it was submitted. */
   readonly bundle?: { readonly user: string; readonly items: readonly Omit<BundleItem, 'task'>[] } | undefined;
 }
 
@@ -71,7 +71,7 @@ export async function openTasks(
     // Those who open wait for each other, so what is counted here is so until the end.
     { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.approval] },
     expireStatement(now),
-    pruneStatement(now),
+    pruneTasksStatement(now),
     tellOfTasks(
       {
         sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
@@ -80,12 +80,12 @@ export async function openTasks(
                 a.question, a.asked, a.task, 'pending', $4::timestamptz, $5::timestamptz, $6::timestamptz
               from ${ASKED}
               where not exists (select from access_request_keys where requester = $3 and key = $7)
-                and not exists (select from ${ASKED} where not ${IS_OPEN} and ${WAS_DENIED})
+                and not exists (select from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED})
                 and not exists (select from (
                     select user_type, user_id, agent_type, agent_id, count(distinct asked) as fresh
-                    from ${ASKED} where not ${IS_OPEN} group by 1, 2, 3, 4) f
-                  where f.fresh + (select count(*) from approval_tasks o where ${OF_PAIR} and o.state = 'pending') > $8::int
-                    or f.fresh + (select count(*) from approval_tasks o where ${OF_PAIR}) > ${MAX_KEPT_TASKS_OF_PAIR})
+                    from ${ASKED} where not ${HAS_OPEN_TASK} group by 1, 2, 3, 4) f
+                  where f.fresh + (select count(*) from approval_tasks o where ${OF_SAME_PAIR} and o.state = 'pending') > $8::int
+                    or f.fresh + (select count(*) from approval_tasks o where ${OF_SAME_PAIR}) > ${MAX_KEPT_TASKS_OF_PAIR})
                 and ($9::text is null or (select count(*) from access_request_bundles
                   where requester = $3 and user_id = $9) < ${MAX_KEPT_BUNDLES})
               order by a.asked, a.n
@@ -117,7 +117,7 @@ export async function openTasks(
       params: [asked],
     },
     {
-      sql: `select a.n from ${ASKED} where not ${IS_OPEN} and ${WAS_DENIED} order by a.n limit 1`,
+      sql: `select a.n from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED} order by a.n limit 1`,
       params: [asked, deniedSince],
     },
     { sql: 'select * from access_request_bundles where id = $1::uuid', params: [bundleId] },
@@ -151,7 +151,7 @@ function addTaskKeyStatement(asked: string, requester: string, repeat: RequestOp
   };
 }
 
-function pruneStatement(now: Date): SqlStatement {
+function pruneTasksStatement(now: Date): SqlStatement {
   return {
     sql: `delete from approval_tasks where id in (select id from approval_tasks where kept_until <= $1::timestamptz
             and state <> 'pending' and grant_state in ('none', 'deleted') order by kept_until limit ${PRUNED_AT_ONCE}

@@ -305,6 +305,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/service/reload/require-tests.ts': 'test/service/reload/apply.tests.test.ts',
   'src/service/reload/snapshot.ts': 'test/service/reload/settled-reader.test.ts',
   'src/govern/consents/make-consent.ts': 'test/http/routes/consents.test.ts',
+  'src/govern/approvals/elevated-right.ts': 'test/govern/approvals/elevation.test.ts',
   'src/store/elevations.ts': 'test/govern/approvals/elevation.test.ts',
   'src/store/limit-tables.ts': 'test/store/limits.test.ts',
   'src/store/record-statements.ts': 'test/store/limits.test.ts',

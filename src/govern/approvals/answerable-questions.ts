@@ -51,7 +51,7 @@ async function selectPossible<T extends Omit<EligibilityQuestion, 'approver'>>(
   { graph, rules, deputies: relations }: EligibilityDeps,
 ): Promise<T[]> {
   const toCheck = ({ resource, permission }: T): Check => ({ resource, permission, subject: approver });
-  // A schema may have lost a permission since it was asked for: then nobody holds it.
+  // A schema may have lost a permission since it was asked for: then no one holds it.
   const known = questions.filter(({ resource, permission }) => rules.graph.hasMember(resource.type, permission));
   const checks = new Map(known.map((question) => [heldPermissionKey(question), toCheck(question)]));
   const answers = await graph.check([...checks.values()]);
