@@ -8,7 +8,7 @@ import { BadRequest } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Deadline } from '../../runtime/deadline.js';
 import type { Service } from '../../service/service.js';
-import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
+import type { StoredTask, TaskAnswer, TaskKey } from '../../store/approvals.js';
 import {
   approvalDecisionBody,
   shownApprovalFormat,
@@ -27,6 +27,7 @@ import { requireParty, requireUser } from '../edge/request-party.js';
 import { userReference } from '../grant-parties.js';
 import { PageTokens } from '../page-token.js';
 import type { TypedApp } from '../typed-app.js';
+import { readVisiblePage, type PageSource } from '../visible-page.js';
 
 const approvalParams = z.object({ id: z.string().max(64) });
 const NO_APPROVAL = createProblem('not_found', 'There is no such approval.');
@@ -34,6 +35,9 @@ const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another
 const ANSWERED = createProblem('conflict', 'It waits for no answer of yours any more.');
 /** Pages that are looked through at one time; one caller alone has half of them. */
 const MAX_APPROVAL_LISTINGS = 4;
+
+/** The tasks that one page looks at: the length of pages, and their number, tell nothing of other people's up to these. */
+const PAGE_BOUNDS = { roundSize: 100, rounds: 10 };
 
 /** A task that its reader may see. */
 interface SeenTask {
@@ -57,7 +61,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['approvals'],
       summary:
-        'What waits for your answer, and what is asked for you; or what has become of it. A page may be short and lead on',
+        'What waits for your answer, and what is asked for you; or what has become of it. A page is short and leads on only beyond 1,000 tasks of others',
       querystring: approvalListQuery,
       response: { 200: approvalListFormat, ...inputErrors },
     },
@@ -68,19 +72,18 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const { state, limit, page_token: token } = request.query;
       const query = { list: 'approvals', caller: user, state };
       const text = pageTokens.decode({ token }, query, 'page_token');
-      const [asked = '', id = ''] = text?.split(' ') ?? [];
       const now = service.now();
       return listings.run(
         request,
         async () => {
-          const after = text === undefined ? undefined : { asked, id };
-          const tasks = await service.approvals.list(person, [state], { after, limit, now });
-          const seen = await seeTasks(tasks, person);
-          const last = tasks.length < limit ? undefined : tasks.at(-1);
-          return {
-            page: pageTokens.encode(last === undefined ? undefined : `${last.asked} ${last.id}`, query),
-            results: seen.flatMap((one) => (one === undefined ? [] : [toJson(one, now)])),
+          const source: PageSource<StoredTask, SeenTask> = {
+            list: (key, size) => service.approvals.list(person, [state], { after: parseKey(key), limit: size, now }),
+            see: (tasks) => seeTasks(tasks, person),
+            keyOf: (task) => `${task.asked} ${task.id}`,
           };
+          const bounds = { ...PAGE_BOUNDS, limit, roundsWithinMs: service.deadlineMs / 2 };
+          const { found, next } = await readVisiblePage(source, text, bounds);
+          return { page: pageTokens.encode(next, query), results: found.map((one) => toJson(one, now)) };
         },
         { rests: true },
       );
@@ -223,4 +226,9 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
     return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
   }
+}
+
+function parseKey(key: string | undefined): TaskKey | undefined {
+  const [asked, id] = key?.split(' ') ?? [];
+  return asked === undefined || id === undefined ? undefined : { asked, id };
 }

@@ -165,6 +165,12 @@ describe('what waits', () => {
         expect((await call('GET', `?limit=2&page_token=${token}`, userToken('ann'))).statusCode).toBe(400);
     } while (token !== '');
     expect([seen, pages]).toEqual([ids, 4]);
+    // A stranger can't count the pages of what isn't theirs.
+    for (const stranger of ['max', 'nobody'])
+      expect((await call('GET', '?limit=2', userToken(stranger))).json()).toEqual({
+        page: { next_token: '' },
+        results: [],
+      });
     expect((await call('GET', '?state=open', userToken('olga'))).statusCode).toBe(400);
     expect((await call('GET', '?limit=101', userToken('olga'))).statusCode).toBe(400);
   });
