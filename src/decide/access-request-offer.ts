@@ -12,6 +12,7 @@ import type { BoundQuestion } from './bound-question.js';
 import { assumeElevation, findElevationStep } from './elevation.js';
 import type { Evaluation } from './evaluation.js';
 import { evaluateFacts } from './facts.js';
+import { hashQuestion } from './question-identity.js';
 import type { Facts, JudgingStep } from './step.js';
 import { listNamesBehindStatements } from './told-denial.js';
 
@@ -40,6 +41,7 @@ export function findAccessRequestOffer(
   return {
     steps: lifted,
     binding: bindApproval(bound, facts),
+    question_sha256: hashQuestion(bound, facts),
     ...(emergency === undefined ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };

@@ -34,6 +34,11 @@ export type ApprovalBinding = Readonly<Record<string, string>>;
 export interface AccessRequestOffer {
   readonly steps: readonly ApprovalStep[];
   readonly binding: ApprovalBinding;
+  /**
+   * Tells the question from others by what policies read of it, whichever client asks and however it is spelled, so that what a person
+   * denied isn't asked again for a while; records of before it have none.
+   */
+  readonly question_sha256?: string | undefined;
   /** The permission by which a holder may answer in an emergency (`@emergency`); undefined where the action has none. */
   readonly emergency?: string | undefined;
   /** The instant until which it can be asked for, RFC 3339. */

@@ -1,4 +1,5 @@
 /** Events: what other systems and people are told of. An event has ids alone, never arguments or names. */
+import type { Approval, ApprovalRequester } from './approvals.js';
 import type { EntityRef } from './ids.js';
 
 export const EVENT_NAMES = [
@@ -25,6 +26,11 @@ export interface EventAudience {
   readonly holders?: { readonly permission: string; readonly resource: EntityRef } | undefined;
 }
 
+/** The part of a task that says who may answer it. It never changes. */
+export interface EventTask extends Pick<Approval, 'id' | 'steps' | 'emergency'>, ApprovalRequester {
+  readonly resource: EntityRef;
+}
+
 /** An event that has happened. Without an audience only webhooks tell it. */
 export interface OutboxEvent extends EventAudience {
   readonly event: EventName;
@@ -39,6 +45,10 @@ export interface StoredEvent extends OutboxEvent {
   readonly id: string;
   /** Says which of two events was committed first. */
   readonly position: number;
+  /** The task that it is about: who may answer it may see it, too. */
+  readonly task?: EventTask | undefined;
+  /** People who may not see it though they hold the permission, as `type:id`. */
+  readonly barred?: readonly string[] | undefined;
 }
 
 /** The body of a webhook, and the data of an event of the stream. */

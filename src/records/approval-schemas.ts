@@ -38,6 +38,7 @@ export const approvalReadingSchema = z.union([
 export const accessRequestSchema = z.looseObject({
   steps: z.array(approvalStepSchema).min(1),
   binding: bindingSchema,
+  question_sha256: z.string().optional(),
   emergency: z.string().optional(),
   expires_at: instantSchema,
 });

@@ -86,6 +86,15 @@ export function readAddressRange(text: string): string | undefined {
   return bits < 0 ? undefined : `${target.toString()}/${bits}`;
 }
 
+/** An address or range in one spelling, an address as the range of itself alone; undefined where the text is neither. */
+export function formatAddressRange(text: string): string | undefined {
+  const range = readAddressRange(text);
+  const [base = '', prefix] = range?.split('/') ?? [];
+  const address = parseIpAddress(base);
+  if (address === undefined) return undefined;
+  return `${address.toNormalizedString()}/${prefix ?? (address.kind() === 'ipv4' ? 32 : 128)}`;
+}
+
 /**
  * The range in IPv4 of an IPv4 address or range that is written within IPv6 (`::ffff:a00:0/104`), where it has one;
  * undefined for any other text, also for one that is no address.

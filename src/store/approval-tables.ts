@@ -8,7 +8,7 @@
 
 export const APPROVAL_TABLES = [
   // Type and id of a party are empty where there is none. `task` is what was asked, which never changes. `grant_state` says of
-  // the relationship that an elevation gives whether there is none, or it is wanted, written or deleted.
+  // the relationship that an elevation gives whether there is none, or it is wanted, written, deleting or deleted.
   `create table approval_tasks (
      id uuid primary key, requester text not null,
      user_type text not null, user_id text not null, agent_type text not null, agent_id text not null,

@@ -31,6 +31,8 @@ export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergen
   readonly chain: readonly EntityRef[];
   /** The decision that was denied. */
   readonly denial: string;
+  /** Tells the question from others, whichever client asks it; undefined where the denial doesn't say what of it decides. */
+  readonly question_sha256?: string | undefined;
   /** The end of the approval that was asked for, RFC 3339. */
   readonly requested_until?: string | undefined;
 }
@@ -113,6 +115,15 @@ export class ApprovalStore implements Approvals {
     if (!isUuid(id)) return undefined;
     const [rows] = await this.database.run([{ sql: `${SELECT_TASKS} where t.id = $1::uuid`, params: [id] }]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
+  }
+
+  /** Finds tasks, those that there are. @throws Fault */
+  async findAll(ids: readonly string[]): Promise<readonly StoredTask[]> {
+    const known = ids.filter(isUuid);
+    if (known.length === 0) return [];
+    const params = [`{${known.join(',')}}`];
+    const [rows = []] = await this.database.run([{ sql: `${SELECT_TASKS} where t.id = any ($1::uuid[])`, params }]);
+    return rows.map(toStoredTask);
   }
 
   /**

@@ -1,9 +1,23 @@
 /** The part of approvals that the graph has to follow: relationships that an elevation gives, until they are written or gone. */
+import type { Relationship } from '../model/relationships.js';
 import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './approvals.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
-/** The state of a task's relationship in the graph: none of ours is to be there, or it is to be, or it is, or was. */
-export type GrantState = 'none' | 'wanted' | 'written' | 'deleted';
+/**
+ * The state of a task's relationship in the graph: none of ours is to be there, or it is to be, or it is, or it may be deleted at
+ * any moment, or it was there.
+ */
+export type GrantState = 'none' | 'wanted' | 'written' | 'deleting' | 'deleted';
+/** States in which the graph may have something of it. */
+const UNSETTLED = `t.grant_state in ('wanted', 'written', 'deleting')`;
+
+/** The relationship that an elevation gives, whatever its end. */
+type ElevationKey = Pick<Relationship, 'resource' | 'relation' | 'subject'>;
+/** Tasks of one relationship: `$1` to `$5` are its parts. */
+const OF_RIGHT = `${UNSETTLED} and t.user_type = $1 and t.user_id = $2
+  and t.task->'question'->'resource'->>'type' = $3 and t.task->'question'->'resource'->>'id' = $4
+  and jsonb_path_exists(t.task->'steps', '$[*] ? (@.kind == "elevation" && @.relation == $relation)',
+    jsonb_build_object('relation', $5::text))`;
 
 export interface StoredElevation extends StoredTask {
   readonly grantState: GrantState;
@@ -24,13 +38,39 @@ export class ElevationStore {
   async listUnsettled(now: Date, limit: number): Promise<readonly StoredElevation[]> {
     const [rows = []] = await this.database.run([
       {
-        sql: `select t.* from approval_tasks t where t.grant_state in ('wanted', 'written')
+        sql: `select t.* from approval_tasks t where ${UNSETTLED}
                 and (t.grant_state = 'wanted' or t.state <> 'approved' or t.approved_until <= $1::timestamptz - $2::interval)
               order by t.id limit $3::int`,
         params: [now.toISOString(), `${KEPT_AFTER_END_MS} milliseconds`, limit],
       },
     ]);
     return rows.map(toStoredElevation);
+  }
+
+  /** Lists all elevations of one relationship of which the graph may have something. @throws Fault */
+  async listOfRight(right: ElevationKey): Promise<readonly StoredElevation[]> {
+    const [rows = []] = await this.database.run([
+      { sql: `select t.* from approval_tasks t where ${OF_RIGHT} order by t.id`, params: listKey(right) },
+    ]);
+    return rows.map(toStoredElevation);
+  }
+
+  /**
+   * Notes of elevations that have ended that their relationship is about to be deleted: one that is approved from now on may
+   * lose it by that.
+   * @param known all elevations of the relationship, none of which lives. @returns false where there is another @throws Fault
+   */
+  async noteDeleting(right: ElevationKey, known: readonly string[]): Promise<boolean> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `update approval_tasks e set grant_state = 'deleting'
+              where e.id = any ($6::uuid[]) and e.state <> 'approved' and e.grant_state in ('wanted', 'written', 'deleting')
+                and not exists (select from approval_tasks t where ${OF_RIGHT} and t.state = 'approved' and t.id <> all ($6::uuid[]))
+              returning e.id`,
+        params: [...listKey(right), `{${known.join(',')}}`],
+      },
+    ]);
+    return rows.length > 0;
   }
 
   /** Notes what became of the relationship of an approval that is in force. @returns false where it was ended meanwhile @throws Fault */
@@ -46,13 +86,20 @@ export class ElevationStore {
   }
 
   /** Notes that nothing of it is there, and nothing will come. @throws Fault */
-  async noteDeleted(id: string): Promise<void> {
+  async noteDeleted(ids: readonly string[]): Promise<void> {
     await this.database.run([
-      { sql: `update approval_tasks set grant_state = 'deleted' where id = $1::uuid`, params: [id] },
+      {
+        sql: `update approval_tasks t set grant_state = 'deleted' where t.id = any ($1::uuid[]) and ${UNSETTLED}`,
+        params: [`{${ids.join(',')}}`],
+      },
     ]);
   }
 }
 
 function toStoredElevation(row: DatabaseRow): StoredElevation {
   return { ...toStoredTask(row), grantState: row['grant_state'] as GrantState };
+}
+
+function listKey({ resource, relation, subject }: ElevationKey): string[] {
+  return [subject.type, subject.id, resource.type, resource.id, relation];
 }

@@ -1,6 +1,7 @@
 /** Reads stored events in the order in which they were committed, and deletes old ones. The stream of events calls it. */
+import type { ApprovalStep } from '../model/approvals.js';
 import type { EntityRef } from '../model/ids.js';
-import type { EventName, StoredEvent } from '../model/events.js';
+import type { EventName, EventTask, StoredEvent } from '../model/events.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
 /** The longest that events are kept, and the most: a reader that comes later is told that it has missed some. */
@@ -8,6 +9,20 @@ export const EVENT_LIFETIME_MS = 7 * 86_400_000;
 export const MAX_STORED_EVENTS = 100_000;
 /** Rows that one statement deletes. */
 const PRUNED_AT_A_TIME = 1000;
+
+/** The events of which the task itself says who may see them. That it was used concerns its user alone. */
+const TASK_EVENTS: readonly EventName[] = ['approval.requested', 'approval.decided', 'approval.expired'];
+const REVIEW_EVENTS: readonly EventName[] = ['review.opened', 'review.overdue'];
+
+/** An event with what says who may see it: the unchanging part of its task, or who is barred from its review. */
+const SELECT_EVENTS = `select e.*, r.barred, case when t.id is not null then jsonb_build_object(
+    'id', t.id, 'steps', t.task->'steps', 'emergency', t.task->'emergency', 'chain', t.task->'chain',
+    'user', jsonb_build_array(t.user_type, t.user_id), 'agent', jsonb_build_array(t.agent_type, t.agent_id),
+    'resource', jsonb_build_array(t.task->'question'->'resource'->'type', t.task->'question'->'resource'->'id')) end as task
+  from events e
+  left join approval_tasks t on t.id = case when e.event = any ($1::text[]) then (e.ids->>'approval')::uuid end
+  left join reviews r on r.decision = case when e.event = any ($2::text[]) then (e.ids->>'decision')::uuid end
+    and r.permission = e.permission and r.resource_type = e.resource_type and r.resource_id = e.resource_id`;
 
 export class EventLog {
   constructor(
@@ -19,8 +34,8 @@ export class EventLog {
   async read(after: number, limit: number): Promise<readonly StoredEvent[]> {
     const [rows = []] = await this.database.run([
       {
-        sql: 'select * from events where position > $1::bigint order by position limit $2',
-        params: [after, limit],
+        sql: `${SELECT_EVENTS} where e.position > $3::bigint order by e.position limit $4`,
+        params: [`{${TASK_EVENTS.join(',')}}`, `{${REVIEW_EVENTS.join(',')}}`, after, limit],
       },
     ]);
     return rows.map(toStoredEvent);
@@ -62,7 +77,7 @@ export class EventLog {
 function toStoredEvent(row: DatabaseRow): StoredEvent {
   const user = toReference(row['user_type'], row['user_id']);
   const resource = toReference(row['resource_type'], row['resource_id']);
-  const permission = row['permission'];
+  const { permission, task, barred } = row;
   return {
     id: String(row['id']),
     position: Number(row['position']),
@@ -71,6 +86,33 @@ function toStoredEvent(row: DatabaseRow): StoredEvent {
     ids: row['ids'] as StoredEvent['ids'],
     ...(user === undefined ? {} : { user }),
     ...(resource === undefined || typeof permission !== 'string' ? {} : { holders: { permission, resource } }),
+    ...(task === null ? {} : { task: toEventTask(task as StoredEventTask) }),
+    ...(barred === null ? {} : { barred: barred as readonly string[] }),
+  };
+}
+
+type StoredParty = readonly [type: string, id: string];
+interface StoredEventTask {
+  readonly id: string;
+  readonly steps: readonly ApprovalStep[];
+  readonly emergency: string | null;
+  readonly chain: readonly EntityRef[] | null;
+  readonly user: StoredParty;
+  readonly agent: StoredParty;
+  readonly resource: StoredParty;
+}
+
+function toEventTask({ id, steps, emergency, chain, user, agent, resource }: StoredEventTask): EventTask {
+  const toParty = ([type, name]: StoredParty): EntityRef => ({ type, id: name });
+  return {
+    id,
+    steps,
+    ...(emergency === null ? {} : { emergency }),
+    chain: chain ?? [],
+    // Type and id of a party are empty where there is none.
+    user: user[0] === '' ? undefined : toParty(user),
+    agent: agent[0] === '' ? undefined : toParty(agent),
+    resource: toParty(resource),
   };
 }
 

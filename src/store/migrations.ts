@@ -113,6 +113,14 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table limit_notices (key text collate "C" primary key, until bigint not null)`,
     `create index limit_notices_until on limit_notices (until)`,
   ],
+  [
+    // Tells the question of a task from others, whichever client asked it: what was denied isn't asked again for a while.
+    `alter table approval_tasks add column question_sha256 text not null default ''`,
+    `create index approval_tasks_no on approval_tasks (question_sha256, decided) where state = 'denied'`,
+    `drop index approval_tasks_denied`,
+    `drop index approval_tasks_grants`,
+    `create index approval_tasks_unsettled on approval_tasks (id) where grant_state in ('wanted', 'written', 'deleting')`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

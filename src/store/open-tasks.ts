@@ -1,21 +1,31 @@
-/** Opens tasks: equal open questions are one, and an agent can't flood a user's approvers with them. */
+/**
+ * Opens the tasks of an access request, all of them or none. Equal open questions are one task, and an agent can't flood a
+ * user's approvers with them.
+ */
 import { v4 as uuid } from 'uuid';
-import type { EntityRef } from '../model/ids.js';
-import { sha256 } from '../runtime/sha256.js';
-import { KEPT_AFTER_END_MS, toStoredTask, type AskedTask, type StoredTask } from './approvals.js';
+import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './approvals.js';
+import { ASKED, formatAsked, HAS_OPEN_TASK, OF_SAME_PAIR, WAS_DENIED, type TaskOpening } from './asked-questions.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
-import type { Database, SqlStatement } from './database/port.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import {
+  insertBundleStatements,
+  MAX_KEPT_BUNDLES,
+  toBundle,
+  type BundleItem,
+  type StoredBundle,
+} from './request-bundles.js';
 import { tellOfTasks } from './task-events.js';
 
-/** An access request, as it opens a task. */
-export interface TaskOpening {
+/** An access request, as it opens tasks. */
+export interface RequestOpening {
   readonly requester: string;
-  readonly user?: EntityRef | undefined;
-  readonly agent?: EntityRef | undefined;
-  readonly task: AskedTask;
+  /** One at least. */
+  readonly openings: readonly TaskOpening[];
   readonly expires: Date;
   /** The request's `Idempotency-Key`, with the hash of its body; undefined where it has none. */
   readonly repeat?: { readonly key: string; readonly bodySha256: string } | undefined;
+  /** The user of a request for several questions at once, and each question as it was submitted. */
+  readonly bundle?: { readonly user: string; readonly items: readonly Omit<BundleItem, 'task'>[] } | undefined;
 }
 
 export interface OpeningBounds {
@@ -25,99 +35,129 @@ export interface OpeningBounds {
   readonly cooldownMs: number;
 }
 
-export type OpenedTask =
-  | { readonly kind: 'task'; readonly task: StoredTask }
+export type OpenedTasks =
+  | { readonly kind: 'opened'; readonly tasks: readonly StoredTask[]; readonly bundle?: StoredBundle | undefined }
+  /** The key was used for an equal request before. */
+  | { readonly kind: 'repeated' }
   /** The key was used for another request. */
   | { readonly kind: 'other_body' }
   | { readonly kind: 'too_many' }
-  /** The same was denied lately. */
-  | { readonly kind: 'cooling_down' };
+  /** The same was denied lately as what is asked at this index. */
+  | { readonly kind: 'cooling_down'; readonly index: number };
 
 /** All tasks of a pair that are kept, ended ones as well: opening and cancelling in turn must not fill the store. */
 export const MAX_KEPT_TASKS_OF_PAIR = 1000;
 /** The keys that the requests for one task may have. */
 export const MAX_KEYS_OF_TASK = 50;
-/** Tasks that are past their time and go with each that is opened. */
+/** Tasks that are past their time and go with each request. */
 const PRUNED_AT_ONCE = 100;
 
 /**
- * Opens a task, or finds the open one for the same.
+ * Opens the tasks, or finds those that are open for the same: where one of them can't be opened none is.
  * @throws Fault
  */
-export async function openTask(
+export async function openTasks(
   database: Database,
-  { requester, user, agent, task, expires, repeat }: TaskOpening,
+  request: RequestOpening,
   { open, cooldownMs }: OpeningBounds,
   now: Date,
-): Promise<OpenedTask> {
-  const pair = [user?.type ?? '', user?.id ?? '', agent?.type ?? '', agent?.id ?? ''];
-  const binding = sha256(JSON.stringify(Object.entries(task.binding).sort()));
-  const asked = sha256(JSON.stringify([requester, binding, task.steps, task.emergency ?? null]));
+): Promise<OpenedTasks> {
+  const { requester, openings, expires, repeat, bundle } = request;
+  const asked = formatAsked(openings, requester, bundle?.items);
+  const deniedSince = new Date(now.getTime() - cooldownMs).toISOString();
+  const kept = new Date(expires.getTime() + KEPT_AFTER_END_MS);
+  const bundleId = uuid();
   const results = await database.run([
+    // Those who open wait for each other, so what is counted here is so until the end.
     { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.approval] },
     expireStatement(now),
-    {
-      sql: `delete from approval_tasks where id in (select id from approval_tasks where kept_until <= $1::timestamptz
-              and state <> 'pending' and grant_state in ('none', 'deleted') order by kept_until limit ${PRUNED_AT_ONCE}
-              for update skip locked)`,
-      params: [now.toISOString()],
-    },
+    pruneTasksStatement(now),
     tellOfTasks(
       {
-        sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
-              task, state, asked, expires, kept_until)
-            select $5::uuid, $6::text, $1::text, $2::text, $3::text, $4::text, $7::text, $8::text, $9::jsonb, 'pending',
-              $10::timestamptz, $11::timestamptz, $12::timestamptz
-            where not exists (select 1 from access_request_keys where requester = $6 and key = $13)
-              and not exists (select 1 from approval_tasks
-                where state = 'denied' and binding_sha256 = $7 and decided > $14::timestamptz)
-              and (select count(*) from approval_tasks where user_type = $1 and user_id = $2 and agent_type = $3
-                and agent_id = $4 and state = 'pending') < $15::int
-              and (select count(*) from approval_tasks where user_type = $1 and user_id = $2 and agent_type = $3
-                and agent_id = $4) < ${MAX_KEPT_TASKS_OF_PAIR}
-            on conflict do nothing returning *`,
+        sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+                question_sha256, asked_sha256, task, state, asked, expires, kept_until)
+              select distinct on (a.asked) a.id, $3::text, a.user_type, a.user_id, a.agent_type, a.agent_id, a.binding,
+                a.question, a.asked, a.task, 'pending', $4::timestamptz, $5::timestamptz, $6::timestamptz
+              from ${ASKED}
+              where not exists (select from access_request_keys where requester = $3 and key = $7)
+                and not exists (select from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED})
+                and not exists (select from (
+                    select user_type, user_id, agent_type, agent_id, count(distinct asked) as fresh
+                    from ${ASKED} where not ${HAS_OPEN_TASK} group by 1, 2, 3, 4) f
+                  where f.fresh + (select count(*) from approval_tasks o where ${OF_SAME_PAIR} and o.state = 'pending') > $8::int
+                    or f.fresh + (select count(*) from approval_tasks o where ${OF_SAME_PAIR}) > ${MAX_KEPT_TASKS_OF_PAIR})
+                and ($9::text is null or (select count(*) from access_request_bundles
+                  where requester = $3 and user_id = $9) < ${MAX_KEPT_BUNDLES})
+              order by a.asked, a.n
+              on conflict do nothing returning *`,
         params: [
-          ...pair,
-          uuid(),
-          requester,
-          binding,
           asked,
-          JSON.stringify(task),
+          deniedSince,
+          requester,
           now.toISOString(),
           expires.toISOString(),
-          new Date(expires.getTime() + KEPT_AFTER_END_MS).toISOString(),
+          kept.toISOString(),
           repeat?.key ?? null,
-          new Date(now.getTime() - cooldownMs).toISOString(),
           open,
+          bundle?.user ?? null,
         ],
       },
       'approval.requested',
       now,
     ),
+    ...(bundle === undefined
+      ? [addTaskKeyStatement(asked, requester, repeat)]
+      : insertBundleStatements(asked, { id: bundleId, requester, user: bundle.user }, repeat, kept, now)),
     {
-      sql: `insert into access_request_keys (requester, key, body_sha256, task)
-            select $1, $2, $3, id from approval_tasks t where $2::text is not null and state = 'pending' and asked_sha256 = $4
-              and (select count(*) from access_request_keys k where k.task = t.id) < ${MAX_KEYS_OF_TASK}
-            on conflict do nothing`,
-      params: [requester, repeat?.key ?? null, repeat?.bodySha256 ?? null, asked],
-    },
-    {
-      sql: `select t.*, k.body_sha256 as key_body from access_request_keys k join approval_tasks t on t.id = k.task
-            where k.requester = $1 and k.key = $2`,
+      sql: 'select body_sha256, task, bundle from access_request_keys where requester = $1 and key = $2',
       params: [requester, repeat?.key ?? null],
     },
-    { sql: `select * from approval_tasks where state = 'pending' and asked_sha256 = $1`, params: [asked] },
     {
-      sql: `select 1 from approval_tasks where state = 'denied' and binding_sha256 = $1 and decided > $2::timestamptz limit 1`,
-      params: [binding, new Date(now.getTime() - cooldownMs).toISOString()],
+      sql: `select t.*, a.n from ${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked order by a.n`,
+      params: [asked],
     },
+    {
+      sql: `select a.n from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED} order by a.n limit 1`,
+      params: [asked, deniedSince],
+    },
+    { sql: 'select * from access_request_bundles where id = $1::uuid', params: [bundleId] },
   ]);
-  const [earlier] = results[5] ?? [];
-  if (earlier !== undefined && earlier['key_body'] !== repeat?.bodySha256) return { kind: 'other_body' };
-  if (repeat !== undefined && earlier === undefined && results[6]?.[0] !== undefined) return { kind: 'too_many' };
-  const row = earlier ?? results[6]?.[0];
-  if (row !== undefined) return { kind: 'task', task: toStoredTask(row) };
-  return results[7]?.[0] === undefined ? { kind: 'too_many' } : { kind: 'cooling_down' };
+  const [keys, rows = [], refusals, bundles] = results.slice(-4);
+  const [key, denied, made]: readonly (DatabaseRow | undefined)[] = [keys?.[0], refusals?.[0], bundles?.[0]];
+  const isOwnKey =
+    key === undefined || (bundle === undefined ? key['task'] === rows[0]?.['id'] : key['bundle'] === bundleId);
+  if (key !== undefined && key['body_sha256'] !== repeat?.bodySha256) return { kind: 'other_body' };
+  if (!isOwnKey) return { kind: 'repeated' };
+  if (denied !== undefined) return { kind: 'cooling_down', index: Number(denied['n']) };
+  const isWhole = rows.length === openings.length && (repeat === undefined) === (key === undefined);
+  if (!isWhole || (bundle !== undefined && made === undefined)) return { kind: 'too_many' };
+  return {
+    kind: 'opened',
+    tasks: rows.map(toStoredTask),
+    ...(made === undefined ? {} : { bundle: toBundle(made) }),
+  };
+}
+
+/** Keeps the key with the task, unless the task has too many. */
+function addTaskKeyStatement(asked: string, requester: string, repeat: RequestOpening['repeat']): SqlStatement {
+  return {
+    sql: `insert into access_request_keys (requester, key, body_sha256, task)
+          select $2::text, $3::text, $4::text, t.id
+          from ${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked
+          where $3::text is not null
+            and (select count(*) from access_request_keys k where k.task = t.id) < ${MAX_KEYS_OF_TASK}
+          on conflict do nothing`,
+    params: [asked, requester, repeat?.key ?? null, repeat?.bodySha256 ?? null],
+  };
+}
+
+function pruneTasksStatement(now: Date): SqlStatement {
+  return {
+    sql: `delete from approval_tasks where id in (select id from approval_tasks where kept_until <= $1::timestamptz
+            and state <> 'pending' and grant_state in ('none', 'deleted') order by kept_until limit ${PRUNED_AT_ONCE}
+            for update skip locked)`,
+    params: [now.toISOString()],
+  };
 }
 
 /** Tasks that expire at once. */

@@ -1,8 +1,7 @@
 /** Access requests for several questions at once, and what requests with the same key have opened before. */
-import { v4 as uuid } from 'uuid';
 import { isUuid } from '../model/ids.js';
-import { KEPT_AFTER_END_MS } from './approvals.js';
-import type { Database, DatabaseRow } from './database/port.js';
+import { ASKED } from './asked-questions.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 
 /** The bundles of a requester for one user that are kept, ended ones as well. */
 export const MAX_KEPT_BUNDLES = 500;
@@ -57,42 +56,38 @@ export async function findEarlierRequest(
 }
 
 /**
- * Stores a bundle whose tasks are open.
- * @param ends when the last of its tasks does
- * @returns undefined where the requester has too many for the user
- * @throws Fault
+ * Stores a bundle where each of its questions has an open task, and its key, in the transaction that opens them. Nothing is
+ * stored where the key was used before, or the requester has too many for the user.
+ * @param asked the questions, as rows (asked-questions.ts)
  */
-export async function addBundle(
-  database: Database,
-  { requester, user, items }: Omit<StoredBundle, 'id'>,
+export function insertBundleStatements(
+  asked: string,
+  { id, requester, user }: Omit<StoredBundle, 'items'>,
   repeat: { readonly key: string; readonly bodySha256: string } | undefined,
-  ends: Date,
+  keptUntil: Date,
   now: Date,
-): Promise<StoredBundle | undefined> {
-  const id = uuid();
-  const results = await database.run([
+): SqlStatement[] {
+  return [
     {
       sql: 'delete from access_request_bundles where kept_until <= $1::timestamptz',
       params: [now.toISOString()],
     },
     {
-      sql: `insert into access_request_bundles
-              select $1::uuid, $2::text, $3::text, $4::jsonb, $5::timestamptz
-              where (select count(*) from access_request_bundles where requester = $2 and user_id = $3) < ${MAX_KEPT_BUNDLES}
-              returning id`,
-      params: [id, requester, user, JSON.stringify(items), new Date(ends.getTime() + KEPT_AFTER_END_MS).toISOString()],
+      sql: `insert into access_request_bundles (id, requester, user_id, items, kept_until)
+            select $2::uuid, $3::text, $4::text, jsonb_agg(a.item || jsonb_build_object('task', t.id) order by a.n), $5::timestamptz
+            from ${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked
+            where not exists (select from access_request_keys where requester = $3 and key = $6)
+            having count(*) = jsonb_array_length($1::jsonb)
+              and (select count(*) from access_request_bundles where requester = $3 and user_id = $4) < ${MAX_KEPT_BUNDLES}`,
+      params: [asked, id, requester, user, keptUntil.toISOString(), repeat?.key ?? null],
     },
-    ...(repeat === undefined
-      ? []
-      : [
-          {
-            sql: `insert into access_request_keys (requester, key, body_sha256, bundle)
-                  select $1::text, $2::text, $3::text, id from access_request_bundles where id = $4::uuid on conflict do nothing`,
-            params: [requester, repeat.key, repeat.bodySha256, id],
-          },
-        ]),
-  ]);
-  return results[1]?.[0] === undefined ? undefined : { id, requester, user, items };
+    {
+      sql: `insert into access_request_keys (requester, key, body_sha256, bundle)
+            select $1::text, $2::text, $3::text, id from access_request_bundles where id = $4::uuid and $2::text is not null
+            on conflict do nothing`,
+      params: [requester, repeat?.key ?? null, repeat?.bodySha256 ?? null, id],
+    },
+  ];
 }
 
 /** @throws Fault */
@@ -104,7 +99,7 @@ export async function findBundle(database: Database, id: string): Promise<Stored
   return rows?.[0] === undefined ? undefined : toBundle(rows[0]);
 }
 
-function toBundle(row: DatabaseRow): StoredBundle {
+export function toBundle(row: DatabaseRow): StoredBundle {
   return {
     id: String(row['id']),
     requester: String(row['requester']),

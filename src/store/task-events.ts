@@ -6,13 +6,11 @@ import { partySql, tellOf } from './outbox.js';
 export type TaskEvent = 'approval.requested' | 'approval.decided' | 'approval.expired';
 
 /**
- * Has a statement that changes tasks tell of each that it changes. The stream shows it to the task's user, and to the holders
- * of the permission that its first step asks for; those of further steps find it in their list.
+ * Has a statement that changes tasks tell of each that it changes. The stream shows it to the task's user, and to those who may
+ * answer the task when it is shown (store/event-log.ts reads the task with it).
  * @param statement begins with no `with`, and returns the rows of the tasks that it has changed
  */
 export function tellOfTasks(statement: SqlStatement, event: TaskEvent, at: Date): SqlStatement {
-  const permission = `coalesce(r.task->>'emergency', jsonb_path_query_first(r.task->'steps', '$[*].permission') #>> '{}')`;
-  const resource = `r.task->'question'->'resource'`;
   return tellOf(statement, {
     event,
     at,
@@ -22,11 +20,6 @@ export function tellOfTasks(statement: SqlStatement, event: TaskEvent, at: Date)
       agent: presentParty('r.agent_type', 'r.agent_id'),
     },
     user: { type: `nullif(r.user_type, '')`, id: `nullif(r.user_id, '')` },
-    holders: {
-      permission,
-      type: `case when ${permission} is not null then ${resource}->>'type' end`,
-      id: `case when ${permission} is not null then ${resource}->>'id' end`,
-    },
     // A yes to one step of several decides nothing yet.
     when: event === 'approval.decided' ? `r.state <> 'pending'` : 'true',
   });

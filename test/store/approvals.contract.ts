@@ -16,15 +16,17 @@ import {
   type TaskAnswer,
 } from '../../src/store/approvals.js';
 import type { Database } from '../../src/store/database/port.js';
+import type { TaskOpening } from '../../src/store/asked-questions.js';
 import {
   MAX_KEPT_TASKS_OF_PAIR,
   MAX_KEYS_OF_TASK,
-  openTask,
-  type OpenedTask,
+  openTasks,
+  type OpenedTasks,
   type OpeningBounds,
-  type TaskOpening,
+  type RequestOpening,
 } from '../../src/store/open-tasks.js';
 import { ReadBatch } from '../../src/store/read-batch.js';
+import { openTask, type OpenedTask, type SingleOpening } from '../support/open-task.js';
 
 const NOW = new Date('2030-03-04T10:00:00Z');
 const later = (minutes: number): Date => new Date(NOW.getTime() + minutes * 60_000);
@@ -62,7 +64,7 @@ function newTask(more: Partial<AskedTask> = {}): AskedTask {
     ...more,
   };
 }
-function newOpening(more: Partial<TaskOpening> = {}): TaskOpening {
+function newOpening(more: Partial<SingleOpening> = {}): SingleOpening {
   const parties = { user: newParty('user'), agent: newParty('agent') };
   return { requester: 'api', ...parties, task: newTask(), expires: later(60), ...more };
 }
@@ -80,7 +82,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
   describe('the store of approvals', () => {
     const newStore = (isGenuine = (): Promise<boolean> => Promise.resolve(true)): ApprovalStore =>
       new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine, 60_000);
-    const open = (opening: TaskOpening, now = NOW, bounds = BOUNDS): Promise<OpenedTask> =>
+    const open = (opening: SingleOpening, now = NOW, bounds = BOUNDS): Promise<OpenedTask> =>
       openTask(getDatabase(), opening, bounds, now);
     async function opened(opening = newOpening(), now = NOW): Promise<StoredTask> {
       const result = await open(opening, now);
@@ -169,7 +171,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
 
     it('opens no more than its bound for a pair', async () => {
       const { user, agent } = newOpening();
-      const opening = (): TaskOpening => ({ ...newOpening(), user, agent });
+      const opening = (): SingleOpening => ({ ...newOpening(), user, agent });
       const results = await Promise.all(Array.from({ length: 8 }, () => open(opening())));
       expect(results.filter(({ kind }) => kind === 'task')).toHaveLength(BOUNDS.open);
       expect(results.filter(({ kind }) => kind === 'too_many')).toHaveLength(8 - BOUNDS.open);
@@ -179,7 +181,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
 
     it('keeps no more keys than its bound for a task', async () => {
       const opening = newOpening();
-      const withKey = (i: number): TaskOpening => ({ ...opening, repeat: { key: `k-${i}`, bodySha256: 'a' } });
+      const withKey = (i: number): SingleOpening => ({ ...opening, repeat: { key: `k-${i}`, bodySha256: 'a' } });
       const kinds: string[] = [];
       for (let i = 0; i <= MAX_KEYS_OF_TASK; i += 1) kinds.push((await open(withKey(i))).kind);
       expect(kinds.filter((kind) => kind === 'task')).toHaveLength(MAX_KEYS_OF_TASK);
@@ -217,9 +219,71 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       const task = await opened(opening);
       const no: TaskAnswer = { answers: [], state: 'denied', scope: 'once' };
       expect(await newStore().answer(task, no, NOW)).toMatchObject({ state: 'denied', decided: NOW.toISOString() });
-      expect(await open(opening, later(59))).toEqual({ kind: 'cooling_down' });
+      expect(await open(opening, later(59))).toEqual({ kind: 'cooling_down', index: 0 });
       expect((await open(newOpening({ ...opening, task: newTask() }), later(59))).kind).toBe('task');
       expect((await open(opening, later(61))).kind).toBe('task');
+    });
+
+    it('opens all tasks of a request or none, wherever one of them is refused, on two replicas at once', async () => {
+      const { user, agent } = newOpening();
+      const question = (more: Partial<TaskOpening> = {}): TaskOpening => ({ user, agent, task: newTask(), ...more });
+      const openMany = (openings: readonly TaskOpening[], more: Partial<RequestOpening> = {}): Promise<OpenedTasks> => {
+        const bundle = { user: user?.id ?? '', items: openings.map((_, i) => ({ resource: { i }, action: {} })) };
+        const request = { requester: 'api', openings, expires: later(60), bundle, ...more };
+        return openTasks(getDatabase(), request, BOUNDS, NOW);
+      };
+      const countOpen = async (): Promise<unknown> => {
+        const sql = `select count(*)::int as n from approval_tasks where state = 'pending' and user_id = $1`;
+        return (await getDatabase().run([{ sql, params: [user?.id ?? ''] }]))[0]?.[0]?.['n'];
+      };
+      const denied = question();
+      const task = await opened(newOpening(denied));
+      await newStore().answer(task, { answers: [], state: 'denied', scope: 'once' }, NOW);
+      expect(await openMany([question(), question(), denied])).toEqual({ kind: 'cooling_down', index: 2 });
+      expect(await countOpen()).toBe(0);
+      expect(await openMany([1, 2, 3, 4].map(() => question()))).toEqual({ kind: 'too_many' });
+      expect(await countOpen()).toBe(0);
+      // Equal questions are one task, and each item names its own.
+      const same = question();
+      const two = await openMany([same, question(), same], { repeat: { key: 'two', bodySha256: 'a' } });
+      if (two.kind !== 'opened') throw new Error(two.kind);
+      const ids = two.tasks.map(({ id }) => id);
+      expect([ids[0] === ids[2], new Set(ids).size, await countOpen()]).toEqual([true, 2, 2]);
+      expect(two.bundle).toMatchObject({
+        requester: 'api', user: user?.id, items: ids.map((id, i) => ({ resource: { i }, action: {}, task: id })),
+      }); // prettier-ignore
+      const repeat = (bodySha256: string) => openMany([question()], { repeat: { key: 'two', bodySha256 } });
+      expect([await repeat('a'), await repeat('b')]).toEqual([{ kind: 'repeated' }, { kind: 'other_body' }]);
+      // One is left: what is open already needs no place.
+      expect(await openMany([same, question(), question()])).toEqual({ kind: 'too_many' });
+      expect(await countOpen()).toBe(2);
+      const racing = await Promise.all([1, 2, 3].map(() => openMany([same, question()])));
+      expect(racing.map(({ kind }) => kind).sort()).toEqual(['opened', 'too_many', 'too_many']);
+      expect(await countOpen()).toBe(3);
+      const [rows] = await getDatabase().run([
+        { sql: 'select count(*)::int as n from access_request_bundles where user_id = $1', params: [user?.id ?? ''] },
+      ]);
+      expect(rows).toEqual([{ n: 2 }]);
+    });
+
+    it('asks nothing again for a while after a no, whoever asks and by whichever way', async () => {
+      const opening = newOpening();
+      const parties = { client: 'a', issuer: 'x', chain: 'y' };
+      const ask = (task: Partial<AskedTask>): SingleOpening => ({ ...opening, task: { ...opening.task, ...task } });
+      const { binding } = opening.task;
+      const task = await opened(ask({ binding: { ...binding, ...parties } }));
+      await newStore().answer(task, { answers: [], state: 'denied', scope: 'once' }, NOW);
+      const refused = { kind: 'cooling_down', index: 0 };
+      for (const change of [{ client: 'b' }, { issuer: 'z' }, { chain: 'z' }])
+        expect(await open({ ...ask({ binding: { ...binding, ...parties, ...change } }), requester: 'b' })).toEqual(
+          refused,
+        );
+      expect(await open(ask({ binding, emergency: 'oncall' }))).toEqual(refused);
+      expect((await open(ask({ binding: { ...binding, 'context.x': 'y' } }))).kind).toBe('task');
+      const known = newOpening({ task: newTask({ question_sha256: 'q1' }) });
+      await newStore().answer(await opened(known), { answers: [], state: 'denied', scope: 'once' }, NOW);
+      expect(await open({ ...known, task: newTask({ question_sha256: 'q1' }) })).toEqual(refused);
+      expect((await open({ ...known, task: newTask({ question_sha256: 'q2' }) })).kind).toBe('task');
     });
 
     it('is answered once, by answers that knew of those before', async () => {

@@ -51,7 +51,9 @@ async function selectPossible<T extends Omit<EligibilityQuestion, 'approver'>>(
   { graph, rules, deputies: relations }: EligibilityDeps,
 ): Promise<T[]> {
   const toCheck = ({ resource, permission }: T): Check => ({ resource, permission, subject: approver });
-  const checks = new Map(questions.map((question) => [heldPermissionKey(question), toCheck(question)]));
+  // A schema may have lost a permission since it was asked for: then no one holds it.
+  const known = questions.filter(({ resource, permission }) => rules.graph.hasMember(resource.type, permission));
+  const checks = new Map(known.map((question) => [heldPermissionKey(question), toCheck(question)]));
   const answers = await graph.check([...checks.values()]);
   const held = new Set<string>();
   for (const [i, key] of [...checks.keys()].entries()) {
@@ -60,14 +62,12 @@ async function selectPossible<T extends Omit<EligibilityQuestion, 'approver'>>(
     if (answer?.result !== 'no' && answer?.result !== 'conditional') held.add(key);
   }
   const deputies = new Deputies(relations, rules.graph);
-  const others = questions.filter(
+  const others = known.filter(
     (question) =>
       !held.has(heldPermissionKey(question)) && deputies.mayReach(question.resource.type, question.permission),
   );
   const isDeputy = others.length > 0 && (await isAnyDeputy(approver, { graph, deputies: relations }));
-  return questions.filter(
-    (question) => held.has(heldPermissionKey(question)) || (isDeputy && others.includes(question)),
-  );
+  return known.filter((question) => held.has(heldPermissionKey(question)) || (isDeputy && others.includes(question)));
 }
 
 /** Whether the person is a deputy of any group; also where that can't be found in time. */

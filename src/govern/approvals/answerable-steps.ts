@@ -2,10 +2,17 @@
 import type { Deadline } from '../../runtime/deadline.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import { Fault } from '../../model/faults.js';
-import type { StoredTask } from '../../store/approvals.js';
+import type { Approval, ApprovalRequester } from '../../model/approvals.js';
 import { selectAnswerable } from './answerable-questions.js';
 import type { EligibilityDeps, EligibilityQuestion } from './eligibility.js';
 import { findStepPermission, listOpenSteps } from './task-progress.js';
+
+/** The part of a task that says who may answer it. */
+export interface AnswerableTask extends Pick<Approval, 'steps' | 'emergency'>, ApprovalRequester {
+  /** Those it has: the other steps are open. */
+  readonly answers: readonly { readonly step: number }[];
+  readonly question: { readonly resource: EntityRef };
+}
 
 type StepQuestion = Omit<EligibilityQuestion, 'approver'> & { readonly key: string };
 
@@ -14,7 +21,7 @@ type StepQuestion = Omit<EligibilityQuestion, 'approver'> & { readonly key: stri
  * @throws Fault where it can't be told
  */
 export async function findAnswerableSteps(
-  tasks: readonly StoredTask[],
+  tasks: readonly AnswerableTask[],
   person: EntityRef,
   deps: EligibilityDeps,
   deadline: Deadline,
@@ -35,7 +42,7 @@ export async function findAnswerableSteps(
 }
 
 /** @returns undefined where only the user may answer */
-function buildStepQuestion(task: StoredTask, index: number): StepQuestion | undefined {
+function buildStepQuestion(task: AnswerableTask, index: number): StepQuestion | undefined {
   const step = task.steps[index];
   const permission = step === undefined ? undefined : findStepPermission(step, task);
   if (permission === undefined) return undefined;
@@ -46,6 +53,6 @@ function buildStepQuestion(task: StoredTask, index: number): StepQuestion | unde
 }
 
 /** Whether the task is asked for this person. */
-export function isTaskUser({ user }: Pick<StoredTask, 'user'>, person: EntityRef): boolean {
+export function isTaskUser({ user }: Pick<ApprovalRequester, 'user'>, person: EntityRef): boolean {
   return user !== undefined && isSameRef(user, person);
 }

@@ -7,12 +7,19 @@ import { toExactFilter, type RelationshipGraph } from '../../graph/port.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { ElevationStore, StoredElevation } from '../../store/elevations.js';
-import { EMERGENCY_MS } from './task-progress.js';
+import {
+  describeElevation,
+  isLive,
+  isSettledForGood,
+  planRight,
+  type ElevatedRight,
+  type ElevationGrant,
+} from './elevated-right.js';
 
 /** Elevations that a sweep takes at a time. */
 const ELEVATION_SWEEP_SIZE = 100;
-/** Longer than any write to the graph takes: until then one may arrive of a process that has died. */
-const LATE_WRITE_MS = 60_000;
+/** Looks at a right while others change it: what isn't settled then is left to the next sweep. */
+const MAX_LOOKS = 6;
 /** Names the writer for the journal or SpiceDB's transaction. */
 const ELEVATION_WRITER = 'remit';
 
@@ -27,12 +34,12 @@ export class ElevationKeeper {
   constructor(private readonly deps: ElevationKeeperDeps) {}
 
   /**
-   * Brings the graph to what the database says of one approval.
+   * Brings the graph to what the database says of the right that an approval gives.
    * @throws Fault where that can't be done now, BadRequest where the graph refuses the relationship: then the next sweep tries
    */
   async settle(id: string): Promise<void> {
     const task = await this.deps.store.find(id);
-    if (task !== undefined) await this.settleTask(task);
+    if (task !== undefined) await this.settleTasks([task]);
   }
 
   /** Settles a task as a route does whose answer doesn't depend on it: a failure is left to the next sweep. */
@@ -47,88 +54,83 @@ export class ElevationKeeper {
 
   /** Settles all that isn't. @throws the first failure, after the others were tried */
   async sweep(): Promise<void> {
+    await this.settleTasks(await this.deps.store.listUnsettled(this.deps.now(), ELEVATION_SWEEP_SIZE));
+  }
+
+  /** Settles the rights that tasks give, each once. @throws the first failure, after the others were tried */
+  private async settleTasks(tasks: readonly StoredElevation[]): Promise<void> {
+    const rights = new Map<string, ElevatedRight>();
+    for (const task of tasks) {
+      const right = describeElevation(task)?.right;
+      if (right !== undefined) rights.set(JSON.stringify(right), right);
+      else if (task.grantState !== 'none') await this.deps.store.noteDeleted([task.id]);
+    }
     const failures: Error[] = [];
-    for (const task of await this.deps.store.listUnsettled(this.deps.now(), ELEVATION_SWEEP_SIZE))
-      await this.settleTask(task).catch((error: unknown) => {
+    for (const right of rights.values())
+      await this.settleRight(right).catch((error: unknown) => {
         if (!(error instanceof Fault || error instanceof BadRequest)) throw error;
         failures.push(error);
       });
     if (failures[0] !== undefined) throw failures[0];
   }
 
-  private async settleTask(task: StoredElevation): Promise<void> {
+  /**
+   * Looks at the database and the graph until they agree. The graph is changed without a lock: another may change it by what the
+   * database said before, and each that has changed it looks again. One that dies before it has leaves a task unsettled.
+   */
+  private async settleRight(right: ElevatedRight): Promise<void> {
     const { store, now } = this.deps;
-    if (task.grantState === 'none' || task.grantState === 'deleted') return;
-    const relationship = buildElevationRelationship(task);
-    // SpiceDB ends it by itself.
-    if (relationship === undefined || Date.parse(relationship.expiresAt) <= now().getTime())
-      return store.noteDeleted(task.id);
-    if (task.state !== 'approved') {
-      await this.deleteOwn(relationship);
-      const ended = Date.parse(task.decided ?? task.asked);
-      if (now().getTime() - ended > LATE_WRITE_MS) await store.noteDeleted(task.id);
-      return;
+    for (let look = 0; look < MAX_LOOKS; look += 1) {
+      const tasks = await store.listOfRight(right);
+      const grants = tasks.flatMap((task) => describeElevation(task)?.grant ?? []);
+      // Read after the database: what is written by then, and can't be told from it, is written by a later state of it.
+      const existing = grants.length === 0 ? undefined : await this.readExisting(right);
+      const step = planRight(grants, existing, now());
+      if (step.kind === 'forget') await Promise.all(step.ids.map((id) => store.noteGranted(id, 'none')));
+      else if (step.kind === 'write') await this.write(right, step);
+      else if (step.kind === 'leave') {
+        if (await this.noteSettled(grants, step.granted)) return;
+      } else if (
+        await store.noteDeleting(
+          right,
+          grants.map(({ id }) => id),
+        )
+      )
+        await this.deps.graph().write([{ operation: 'delete', relationship: right }], ELEVATION_WRITER);
     }
-    if (task.grantState === 'written') return;
-    const isThere = await this.write(relationship);
-    const isInForce = await store.noteGranted(task.id, isThere ? 'written' : 'none');
-    if (!isInForce) await this.deleteOwn(relationship);
   }
 
-  /** @returns whether the relationship is there as it was to be written; where the user holds the relation anyway it stays so */
-  private async write(relationship: Relationship & { readonly expiresAt: string }): Promise<boolean> {
+  /** @returns false where an elevation was ended meanwhile */
+  private async noteSettled(grants: readonly ElevationGrant[], granted: 'written' | 'none'): Promise<boolean> {
+    const { store, now } = this.deps;
+    const over = grants.filter((grant) => isSettledForGood(grant, now()));
+    if (over.length > 0) await store.noteDeleted(over.map(({ id }) => id));
+    const wanted = grants.filter((grant) => isLive(grant, now()) && grant.grantState === 'wanted');
+    const noted = await Promise.all(wanted.map(({ id }) => store.noteGranted(id, granted)));
+    return noted.every((isInForce) => isInForce);
+  }
+
+  /** @throws BadRequest where the graph refuses it; a relationship that has come there meanwhile is left for the next look */
+  private async write(
+    right: ElevatedRight,
+    { end, overwrites }: { readonly end: number; readonly overwrites: boolean },
+  ): Promise<void> {
+    const relationship = { ...right, expiresAt: new Date(end).toISOString().replace('.000Z', 'Z') };
+    const condition = overwrites ? undefined : { absent: [relationship] };
     try {
-      await this.deps
-        .graph()
-        .write([{ operation: 'touch', relationship }], ELEVATION_WRITER, { absent: [relationship] });
-      return true;
+      await this.deps.graph().write([{ operation: 'touch', relationship }], ELEVATION_WRITER, condition);
     } catch (error) {
-      if (!(error instanceof BadRequest)) throw error;
-      const existing = await this.readExisting(relationship);
-      if (existing === undefined) throw error;
-      return isSameEnd(existing, relationship);
+      if (!(error instanceof BadRequest) || (await this.readExisting(right)) === undefined) throw error;
     }
   }
 
-  /** Deletes the relationship where its end is the one that was written: what others wrote in its place stays. */
-  private async deleteOwn(relationship: Relationship): Promise<void> {
-    const existing = await this.readExisting(relationship);
-    if (existing === undefined || !isSameEnd(existing, relationship)) return;
-    await this.deps.graph().write([{ operation: 'delete', relationship }], ELEVATION_WRITER);
-  }
-
-  private async readExisting(relationship: Relationship): Promise<Relationship | undefined> {
-    const { relationships } = await this.deps.graph().read(toExactFilter(relationship), 1, 'full');
+  private async readExisting(right: ElevatedRight): Promise<Relationship | undefined> {
+    const { relationships } = await this.deps.graph().read(toExactFilter(right), 1, 'full');
     return relationships[0];
   }
 }
 
-/** The relationship that the approval gives; undefined where it gives none. */
-export function buildElevationRelationship({
-  steps, user, question: { resource }, answers, scope, approved_until, requested_until, emergency,
-}: StoredElevation): (Relationship & { readonly expiresAt: string }) | undefined {
-  const step = steps.find((one) => one.kind === 'elevation');
-  const approvedAt = Math.max(...answers.map(({ at }) => Date.parse(at)));
-  if (step?.kind !== 'elevation' || user === undefined || answers.length === 0) return undefined;
-  const ends = [
-    approvedAt + step.seconds * 1000,
-    ...(scope === 'until' && approved_until !== undefined ? [Date.parse(approved_until)] : []),
-    ...(requested_until === undefined ? [] : [Date.parse(requested_until)]),
-    ...(emergency === undefined ? [] : [approvedAt + EMERGENCY_MS]),
-  ];
-  return {
-    resource: { type: resource.type, id: resource.id },
-    relation: step.relation,
-    subject: user,
-    expiresAt: new Date(Math.min(...ends)).toISOString().replace('.000Z', 'Z'),
-  };
-} // prettier-ignore
-
 /** Passes over a failure of the graph or the database; a bug stays loud. */
 function leaveToNextSweep(error: unknown): void {
   if (!(error instanceof Fault || error instanceof BadRequest)) throw error;
-}
-
-function isSameEnd(a: Relationship, b: Relationship): boolean {
-  return a.expiresAt !== undefined && b.expiresAt !== undefined && Date.parse(a.expiresAt) === Date.parse(b.expiresAt);
 }

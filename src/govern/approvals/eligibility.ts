@@ -59,9 +59,11 @@ export async function findIneligibility(
   deps: EligibilityDeps,
   deadline: Deadline,
 ): Promise<Eligibility> {
-  const { approver, requester } = question;
+  const { approver, requester, resource, permission } = question;
   if (listRequesters(requester).some((party) => isSameRef(party, approver))) return refuse('requester');
   if (isAgent(approver, requester, deps)) return refuse('agent');
+  // A schema may have lost the permission since it was asked for.
+  if (!deps.rules.graph.hasMember(resource.type, permission)) return refuse('no_permission');
   try {
     return await deadline.race(searchGrant(question, deps));
   } catch (error) {

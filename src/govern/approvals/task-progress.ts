@@ -12,7 +12,10 @@ export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'ex
 export const EMERGENCY_MS = 3_600_000;
 
 /** The indexes of the steps that lack a yes. */
-export function listOpenSteps({ steps, answers }: Pick<Approval, 'steps' | 'answers'>): number[] {
+export function listOpenSteps({
+  steps,
+  answers,
+}: Pick<Approval, 'steps'> & { readonly answers: readonly { readonly step: number }[] }): number[] {
   const answered = new Set(answers.map(({ step }) => step));
   return steps.map((_, index) => index).filter((index) => !answered.has(index));
 }

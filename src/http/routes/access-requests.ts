@@ -8,8 +8,9 @@ import { formatStatedJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
 import type { Service } from '../../service/service.js';
 import type { AskedTask, StoredTask } from '../../store/approvals.js';
-import { openTask } from '../../store/open-tasks.js';
-import { addBundle, findBundle, findEarlierRequest, type StoredBundle } from '../../store/request-bundles.js';
+import type { TaskOpening } from '../../store/asked-questions.js';
+import { openTasks, type OpenedTasks } from '../../store/open-tasks.js';
+import { findBundle, findEarlierRequest, type StoredBundle } from '../../store/request-bundles.js';
 import {
   accessRequestBody,
   cancelBody,
@@ -43,6 +44,8 @@ const taskErrors = {
 };
 /** The longest question that an approver is shown: longer ones can't be read by people. */
 const MAX_SHOWN_BYTES = 16 * 1024;
+const DENIED_LATELY =
+  'The same was denied by an approver a short while ago. What policies don’t read makes no other question of it.';
 const UNKNOWN = 'There is no such task of this caller.';
 
 /** One question of a request, with the denial that it is for. */
@@ -132,37 +135,36 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
     repeat: { readonly key: string; readonly bodySha256: string } | undefined,
   ): Promise<Handle | 'too_many'> {
     const items = listItems(body);
-    const openings: { readonly denial: RequestableDenial; readonly task: AskedTask; readonly at: string }[] = [];
+    const openings: TaskOpening[] = [];
     for (const item of items) {
       const denial = await findDenial(service, caller, item.denial, joinPlace(item.at, 'denial'));
       requireSameQuestion(denial, item.question, item.at);
       requireProvenActor(denial, body.client?.actor);
-      openings.push({ denial, task: describeTask(denial, item, service.now()), at: item.at });
+      const { user, agent } = denial;
+      openings.push({ user, agent, task: describeTask(denial, item, service.now()) });
     }
     const now = service.now();
     const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
     const requester = formatCallerId(caller);
-    const isBundle = body.items !== undefined;
-    const tasks: StoredTask[] = [];
-    for (const { denial, task, at } of openings) {
-      const { user, agent } = denial;
-      const opening = { requester, user, agent, task, expires, ...(isBundle ? {} : { repeat }) };
-      const opened = await openTask(service.database, opening, service.config.approvals, now);
-      if (opened.kind === 'other_body') throw createDuplicateProblem();
-      if (opened.kind === 'cooling_down')
-        throw new AccessRequestProblem('not_requestable', 'The same was denied by an approver a short while ago.', at);
-      // What was opened of a request before stays: the same request again finds it.
-      if (opened.kind === 'too_many') return 'too_many';
-      tasks.push(opened.task);
+    const bundle =
+      body.items === undefined
+        ? undefined
+        : { user: openings[0]?.user?.id ?? '', items: items.map(({ stated }) => stated) };
+    const asked = { requester, openings, expires, repeat, bundle };
+    const opened = await openTasks(service.database, asked, service.config.approvals, now);
+    switch (opened.kind) {
+      case 'opened':
+        return toHandle(opened);
+      case 'too_many':
+        return 'too_many';
+      case 'cooling_down':
+        throw new AccessRequestProblem('not_requestable', DENIED_LATELY, items[opened.index]?.at);
+      case 'other_body':
+        throw createDuplicateProblem();
+      case 'repeated':
+        // Another request with the same key was faster.
+        return (await findEarlier(caller, repeat)) ?? 'too_many';
     }
-    const [task] = tasks;
-    if (task === undefined) throw new TypeError('a request without a question');
-    if (!isBundle) return { task };
-    const user = openings[0]?.denial.user?.id ?? '';
-    const stored = items.map(({ stated }, i) => ({ ...stated, task: tasks[i]?.id ?? '' }));
-    const bundle = await addBundle(service.database, { requester, user, items: stored }, repeat, expires, now);
-    // Another request with the same key may have been faster.
-    return (await findEarlier(caller, repeat)) ?? (bundle === undefined ? 'too_many' : { bundle, tasks });
   }
 
   async function findEarlier(
@@ -183,8 +185,7 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
     const bundle = await findBundle(service.database, id);
     if (bundle === undefined || !isOwn(caller, bundle.requester, bundle.user === '' ? undefined : bundle.user))
       return undefined;
-    const tasks = await Promise.all(bundle.items.map((item) => service.approvals.find(item.task)));
-    return { bundle, tasks: tasks.filter((one) => one !== undefined) };
+    return { bundle, tasks: await service.approvals.findAll(bundle.items.map((item) => item.task)) };
   }
 
   async function requireHandle(request: FastifyRequest, id: string): Promise<Handle> {
@@ -204,6 +205,13 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
     if ('task' in handle) return toTaskAnswer(handle.task, context);
     return toBundleAnswer(handle.bundle, new Map(handle.tasks.map((task) => [task.id, task])), context);
   }
+}
+
+function toHandle({ tasks, bundle }: Extract<OpenedTasks, { kind: 'opened' }>): Handle {
+  if (bundle !== undefined) return { bundle, tasks };
+  const [task] = tasks;
+  if (task === undefined) throw new TypeError('a request without a question');
+  return { task };
 }
 
 /** Whether the caller asked for it: an agent with a token for the same user. */
@@ -299,6 +307,7 @@ function describeTask({ record, offer, chain }: RequestableDenial, item: Request
     question: shown,
     chain,
     denial: record.id,
+    ...(offer.question_sha256 === undefined ? {} : { question_sha256: offer.question_sha256 }),
     ...(until === undefined ? {} : { requested_until: new Date(until).toISOString() }),
   };
 }

@@ -4,14 +4,11 @@ import { z } from 'zod';
 import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { findAnswerableSteps, isTaskUser } from '../../govern/approvals/answerable-steps.js';
 import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
-import type { EligibilityDeps } from '../../govern/approvals/eligibility.js';
-import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
-import { Deadline } from '../../runtime/deadline.js';
-import type { Rules } from '../../policy/load.js';
+import type { Deadline } from '../../runtime/deadline.js';
 import type { Service } from '../../service/service.js';
-import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
+import type { StoredTask, TaskAnswer, TaskKey } from '../../store/approvals.js';
 import {
   approvalDecisionBody,
   shownApprovalFormat,
@@ -21,6 +18,7 @@ import {
   type ApprovalDecisionBody,
   type ApprovalJson,
 } from '../approval-json.js';
+import { askApproverGraph, type ApproverGraph } from '../approver-graph.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -29,6 +27,7 @@ import { requireParty, requireUser } from '../edge/request-party.js';
 import { userReference } from '../grant-parties.js';
 import { PageTokens } from '../page-token.js';
 import type { TypedApp } from '../typed-app.js';
+import { readVisiblePage, type PageSource } from '../visible-page.js';
 
 const approvalParams = z.object({ id: z.string().max(64) });
 const NO_APPROVAL = createProblem('not_found', 'There is no such approval.');
@@ -36,6 +35,9 @@ const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another
 const ANSWERED = createProblem('conflict', 'It waits for no answer of yours any more.');
 /** Pages that are looked through at one time; one caller alone has half of them. */
 const MAX_APPROVAL_LISTINGS = 4;
+
+/** The tasks that one page looks at: the length of pages, and their number, tell nothing of other people's up to these. */
+const PAGE_BOUNDS = { roundSize: 100, rounds: 10 };
 
 /** A task that its reader may see. */
 interface SeenTask {
@@ -59,7 +61,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['approvals'],
       summary:
-        'What waits for your answer, and what is asked for you; or what has become of it. A page may be short and lead on',
+        'What waits for your answer, and what is asked for you; or what has become of it. A page is short and leads on only beyond 1,000 tasks of others',
       querystring: approvalListQuery,
       response: { 200: approvalListFormat, ...inputErrors },
     },
@@ -70,19 +72,18 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const { state, limit, page_token: token } = request.query;
       const query = { list: 'approvals', caller: user, state };
       const text = pageTokens.decode({ token }, query, 'page_token');
-      const [asked = '', id = ''] = text?.split(' ') ?? [];
       const now = service.now();
       return listings.run(
         request,
         async () => {
-          const after = text === undefined ? undefined : { asked, id };
-          const tasks = await service.approvals.list(person, [state], { after, limit, now });
-          const seen = await seeTasks(tasks, person);
-          const last = tasks.length < limit ? undefined : tasks.at(-1);
-          return {
-            page: pageTokens.encode(last === undefined ? undefined : `${last.asked} ${last.id}`, query),
-            results: seen.flatMap((one) => (one === undefined ? [] : [toJson(one, now)])),
+          const source: PageSource<StoredTask, SeenTask> = {
+            list: (key, size) => service.approvals.list(person, [state], { after: parseKey(key), limit: size, now }),
+            see: (tasks) => seeTasks(tasks, person),
+            keyOf: (task) => `${task.asked} ${task.id}`,
           };
+          const bounds = { ...PAGE_BOUNDS, limit, roundsWithinMs: service.deadlineMs / 2 };
+          const { found, next } = await readVisiblePage(source, text, bounds);
+          return { page: pageTokens.encode(next, query), results: found.map((one) => toJson(one, now)) };
         },
         { rests: true },
       );
@@ -116,23 +117,31 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     handler: async (request, reply) => {
       const caller = requireUser(request);
       const { body } = request;
-      const seen = await findSeen(request, request.params.id);
-      if (seen === undefined) return reply.code(404).send(NO_APPROVAL);
-      const { task, answerable } = seen;
-      const now = service.now();
-      if (readTaskState(task, now) !== 'pending') return reply.code(409).send(ANSWERED);
-      if (answerable.length === 0) return reply.code(403).send(NOT_ALLOWED);
-      if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
-      const outdated =
-        body.decision === 'approve'
-          ? await askGraph((deps, deadline) => deadline.race(findOutdated(task, deps)))
-          : undefined;
-      if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
       const by = userReference(service, caller.user);
-      const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
-      if (answered === undefined) return reply.code(409).send(ANSWERED);
-      if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
-      return reply.send(toJson({ task: answered, answerable: [] }, now));
+      // Who answers another step at the same moment changes the task first: then this answer is made to what it is by then. Each
+      // of the others has answered a step more, so there are no more tries than steps.
+      for (let known = -1; ;) {
+        const isFirst = known < 0;
+        const seen = await findSeen(request, request.params.id);
+        if (seen === undefined) return isFirst ? reply.code(404).send(NO_APPROVAL) : reply.code(409).send(ANSWERED);
+        const { task, answerable } = seen;
+        const now = service.now();
+        if (readTaskState(task, now) !== 'pending' || task.answers.length <= known)
+          return reply.code(409).send(ANSWERED);
+        if (answerable.length === 0)
+          return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(ANSWERED);
+        if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+        const outdated =
+          body.decision === 'approve'
+            ? await askGraph((deps, deadline) => deadline.race(findOutdated(task, deps)))
+            : undefined;
+        if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
+        const answered = await service.approvals.answer(task, toAnswer(task, answerable, body, by, now), now);
+        known = task.answers.length;
+        if (answered === undefined) continue;
+        if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
+        return reply.send(toJson({ task: answered, answerable: [] }, now));
+      }
     },
   });
 
@@ -194,13 +203,8 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     return askGraph((deps, deadline) => findAnswerableSteps(tasks, person, deps, deadline));
   }
 
-  /** Asks the graph as it is now, by the rules in force. */
-  function askGraph<T>(ask: (deps: EligibilityDeps & { rules: Rules }, deadline: Deadline) => Promise<T>): Promise<T> {
-    return service.activePolicies.withSnapshot(({ relationships, rules }) => {
-      const { administeredBy, deputies } = terms;
-      const deps = { graph: new GraphSnapshot(relationships, 'full'), rules: rules(), administeredBy, deputies };
-      return Deadline.run(service.deadlineMs, (deadline) => ask(deps, deadline));
-    });
+  function askGraph<T>(ask: (graph: ApproverGraph, deadline: Deadline) => Promise<T>): Promise<T> {
+    return askApproverGraph(service, service.deadlineMs, ask);
   }
 
   /** @throws BadRequest where the end is none that the approval can have */
@@ -222,4 +226,9 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
     return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
   }
+}
+
+function parseKey(key: string | undefined): TaskKey | undefined {
+  const [asked, id] = key?.split(' ') ?? [];
+  return asked === undefined || id === undefined ? undefined : { asked, id };
 }

@@ -31,7 +31,7 @@ export function eventStreamRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['approvals'],
       summary:
-        'Server-sent events: what concerns the user, and what they may review. Goes on after `Last-Event-ID`; `event: reset` says that some are no longer kept. At most 4 streams of a user; one ends with its token',
+        'Server-sent events: what concerns the user, and what they may answer or review. Goes on after `Last-Event-ID`; `event: reset` says that some are no longer kept. At most 4 streams of a user; one ends with its token',
       response: {
         200: z.string().describe('`text/event-stream`; the data of each event is an `Event`').meta({
           example:

@@ -14,12 +14,12 @@ import { nextPageFormat, PageTokens } from '../page-token.js';
 import { queryNumber } from '../query-number.js';
 import { endBehind } from '../reviewed-grants.js';
 import type { TypedApp } from '../typed-app.js';
+import { readVisiblePage, type PageSource } from '../visible-page.js';
 
 const MAX_LISTED_REVIEWS = 200;
 const DEFAULT_LISTED_REVIEWS = 50;
 /** Items that are looked at for a page, of which the caller may hold the permission of few. */
-const MAX_REVIEW_CANDIDATES = 1000;
-const CANDIDATES_AT_A_TIME = 250;
+const REVIEW_PAGE_BOUNDS = { roundSize: 250, rounds: 4 };
 /** Lists and verdicts that are worked on at one time. */
 const MAX_REVIEW_CALLS = 4;
 
@@ -167,24 +167,21 @@ export function reviewRoutes(app: TypedApp, service: Service): void {
 }
 
 /** Reads the items of a page. `next` is where the next one begins; undefined at the end. */
-async function readPage(
+function readPage(
   service: Service,
   person: EntityRef,
   page: { readonly state: ReviewState; readonly now: Date; readonly start: string | undefined; readonly limit: number },
 ): Promise<{ readonly found: readonly StoredReview[]; readonly next: string | undefined }> {
-  const found: StoredReview[] = [];
-  let next = page.start;
-  for (let judged = 0; judged < MAX_REVIEW_CANDIDATES; judged += CANDIDATES_AT_A_TIME) {
-    const candidates = await service.reviews.list(page.state, page.now, next, CANDIDATES_AT_A_TIME);
-    const visible = new Set(await selectVisible(service, person, candidates));
-    for (const candidate of candidates) {
-      if (found.length === page.limit) return { found, next };
-      if (visible.has(candidate)) found.push(candidate);
-      next = reviewKey(candidate);
-    }
-    if (candidates.length < CANDIDATES_AT_A_TIME) return { found, next: undefined };
-  }
-  return { found, next };
+  const source: PageSource<StoredReview, StoredReview> = {
+    list: (after, size) => service.reviews.list(page.state, page.now, after, size),
+    see: async (candidates) => {
+      const visible = new Set(await selectVisible(service, person, candidates));
+      return candidates.map((candidate) => (visible.has(candidate) ? candidate : undefined));
+    },
+    keyOf: reviewKey,
+  };
+  const bounds = { ...REVIEW_PAGE_BOUNDS, limit: page.limit, roundsWithinMs: service.deadlineMs / 2 };
+  return readVisiblePage(source, page.start, bounds);
 }
 
 /** The items that a person may see: of which they hold the permission now, and from which they are not barred. */

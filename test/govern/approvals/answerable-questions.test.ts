@@ -105,6 +105,18 @@ describe('the questions that a person may answer', () => {
     expect(await list('dan', QUESTIONS, { team: 'deputy' })).toEqual({ answerable: [QUESTIONS[2], QUESTIONS[3]] });
   });
 
+  it('are none where the schema has lost the permission, and keep no other from being told', async () => {
+    const lost = { resource: { type: 'doc', id: 'mine' }, permission: 'gone', requester: alice };
+    const removed = { resource: { type: 'gone', id: 'mine' }, permission: 'approver', requester: alice };
+    const [mine] = QUESTIONS;
+    if (mine === undefined) throw new TypeError('no question');
+    expect(await list('bob', [lost, mine, removed], { team: 'deputy' })).toEqual({ answerable: [mine] });
+    const alone = await Deadline.run(60_000, (deadline) =>
+      findIneligibility({ ...lost, approver: { type: 'user', id: 'bob' } }, deps({ team: 'deputy' }), deadline),
+    );
+    expect(alone).toEqual({ eligible: false, why: 'no_permission' });
+  });
+
   it('cost one call where none is theirs, however many are open', async () => {
     const many = Array.from({ length: 500 }, (_, i) => ({
       resource: { type: 'doc', id: `d${i}` },

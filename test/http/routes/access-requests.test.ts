@@ -435,6 +435,30 @@ describe('a request for several questions', () => {
       expect(problemOf(await poll(task.id, credential))).toEqual([404, 'unknown_task', undefined]);
   });
 
+  it('opens all of its tasks or none, where the last is one too many or was denied lately', async () => {
+    const toItem = async (id: string) => {
+      const resource = { type: 'repository', id };
+      return { action: QUESTION.action, resource, denial: await recordDenial(remit, { question: { resource } }) };
+    };
+    const { subject, context } = QUESTION;
+    const countOpen = async (): Promise<unknown> => {
+      const sql = `select count(*)::int as n from approval_tasks where state = 'pending'`;
+      return (await remit.service.database.run([{ sql }]))[0]?.[0]?.['n'];
+    };
+    const denied = await remit.service.approvals.find(await open());
+    if (denied === undefined) throw new Error('no task');
+    await remit.service.approvals.answer(denied, { answers: [], state: 'denied', scope: 'once' }, DAYTIME);
+    const items = [await toItem('r1'), await toItem('r2'), await toItem('api')];
+    expect(problemOf(await submit({ subject, context, items }))).toEqual([400, 'not_requestable', 'items[2]']);
+    expect(await countOpen()).toBe(0);
+    await open({ subject, context, ...(await toItem('r0')) });
+    const many = await Promise.all(Array.from({ length: 20 }, (_, i) => toItem(`r${i + 1}`)));
+    expect((await submit({ subject, context, items: many })).statusCode).toBe(429);
+    expect(await countOpen()).toBe(1);
+    expect((await submit({ subject, context, items: many.slice(1) })).statusCode).toBe(202);
+    expect(await countOpen()).toBe(20);
+  });
+
   it('needs a denial of its own for each', async () => {
     const { items } = (await newBundle()) as { items: { denial?: Denial }[] };
     const [first, second] = items;

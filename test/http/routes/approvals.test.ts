@@ -1,6 +1,7 @@
 /** Approvals over HTTP: who sees what waits, who may answer it, and what becomes of it. */
 import type { LightMyRequestResponse } from 'fastify';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { ApprovalStep } from '../../../src/model/approvals.js';
 import { useStatement } from '../../../src/store/approvals.js';
 import { EventLog } from '../../../src/store/event-log.js';
 import { expireTasks } from '../../../src/store/open-tasks.js';
@@ -164,6 +165,12 @@ describe('what waits', () => {
         expect((await call('GET', `?limit=2&page_token=${token}`, userToken('ann'))).statusCode).toBe(400);
     } while (token !== '');
     expect([seen, pages]).toEqual([ids, 4]);
+    // A stranger can't count the pages of what isn't theirs.
+    for (const stranger of ['max', 'nobody'])
+      expect((await call('GET', '?limit=2', userToken(stranger))).json()).toEqual({
+        page: { next_token: '' },
+        results: [],
+      });
     expect((await call('GET', '?state=open', userToken('olga'))).statusCode).toBe(400);
     expect((await call('GET', '?limit=101', userToken('olga'))).statusCode).toBe(400);
   });
@@ -397,6 +404,70 @@ describe('the end of an approval', () => {
   });
 });
 
+describe('answers at the same moment', () => {
+  const STEPS: readonly ApprovalStep[] = [
+    { kind: 'permission', permission: 'own' },
+    { kind: 'permission', permission: 'emergency' },
+    { kind: 'user' },
+  ];
+  /** Has what is done come between the reading of a task and the next answer to it. */
+  const interleave = (work: () => Promise<unknown>): void => {
+    const { approvals } = remit.service;
+    const answer = approvals.answer.bind(approvals);
+    vi.spyOn(approvals, 'answer').mockImplementationOnce(async (...args) => {
+      await work();
+      return answer(...args);
+    });
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+  };
+
+  it('all count where they are to different steps', async () => {
+    const id = await open({ steps: STEPS });
+    interleave(async () => {
+      interleave(async () => {
+        expect((await decide(id, 'ann')).statusCode).toBe(200);
+      });
+      expect((await decide(id, 'owen')).statusCode).toBe(200);
+    });
+    expect((await decide(id, 'olga')).json()).toMatchObject({ id, state: 'approved' });
+    const task = await remit.service.approvals.find(id);
+    expect(task?.answers.map(({ step, by }) => [step, by.id])).toEqual([[2, 'ann'], [1, 'owen'], [0, 'olga']]); // prettier-ignore
+  });
+
+  it('all count where they come together, and of those to one step one does', async () => {
+    const id = await open({ steps: STEPS });
+    const people = ['olga', 'owen', 'ann', 'olga', 'owen', 'ann'];
+    const answers = await Promise.all(people.map((user) => decide(id, user)));
+    expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(3);
+    expect(await remit.service.approvals.find(id)).toMatchObject({ state: 'approved' });
+    expect((await remit.service.approvals.find(id))?.answers.map(({ step }) => step).sort()).toEqual([0, 1, 2]);
+  });
+
+  it('are one where they are to one step, and none after a no', async () => {
+    const id = await open();
+    interleave(async () => {
+      expect((await decide(id, 'olga')).statusCode).toBe(200);
+    });
+    expect((await decide(id, 'olga')).statusCode).toBe(409);
+    const denied = await open({ steps: STEPS, question: { resource: { type: 'repository', id: 'api' } } });
+    interleave(async () => {
+      expect((await decide(denied, 'olga', { decision: 'deny' })).statusCode).toBe(200);
+    });
+    expect((await decide(denied, 'owen')).statusCode).toBe(409);
+    expect(await remit.service.approvals.find(denied)).toMatchObject({ state: 'denied', answers: [] });
+    // A no counts beside a yes to another step.
+    await remit.service.database.run([{ sql: 'delete from approval_tasks' }]);
+    const refused = await open({ steps: STEPS });
+    interleave(async () => {
+      expect((await decide(refused, 'olga')).statusCode).toBe(200);
+    });
+    expect((await decide(refused, 'owen', { decision: 'deny' })).statusCode).toBe(200);
+    expect(await remit.service.approvals.find(refused)).toMatchObject({ state: 'denied' });
+  });
+});
+
 describe('what becomes of a task', () => {
   it('is told in the transaction that changes it, and once', async () => {
     const log = new EventLog(remit.service.database);
@@ -414,13 +485,13 @@ describe('what becomes of a task', () => {
     await expireTasks(remit.service.database, minutes(1440));
     const events = (await log.read(last, 100)).filter(({ event }) => event.startsWith('approval.'));
     expect(
-      events.map(({ event, ids, user, holders }) => [event, ids['approval'], user?.id, holders?.permission]),
+      events.map(({ event, ids, user, holders, task }) => [event, ids['approval'], user?.id, task?.steps, holders]),
     ).toEqual([
-      ['approval.requested', id, 'ann', 'own'],
-      ['approval.decided', id, 'ann', 'own'],
-      ['approval.used', id, 'ann', undefined],
-      ['approval.requested', late, 'max', 'own'],
-      ['approval.expired', late, 'max', 'own'],
+      ['approval.requested', id, 'ann', steps, undefined],
+      ['approval.decided', id, 'ann', steps, undefined],
+      ['approval.used', id, 'ann', undefined, undefined],
+      ['approval.requested', late, 'max', [{ kind: 'permission', permission: 'own' }], undefined],
+      ['approval.expired', late, 'max', [{ kind: 'permission', permission: 'own' }], undefined],
     ]);
     expect(events[0]?.ids).toEqual({ approval: id, user: 'user:ann', agent: 'agent:coder' });
     expect(await status(late)).toBe('expired');

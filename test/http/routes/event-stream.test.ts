@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import type { EventName, OutboxEvent } from '../../../src/model/events.js';
 import { v4 as uuid } from 'uuid';
+import type { ApprovalStep } from '../../../src/model/approvals.js';
+import type { StoredTask } from '../../../src/store/approvals.js';
 import { eventStatement } from '../../../src/store/outbox.js';
+import { openTask } from '../../support/open-task.js';
 import { DAYTIME, startFiles, type Running } from '../../support/sample.js';
 
 const FILES = {
@@ -12,9 +15,19 @@ const FILES = {
 definition agent {
   relation delegator: user
 }
+definition team {
+  relation member: user
+  relation deputy: user
+  relation lead: user
+  permission administer = lead
+}
 definition repo {
   relation auditor: user
+  relation owner: user | team#member
+  relation security: user
   permission audit = auditor
+  permission own = owner
+  permission secure = security
 }`,
   'schema.cedarschema': `
 entity User;
@@ -26,6 +39,15 @@ action "look" appliesTo { principal: [Agent, User], resource: [Repo], context: {
   'world.yaml': `relationships: |
   repo:api#auditor@user:aud
   repo:api#auditor@user:second
+  repo:api#owner@user:olga
+  repo:api#owner@user:otto
+  repo:api#owner@user:ann
+  repo:api#owner@team:core#member
+  repo:api#owner@team:own#member
+  team:core#deputy@user:dan
+  team:own#lead@user:ann
+  team:own#member@user:pete
+  repo:api#security@user:sec
 entities:
   - { type: user, id: aud }
   - { type: agent, id: bot }
@@ -36,7 +58,7 @@ const SOON = { timeout: 20_000, interval: 20 };
 let remit: Running;
 let port: number;
 beforeAll(async () => {
-  remit = await startFiles(FILES);
+  remit = await startFiles(FILES, { approvals: { deputies: ['team#deputy'] } });
   await remit.app.listen({ port: 0, host: '127.0.0.1' });
   port = (remit.app.server.address() as AddressInfo).port;
   return () => remit.stop();
@@ -145,6 +167,30 @@ it('goes on from where a reader left off, without a gap or a repetition, also by
   await untilSeen(again, '3', '4');
 });
 
+it('doesn’t tell of a review those who may not review it', async () => {
+  const [aud, second] = [
+    await open(await remit.mint({ user: 'aud' })),
+    await open(await remit.mint({ user: 'second' })),
+  ];
+  const decision = uuid();
+  const at = DAYTIME.toISOString();
+  await remit.service.database.run([
+    {
+      sql: `insert into decisions (id, at, client, decision, record) values ($1::uuid, $2::timestamptz, 'api', true, '{}')`,
+      params: [decision, at],
+    },
+    {
+      sql: `insert into reviews (decision, permission, resource_type, resource_id, action, agents, barred, opened, due)
+            values ($1::uuid, 'audit', 'repo', 'api', 'look', '[]', '["user:second"]', $2::timestamptz, $2::timestamptz)`,
+      params: [decision, at],
+    },
+    eventStatement({ event: 'review.opened', at: DAYTIME, ids: { decision, n: 'barred' }, holders: HOLDERS }),
+  ]);
+  await tell('all', { holders: HOLDERS });
+  await untilSeen(aud, 'barred', 'all');
+  await untilSeen(second, 'all');
+});
+
 it('doesn’t tell of what the person no longer holds the permission for', async () => {
   const stream = await open(await remit.mint({ user: 'second' }));
   const relationship = { resource: HOLDERS.resource, relation: 'auditor', subject: user('second') };
@@ -152,6 +198,90 @@ it('doesn’t tell of what the person no longer holds the permission for', async
   await tell('1', { holders: HOLDERS });
   await tell('2', { user: user('second') });
   await untilSeen(stream, '2');
+});
+
+/** Opens a task of ann by bot, whose steps ask for both permissions. */
+async function openTwoSteps(): Promise<StoredTask> {
+  const steps: readonly ApprovalStep[] = [
+    { kind: 'permission', permission: 'own' },
+    { kind: 'permission', permission: 'secure' },
+  ];
+  const question = {
+    subject: user('ann'),
+    action: { name: 'look', properties: {} },
+    resource: { ...HOLDERS.resource, properties: {} },
+    context: {},
+  };
+  const opened = await openTask(
+    remit.service.database,
+    {
+      requester: 'api',
+      user: user('ann'),
+      agent: { type: 'agent', id: 'bot' },
+      task: { binding: { resource: uuid() }, steps, question, chain: [], denial: uuid() },
+      expires: new Date(DAYTIME.getTime() + 3_600_000),
+    },
+    { open: 100, cooldownMs: 0 },
+    DAYTIME,
+  );
+  if (opened.kind !== 'task') throw new Error(opened.kind);
+  return opened.task;
+}
+const answerStep = (id: string, step: number, by: string): Promise<StoredTask | undefined> =>
+  remit.service.approvals.find(id).then(async (task) => {
+    if (task === undefined) throw new Error('no task');
+    const until = new Date(DAYTIME.getTime() + 60_000).toISOString();
+    const given = { step, by: user(by), at: DAYTIME.toISOString(), scope: 'once' as const, until };
+    const answers = [...task.answers, given];
+    const state = answers.length === task.steps.length ? ('approved' as const) : ('pending' as const);
+    return remit.service.approvals.answer(task, { answers, state, scope: 'once', approved_until: until }, DAYTIME);
+  });
+const toldOf = (stream: OpenStream, task: StoredTask): string[] =>
+  stream
+    .events()
+    .filter(({ ids }) => ids['approval'] === task.id)
+    .map(({ event }) => event);
+/** Waits until every stream has come to where it is now, by an event that all see. */
+async function settleStreams(streams: Readonly<Record<string, OpenStream>>): Promise<void> {
+  const n = uuid();
+  for (const name of Object.keys(streams)) await tell(n, { user: user(name) }, 'consent.given');
+  for (const stream of Object.values(streams))
+    await vi.waitFor(() => {
+      expect(seen(stream)).toContain(n);
+    }, SOON);
+}
+
+it('tells of a task its user, and exactly those who may answer one of its steps: holders of each permission and deputies', async () => {
+  const streams: Record<string, OpenStream> = {};
+  for (const name of ['ann', 'olga', 'sec', 'dan', 'pete', 'aud'])
+    streams[name] = await open(await remit.mint({ user: name }));
+  const task = await openTwoSteps();
+  await settleStreams(streams);
+  for (const [name, stream] of Object.entries(streams))
+    expect(toldOf(stream, task), name).toEqual(['pete', 'aud'].includes(name) ? [] : ['approval.requested']);
+});
+
+it('tells of a step only while it lacks its yes, and then all of the end', async () => {
+  const names = ['olga', 'otto', 'dan', 'sec', 'ann'];
+  const before: Record<string, OpenStream> = {};
+  for (const name of names) before[name] = await open(await remit.mint({ user: name }));
+  const task = await openTwoSteps();
+  await answerStep(task.id, 0, 'olga');
+  await settleStreams(before);
+  const late: Record<string, OpenStream> = {};
+  for (const name of names)
+    late[name] = await open(await remit.mint({ user: name }), before[name]?.text().split('\n')[1]?.slice(4));
+  await settleStreams(late);
+  expect(Object.fromEntries(names.map((name) => [name, toldOf(late[name] as OpenStream, task)]))).toEqual({
+    ann: ['approval.requested'],
+    sec: ['approval.requested'],
+    olga: ['approval.requested'],
+    otto: [],
+    dan: [],
+  });
+  await answerStep(task.id, 1, 'sec');
+  await settleStreams(late);
+  for (const name of names) expect(toldOf(late[name] as OpenStream, task).at(-1), name).toBe('approval.decided');
 });
 
 it('says where events are no longer kept', async () => {

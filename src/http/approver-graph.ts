@@ -1,0 +1,27 @@
+/** Asks the graph as it is now who may answer what, by the rules in force. */
+import type { EligibilityDeps } from '../govern/approvals/eligibility.js';
+import type { RelationshipGraph } from '../graph/port.js';
+import { GraphSnapshot } from '../graph/snapshot.js';
+import type { Rules } from '../policy/load.js';
+import { Deadline } from '../runtime/deadline.js';
+import type { Service } from '../service/service.js';
+
+export interface ApproverGraph extends EligibilityDeps {
+  readonly rules: Rules;
+  /** The graph itself, beside the one revision of it that `graph` is. */
+  readonly relationships: RelationshipGraph;
+}
+
+/** @throws Fault `deadline_exceeded` where it takes longer */
+export function askApproverGraph<T>(
+  { activePolicies, config }: Pick<Service, 'activePolicies' | 'config'>,
+  deadlineMs: number,
+  ask: (graph: ApproverGraph, deadline: Deadline) => Promise<T>,
+): Promise<T> {
+  return activePolicies.withSnapshot(({ relationships, rules }) => {
+    const { administeredBy, deputies } = config.approvals;
+    const graph = new GraphSnapshot(relationships, 'full');
+    const asked = { graph, relationships, rules: rules(), administeredBy, deputies };
+    return Deadline.run(deadlineMs, (deadline) => ask(asked, deadline));
+  });
+}

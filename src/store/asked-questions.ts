@@ -1,0 +1,58 @@
+/** The questions of an access request as rows of SQL, by what tells them from others. */
+import { v4 as uuid } from 'uuid';
+import type { EntityRef } from '../model/ids.js';
+import { sha256 } from '../runtime/sha256.js';
+import type { AskedTask } from './approvals.js';
+
+/** A question that is asked for, as it opens a task. */
+export interface TaskOpening {
+  readonly user?: EntityRef | undefined;
+  readonly agent?: EntityRef | undefined;
+  readonly task: AskedTask;
+}
+
+/** The questions that are asked, as rows: `$1` of each statement that reads them. `item` is the question as it was submitted. */
+export const ASKED = `jsonb_to_recordset($1::jsonb) as a (n int, id uuid, user_type text, user_id text, agent_type text,
+  agent_id text, binding text, question text, asked text, task jsonb, item jsonb)`;
+/** Whether a task for the same waits. */
+export const HAS_OPEN_TASK = `exists (select from approval_tasks o where o.state = 'pending' and o.asked_sha256 = a.asked)`;
+/** Whether a person has said no to the same since `$2`. */
+export const WAS_DENIED = `exists (select from approval_tasks d where d.state = 'denied' and d.question_sha256 = a.question
+  and d.decided > $2::timestamptz)`;
+/** Tasks of a pair: those of the row `f`. */
+export const OF_SAME_PAIR = `o.user_type = f.user_type and o.user_id = f.user_id and o.agent_type = f.agent_type and o.agent_id = f.agent_id`;
+
+/** @param items of a request for several questions at once: each as it was submitted */
+export function formatAsked(
+  openings: readonly TaskOpening[],
+  requester: string,
+  items: readonly object[] | undefined,
+): string {
+  return JSON.stringify(
+    openings.map((opening, n) => ({ n, ...describeOpening(opening, requester), item: items?.[n] })),
+  );
+}
+
+function describeOpening({ user, agent, task }: TaskOpening, requester: string): object {
+  const binding = sha256(JSON.stringify(Object.entries(task.binding).sort()));
+  return {
+    id: uuid(),
+    user_type: user?.type ?? '',
+    user_id: user?.id ?? '',
+    agent_type: agent?.type ?? '',
+    agent_id: agent?.id ?? '',
+    binding,
+    question: task.question_sha256 ?? hashBoundQuestion(task),
+    asked: sha256(JSON.stringify([requester, binding, task.steps, task.emergency ?? null])),
+    task,
+  };
+}
+
+/** The places that don't tell one question from another: they say by whom, and by which way, it is asked. */
+const ASKING_PLACES = ['client', 'issuer', 'chain'];
+
+/** Tells the question by all that is bound of it, where the denial's record doesn't say what of it decides. */
+function hashBoundQuestion({ binding }: AskedTask): string {
+  const stated = Object.entries(binding).filter(([place]) => !ASKING_PLACES.includes(place));
+  return sha256(JSON.stringify(stated.sort()));
+}
