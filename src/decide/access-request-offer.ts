@@ -49,7 +49,7 @@ export function findAccessRequestOffer(
   const { emergency } = bound.target.action;
   return {
     steps: lifting.steps,
-    binding: bindApproval(bound, facts),
+    binding: bindApproval(bound, facts, lifting.steps),
     ...(emergency === undefined || !lifting.inEmergency ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };

@@ -146,7 +146,14 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
     const tasks: StoredTask[] = [];
     for (const { denial, task, at } of openings) {
       const { user, agent } = denial;
-      const opening = { requester, user, agent, task, expires, ...(isBundle ? {} : { repeat }) };
+      const opening = {
+        requester,
+        user,
+        agent,
+        task,
+        expires: endAsRequested(expires, task),
+        ...(isBundle ? {} : { repeat }),
+      };
       const opened = await openTask(service.database, opening, service.config.approvals, now);
       if (opened.kind === 'other_body') throw createDuplicateProblem();
       if (opened.kind === 'cooling_down')
@@ -301,6 +308,11 @@ function describeTask({ record, offer, chain }: RequestableDenial, item: Request
     denial: record.id,
     ...(until === undefined ? {} : { requested_until: new Date(until).toISOString() }),
   };
+}
+
+/** What is answered after the end that was asked for would be good for nothing. */
+function endAsRequested(expires: Date, { requested_until: until }: AskedTask): Date {
+  return until === undefined ? expires : new Date(Math.min(expires.getTime(), Date.parse(until)));
 }
 
 function joinPlace(at: string, member: string): string {
