@@ -57,7 +57,7 @@ export function bindApproval(
   return Object.fromEntries(stated.map(([place, value]) => [place, sha256(formatStatedJson(value))]));
 }
 
-/** What the user's own yes is to: what the agent does while they are there, or in the background; undefined where it isn't asked for. */
+/** Says whether the user's own yes is to what the agent does while they are there, or in the background; undefined where it isn't asked for. */
 export function readBoundAccess({ access }: ApprovalBinding): AccessType | undefined {
   return (['online', 'background'] as const).find((type) => sha256(formatStatedJson(type)) === access);
 }

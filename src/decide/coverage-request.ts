@@ -36,7 +36,7 @@ export function buildCoverageRequest(
   };
 }
 
-/** Where a client vouches for the agent, the user is there. */
+/** The access of the question: the user is there where a client vouches for the agent. */
 export function getAccess({ acting }: Pick<BoundQuestion, 'acting'>): AccessType {
   return acting.grant?.access ?? 'online';
 }

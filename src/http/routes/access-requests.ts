@@ -310,7 +310,7 @@ function describeTask({ record, offer, chain }: RequestableDenial, item: Request
   };
 }
 
-/** What is answered after the end that was asked for would be good for nothing. */
+/** The end of a task is no later than the one that was asked for: an approval that is given after it would be good for nothing. */
 function endAsRequested(expires: Date, { requested_until: until }: AskedTask): Date {
   return until === undefined ? expires : new Date(Math.min(expires.getTime(), Date.parse(until)));
 }

@@ -3,7 +3,7 @@ import { collectContextReads } from '../expressions.js';
 import { listForbids, type Lint } from './lint.js';
 
 /** The members of `context.approval` that say who gave it, each with what says it instead. */
-const CURES: Readonly<Record<string, string>> = {
+const MEMBER_CURES: Readonly<Record<string, string>> = {
   by: 'give a permission to those who may approve, and name it: @remedy("approval:<permission>")',
   approvers: 'name a permission for each person who has to approve: @remedy("approval:<permission>, approval:<other>")',
   emergency: 'leave @emergency off the actions that emergencies must not lift, or allow what it gives',
@@ -19,7 +19,7 @@ export const namedApprover: Lint = {
       .filter(({ remedies }) => remedies.some(({ type }) => type === 'approval'))
       .flatMap((policy) => {
         const reads = collectContextReads(policy.json);
-        return Object.entries(CURES)
+        return Object.entries(MEMBER_CURES)
           .filter(([member]) => reads.has(`approval.${member}`))
           .map(([member, suggestion]) => ({
             location: policy.location,
