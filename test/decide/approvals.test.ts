@@ -301,6 +301,14 @@ describe('an approval', () => {
     expect((await ask(remit, presenting(merge(), approval))).decision).toBe(true);
   });
 
+  it('is none where it is null, and whole where its optional members are', async () => {
+    const denied = await ask(remit, presenting(merge(), null as unknown as object));
+    expect(codes(denied)).toEqual(['approval_required', 'policy_forbid']);
+    const { id } = await approve(remit, merge(), denied, ['olga']);
+    const nulls = { id, state: null, approved_at: null, approved_until: null };
+    expect((await ask(remit, presenting(merge(), nulls))).decision).toBe(true);
+  });
+
   it.each<[string, unknown]>([
     ['no object', 'approved'],
     ['an unknown member', { id: 'x', scope: 'until' }],

@@ -99,6 +99,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
     { weight: 3, arbitrary: fc.subarray<Flag>(['approve', 'audit', 'both', 'confirm', 'either'], { maxLength: 3 }) },
     { weight: 1, arbitrary: fc.subarray<Flag>([...FLAGS], { maxLength: 3 }) },
     { weight: 1, arbitrary: fc.constantFrom(...FLAGS).map((flag) => [flag]) },
+    { weight: 1, arbitrary: fc.constant([]) },
   ),
   reader: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
   peeker: fc.boolean(),
