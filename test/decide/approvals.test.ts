@@ -233,6 +233,29 @@ describe('an approval', () => {
     expect((await ask(remit, presenting(merge(), approval))).decision).toBe(true);
   });
 
+  it('ends where the user stops an agent that it came through, and so does what that agent passes on', async () => {
+    const mint = (chain?: string[]): Promise<string> =>
+      remit.mint({ audience: 'git', user: 'ann', agent: 'coder', chain, scope: 'code.write', ttlSeconds: 7200 });
+    const through = merge({ token: await mint(['scout']) });
+    const get = async (): Promise<PresentableApproval> => approve(remit, through, await ask(remit, through), ['olga']);
+    const [first, second] = [await get(), await get()];
+    expect((await ask(remit, presenting(through, first))).decision).toBe(true);
+    const stop = await remit.request('DELETE', '/v1/agents/scout/access', undefined, await remit.mint({ user: 'ann' }));
+    expect(stop.statusCode, stop.body).toBe(204);
+    remit.at(minutes(1));
+    // A token that was issued after that isn't revoked.
+    const later = { ...through, context: { token: await mint(['scout']) } };
+    const denied = await ask(remit, presenting(later, second));
+    expect(codes(denied)).toEqual(['delegation_missing', 'approval_revoked', 'policy_forbid']);
+    expect(denied.context?.reasons[0]?.message).toBe(
+      'user:ann has stopped agent:scout, so nothing that comes through it counts.',
+    );
+    expect(denied.context).toMatchObject({ next_action: 'none' });
+    expect(denied.context).not.toHaveProperty('access_request');
+    await expectReplayed(denied);
+    expect(codes(await ask(remit, merge({ token: await mint() })))).toEqual(['approval_required', 'policy_forbid']);
+  });
+
   it('makes up for nothing else', async () => {
     const approval = await getApproval();
     const scopeless = await remit.mint({ audience: 'git', user: 'ann', agent: 'coder', scope: 'other' });

@@ -294,6 +294,12 @@ it('ends with everything else where the user stops the agent', async () => {
     expect((await world.service.consents.find({ type: 'user', id: 'ann' }, id))?.consent.withdrawn).toBe(at(0));
     world.at(new Date(at(0.1)));
     expect(codes(await askFor(world))).toContain('consent_ended');
+    // Nor does the consent of an agent count for what comes to it through that one.
+    world.at(new Date(at(0.2)));
+    await world.touch('agent:evil#delegator@user:ann');
+    const list = { action: 'list', agent: 'evil', chain: ['helper'] };
+    expect(codes(await askFor(world, { ...list, chain: [] }))).toEqual([]);
+    expect(codes(await askFor(world, list))).toEqual(['delegation_missing']);
   } finally {
     await world.stop();
   }

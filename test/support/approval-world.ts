@@ -55,6 +55,7 @@ forbid (principal is Agent, action == Action::"merge", resource) unless { contex
 entities:
   - { type: user, id: ann, attributes: { name: Ann } }
   - { type: agent, id: coder, attributes: { name: Coder } }
+  - { type: agent, id: scout }
 `,
 };
 

@@ -403,12 +403,16 @@ describe('the end of an approval', () => {
     const good = await open({ agent, question: { action: { name: 'merge', properties: { branch: 'b' } } } });
     await decide(good, 'olga');
     const ofBob = await open({ agent, user: 'bob' });
+    // An agent that acted on its behalf asks on: what came through it ends as well.
+    const through = await open({ chain: ['agent:planner', `agent:${agent}`] });
+    const past = await open({ chain: ['agent:planner'] });
     const denial = await recordDenial(remit, { agent });
     const passedOn = await recordDenial(remit, { chain: [`agent:${agent}`] });
     const stop = await remit.request('DELETE', `/v1/agents/${agent}/access`, undefined, await userToken('ann'));
     expect(stop.statusCode, stop.body).toBe(204);
-    const states = await Promise.all([waiting, good, ofBob].map((id) => remit.service.approvals.find(id)));
-    expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending']);
+    const tasks = [waiting, good, ofBob, through, past];
+    const states = await Promise.all(tasks.map((id) => remit.service.approvals.find(id)));
+    expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending', 'cancelled', 'pending']);
     for (const stopped of [denial, passedOn]) {
       const late = await remit.post('/access/v1/requests', { ...QUESTION, denial: stopped }, GIT);
       expect([late.statusCode, late.body]).toEqual([410, expect.stringContaining('expired_denial')]);
