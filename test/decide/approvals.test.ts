@@ -13,7 +13,8 @@ import {
   type AskedQuestion,
   type PresentableApproval,
 } from '../support/approve.js';
-import { minutes, startApprovalWorld } from '../support/approval-world.js';
+import { rulesOf } from '../policy/sources.js';
+import { APPROVAL_FILES, minutes, startApprovalWorld } from '../support/approval-world.js';
 import { codes, DAYTIME, step, type Answer, type Running } from '../support/sample.js';
 
 let remit: Running;
@@ -96,6 +97,39 @@ describe('a deny that an approval would lift', () => {
     expect(codes(undelegated)).toEqual(['delegation_missing', 'policy_forbid']);
     expect(undelegated.context).not.toHaveProperty('access_request');
   });
+});
+
+describe('a request for the approval of a denial of before the rules changed', () => {
+  const submit = async (denied: Answer): Promise<number> => {
+    const denial = { evaluation_id: denied.context?.evaluation_id, expires_at: denied.context?.access_request?.expires_at };
+    const response = await remit.post('/access/v1/requests', { ...merge(), context: {}, denial }, { authorization: 'Bearer git-key' });
+    if (response.statusCode === 410) expect(response.json()).toMatchObject({ type: expect.stringContaining('expired_denial') as string });
+    return response.statusCode;
+  }; // prettier-ignore
+  const APPROVED = APPROVAL_FILES['policies/all.cedar'] ?? '';
+
+  it.each([
+    ['opens a task where they ask for the same', `${APPROVED} @id("more") permit (principal is User, action, resource);`, 202],
+    ['is refused where they ask others', APPROVED.replace('approval:own', 'approval:push'), 410],
+    ['is refused where they ask for more', `${APPROVED} @id("more") @remedy("approval:push") forbid (principal is Agent, action, resource) unless { context has approval };`, 410],
+    ['is refused where no approval lifts it any more', APPROVED.replace('@remedy("approval:own")', ''), 410],
+    ['is refused where it is no deny any more', APPROVED.replace('forbid (principal is Agent,', 'forbid (principal is User,'), 410],
+    ['is refused where more of the context decides', `${APPROVED} @id("more") forbid (principal, action, resource) when { context.request has ticket && context.request.ticket == "T-0" };`, 410],
+  ])('%s', async (_what, policies, status) => {
+    const { activePolicies } = remit.service;
+    const before = activePolicies.rules;
+    const denied = await ask(remit, merge({ context: { ticket: 'T-1' } }));
+    const rules = rulesOf({ zed: APPROVAL_FILES['schema.zed'] ?? '', schema: APPROVAL_FILES['schema.cedarschema'] ?? '', policies });
+    await activePolicies.replace(rules, () => undefined);
+    try {
+      expect(await submit(denied)).toBe(status);
+      // Asked anew, it is denied by the rules in force.
+      const again = await ask(remit, merge());
+      if (again.context?.access_request !== undefined) expect(await submit(again)).toBe(202);
+    } finally {
+      await activePolicies.replace(before, () => undefined);
+    }
+  }); // prettier-ignore
 });
 
 describe('an approval', () => {
