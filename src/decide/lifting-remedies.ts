@@ -1,6 +1,6 @@
 /**
  * Says what would lift the deny of a question where nothing but people's yes is missing: an approval, the user's consent, or
- * both. It is pure: the question is judged again as if they had been given. Lists of capabilities say it.
+ * both. It is pure: the question is judged again as if they had been given. Lists of capabilities and why-not say it.
  */
 import { REMIT_DETAIL_TYPE } from '../model/acting.js';
 import type { AccessRequestOffer, ApprovalStep } from '../model/approvals.js';
@@ -25,9 +25,12 @@ export function findLiftingRemedies(
   evaluation: Evaluation,
   steps: readonly JudgingStep[],
 ): readonly Remedy[] | undefined {
-  const offer = findAccessRequestOffer(evaluation, steps);
+  // Nothing can be asked for on a dry run, but what would lift it is the same.
+  const { unbound } = evaluation;
+  const asked = { ...evaluation, unbound: { ...unbound, question: { ...unbound.question, dryRun: false } } };
+  const offer = findAccessRequestOffer(asked, steps);
   if (offer !== undefined) return listOfferRemedies(offer);
-  const consented = assumeConsent(evaluation, steps);
+  const consented = assumeConsent(asked, steps);
   if (consented === undefined) return undefined;
   if (consented.stepResults.every(({ outcome }) => outcome.outcome === 'pass')) return [{ type: 'consent' }];
   const further = findAccessRequestOffer(consented, steps);
