@@ -2,6 +2,7 @@
  * Finds out whether approving would lift a deny, by judging its facts again with the approvals assumed. Only where all steps
  * then pass can they be asked for. It is pure, so a replay of the record comes to the same.
  */
+import { mayAskAgain } from '../govern/approvals/advice.js';
 import type { AccessRequestOffer, ApprovalStep } from '../model/approvals.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { ReasonCode } from '../model/reasons.js';
@@ -25,6 +26,15 @@ interface AssumedAnswers {
   readonly user: boolean;
   /** Gives the user the right that they lack. */
   readonly elevation: ApprovalStep | undefined;
+  /** Whether those who answer in an emergency gave them. */
+  readonly emergency: boolean;
+}
+
+/** The steps that lift a deny, none of which can be left out. */
+interface LiftingSteps {
+  readonly steps: readonly ApprovalStep[];
+  /** Whether they lift it as well where they are given in an emergency: policies read whether it was one. */
+  readonly inEmergency: boolean;
 }
 
 /** @param steps all that judge facts. @returns undefined where nothing can be asked for */
@@ -34,15 +44,15 @@ export function findAccessRequestOffer(
 ): AccessRequestOffer | undefined {
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
   const outcomes = stepResults.map(({ outcome }) => outcome);
-  if (allPass(outcomes) || mayTellOfStatements(bound)) return undefined;
-  const lifted = assumeWhatLifts(outcomes, bound, facts, steps);
-  if (lifted === undefined || lifted.length === 0) return undefined;
+  if (allPass(outcomes) || mayTellOfStatements(bound) || !mayAskAgain(facts.approval)) return undefined;
+  const lifting = assumeWhatLifts(outcomes, bound, facts, steps);
+  if (lifting === undefined || lifting.steps.length === 0) return undefined;
   const { emergency } = bound.target.action;
   return {
-    steps: lifted,
-    binding: bindApproval(bound, facts),
+    steps: lifting.steps,
+    binding: bindApproval(bound, facts, lifting.steps),
     question_sha256: hashQuestion(bound, facts),
-    ...(emergency === undefined ? {} : { emergency }),
+    ...(emergency === undefined || !lifting.inEmergency ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };
 }
@@ -62,15 +72,15 @@ function mayTellOfStatements(bound: BoundQuestion): boolean {
   return bound.question.caller.kind === 'agent' && listNamesBehindStatements(bound).length > 0;
 }
 
-/** @returns the steps of which none can be left out; undefined where the deny stays with all approvals that there could be */
+/** @returns undefined where the deny stays with all approvals that there could be */
 function assumeWhatLifts(
   found: readonly StepOutcome[],
   bound: BoundQuestion,
   facts: Facts,
   steps: readonly JudgingStep[],
-): readonly ApprovalStep[] | undefined {
+): LiftingSteps | undefined {
   const elevation = findElevationStep(bound, facts);
-  const nothing: AssumedAnswers = { permissions: false, user: false, elevation };
+  const nothing: AssumedAnswers = { permissions: false, user: false, elevation, emergency: false };
   // The outcomes are known already, unless the question presents an approval: what that gives is left out.
   const isJudged = facts.approval === undefined && elevation === undefined;
   if (isJudged && !found.every(mayBeLifted)) return undefined;
@@ -90,14 +100,14 @@ interface AssumedJudgement {
 }
 
 function judgeAssuming(
-  { permissions, user, elevation }: AssumedAnswers,
+  { permissions, user, elevation, emergency }: AssumedAnswers,
   bound: BoundQuestion,
   found: Facts,
   steps: readonly JudgingStep[],
 ): AssumedJudgement {
   const [at, until] = [bound.now.toISOString(), new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString()];
   // The approvers aren't known yet.
-  const seen = { by: '', approvers: [], approved_at: at, expires_at: until, emergency: false };
+  const seen = { by: '', approvers: [], approved_at: at, expires_at: until, emergency };
   const given: GivenAnswers = {
     user: user ? { at, until } : undefined,
     approval: permissions ? { permissions: 'any', seen } : undefined,
@@ -150,13 +160,18 @@ function listNeededSteps(
   bound: BoundQuestion,
   facts: Facts,
   steps: readonly JudgingStep[],
-): ApprovalStep[] {
-  const without = assumed.user ? judgeAssuming({ ...assumed, user: false }, bound, facts, steps) : undefined;
+): LiftingSteps {
+  const judge = (answers: AssumedAnswers): AssumedJudgement => judgeAssuming(answers, bound, facts, steps);
+  const without = assumed.user ? judge({ ...assumed, user: false }) : undefined;
   const isUserNeeded = without !== undefined && !allPass(without.outcomes);
   const needed = without === undefined || isUserNeeded ? permissions : without.permissions;
-  return [
-    ...needed.map((permission): ApprovalStep => ({ kind: 'permission', permission })),
-    ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
-    ...(assumed.elevation === undefined ? [] : [assumed.elevation]),
-  ];
+  const isReadByPolicies = needed.length > 0 && bound.target.action.emergency !== undefined;
+  return {
+    steps: [
+      ...needed.map((permission): ApprovalStep => ({ kind: 'permission', permission })),
+      ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
+      ...(assumed.elevation === undefined ? [] : [assumed.elevation]),
+    ],
+    inEmergency: !isReadByPolicies || allPass(judge({ ...assumed, user: isUserNeeded, emergency: true }).outcomes),
+  };
 }

@@ -2,7 +2,8 @@
  * The binding of an approval to the question that was approved, and to no other. It is compared by place, so that a denial can
  * say where a question differs from the one that was approved. The token isn't bound, nor how the question named its subject.
  */
-import type { ApprovalBinding } from '../model/approvals.js';
+import type { AccessType } from '../model/acting.js';
+import type { ApprovalBinding, ApprovalStep } from '../model/approvals.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import { formatCallerId, type Properties } from '../model/question.js';
 import { formatStatedJson } from '../runtime/canonical-json.js';
@@ -10,6 +11,7 @@ import { sha256 } from '../runtime/sha256.js';
 import { mayAssertAttributes } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
 import { listContextNames } from './context-names.js';
+import { getAccess } from './coverage-request.js';
 import { toResourceRef } from './permission-checks.js';
 import type { Facts } from './step.js';
 
@@ -21,12 +23,14 @@ const ACTION_PLACE = 'action.properties';
 export const CONTEXT_PLACE = 'context.';
 
 /**
+ * @param steps the yes that the approval has or is asked for: the user's own is to what the agent does online, or in the background
  * @param approved what the question is to be compared with: all of the context that was bound there is bound here as well,
  *   whether or not anything reads it any more
  */
 export function bindApproval(
   bound: BoundQuestion,
   facts: Pick<Facts, 'needs' | 'delegation' | 'delegationsFault' | 'consents'>,
+  steps: readonly ApprovalStep[],
   approved: ApprovalBinding = {},
 ): ApprovalBinding {
   const { acting, question, target } = bound;
@@ -40,6 +44,7 @@ export function bindApproval(
     ['user', acting.user && formatRef(acting.user)],
     ['agent', acting.agent && formatRef(acting.agent)],
     ['chain', acting.chain.map(formatRef)],
+    ['access', steps.some(({ kind }) => kind === 'user') ? getAccess(bound) : undefined],
     ['issuer', acting.grant?.issuer],
     ['client', formatCallerId(caller)],
     ['resource', { ...toResourceRef(question), properties: resource.properties }],
@@ -52,13 +57,18 @@ export function bindApproval(
   return Object.fromEntries(stated.map(([place, value]) => [place, sha256(formatStatedJson(value))]));
 }
 
+/** Says whether the user's own yes is to what the agent does while they are there, or in the background; undefined where it isn't asked for. */
+export function readBoundAccess({ access }: ApprovalBinding): AccessType | undefined {
+  return (['online', 'background'] as const).find((type) => sha256(formatStatedJson(type)) === access);
+}
+
 /** @returns the first place at which the questions differ: the parties come first. undefined where they don't */
 export function findBindingDifference(approved: ApprovalBinding, asked: ApprovalBinding): string | undefined {
   const places = new Set([...PARTY_PLACES, ...Object.keys(approved).sort(), ...Object.keys(asked).sort()]);
   return [...places].find((place) => getHash(approved, place) !== getHash(asked, place));
 }
 
-const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'issuer', 'resource', 'action.name'];
+const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'access', 'issuer', 'resource', 'action.name'];
 
 /** The properties one by one, or all as one where they are too many or their names too long. */
 export function listPropertyPlaces(properties: Properties): (readonly [string, unknown])[] {

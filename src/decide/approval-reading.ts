@@ -24,7 +24,10 @@ export async function readApproval(
   if (typeof approvals === 'string') return { id, fault: approvals };
   const approval = approvals.get(id);
   if (approval === undefined) return { id, ineligible: [] };
-  const difference = findBindingDifference(approval.binding, bindApproval(bound, facts, approval.binding));
+  const difference = findBindingDifference(
+    approval.binding,
+    bindApproval(bound, facts, approval.steps, approval.binding),
+  );
   // Another caller's approval doesn't go on record.
   if (difference === 'client') return { id, difference, ineligible: [] };
   if (difference !== undefined || approval.state !== 'approved') return { id, approval, difference, ineligible: [] };

@@ -1,5 +1,5 @@
 /** A question as authorization details are held against it: those of its token, and those of the delegation it rests on. */
-import { REMIT_DETAIL_TYPE } from '../model/acting.js';
+import { REMIT_DETAIL_TYPE, type AccessType } from '../model/acting.js';
 import type { CoverageRequest } from '../tokens/authorization-details.js';
 import type { BoundQuestion } from './bound-question.js';
 import { buildDetailChecks } from './permission-checks.js';
@@ -32,8 +32,13 @@ export function buildCoverageRequest(
       return request === undefined ? undefined : check(request);
     },
     purpose: getStatedPurpose(bound),
-    access: acting.grant?.access ?? 'online',
+    access: getAccess(bound),
   };
+}
+
+/** The access of the question: the user is there where a client vouches for the agent. */
+export function getAccess({ acting }: Pick<BoundQuestion, 'acting'>): AccessType {
+  return acting.grant?.access ?? 'online';
 }
 
 /** The request's purpose, unvalidated; without one, the token's. */

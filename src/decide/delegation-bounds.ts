@@ -2,11 +2,11 @@
 import { findDelegationProblem } from '../govern/delegation-bounds.js';
 import { delegationKey, listAccesses, type DelegationBounds } from '../model/delegations.js';
 import type { FaultCode } from '../model/faults.js';
-import { describeRef } from '../model/ids.js';
+import { describeRef, isSameRef } from '../model/ids.js';
 import { reason, type Reason, type ReasonCodeOf } from '../model/reasons.js';
 import type { BoundQuestion } from './bound-question.js';
 import { buildCoverageRequest } from './coverage-request.js';
-import { listDelegationLinks } from './delegation-links.js';
+import { listDelegationLinks, listPassingAgents } from './delegation-links.js';
 import type { Facts } from './step.js';
 
 /**
@@ -34,13 +34,15 @@ export function judgeDelegationBounds(
     if ('fault' in problem) fault ??= problem.fault;
     else reasons.push({ ...reason('delegation', problem.code, problem.message), ...tellWhose(problem.code) });
   }
-  if (facts.delegationPath?.kind === 'path')
-    for (const { agent } of links) {
-      const state = facts.delegation({ giver: acting.user, agent });
-      if (state === undefined || (state.state === 'given' && state.bars !== true)) continue;
-      const message = `${describeRef(acting.user)} has stopped ${describeRef(agent)}, so no delegation is passed on to it.`;
-      reasons.push(reason('delegation', 'delegation_missing', message));
-    }
+  for (const agent of listPassingAgents(acting, facts.delegationPath)) {
+    const state = facts.delegation({ giver: acting.user, agent });
+    if (state === undefined || (state.state === 'given' && state.bars !== true)) continue;
+    const why = isSameRef(agent, acting.agent)
+      ? 'so no delegation is passed on to it'
+      : 'so nothing that comes through it counts';
+    const message = `${describeRef(acting.user)} has stopped ${describeRef(agent)}, ${why}.`;
+    reasons.push(reason('delegation', 'delegation_missing', message));
+  }
   if (narrowing.length > 0) evidence['narrowed_by'] = narrowing;
   return fault;
 }

@@ -4,6 +4,7 @@ import type { CheckRequest } from '../model/checks.js';
 import { DELEGATOR_RELATION, delegationKey, type DelegationPair } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import { parseCheckKey } from '../graph/relationship-text.js';
+import { formatRef, type EntityRef } from '../model/ids.js';
 import type { BoundQuestion } from './bound-question.js';
 import { buildDetailChecks } from './permission-checks.js';
 import type { Facts } from './step.js';
@@ -28,15 +29,29 @@ export function listDelegationLinks(
   });
 }
 
-/** All delegations to read: the links, and what the user has to do with each agent of the path directly. */
+/**
+ * The agents of whom none may be one that the user has stopped: those that the token says the question came through, and those
+ * that the delegation was passed on over, the acting agent among them. Whom the user has delegated to directly isn't one.
+ */
+export function listPassingAgents(
+  acting: ActingParties,
+  delegationPath: DelegationPathResult | undefined,
+): EntityRef[] {
+  if (acting.mode !== 'delegated') return [];
+  const passedOn =
+    delegationPath?.kind === 'path' ? listDelegationLinks({ acting }, delegationPath).map(({ agent }) => agent) : [];
+  return [...new Map([...acting.chain, ...passedOn].map((agent) => [formatRef(agent), agent])).values()];
+}
+
+/** All delegations to read: the links, and what the user has to do directly with each agent that passes something on. */
 export function listDelegationPairs(
   bound: Pick<BoundQuestion, 'acting'>,
   delegationPath: DelegationPathResult | undefined,
 ): DelegationPair[] {
   const { acting } = bound;
   const links = listDelegationLinks(bound, delegationPath);
-  if (acting.mode !== 'delegated' || delegationPath?.kind !== 'path') return links;
-  const direct = links.map(({ agent }) => ({ giver: acting.user, agent }));
+  if (acting.mode !== 'delegated') return links;
+  const direct = listPassingAgents(acting, delegationPath).map((agent) => ({ giver: acting.user, agent }));
   return [...new Map([...links, ...direct].map((pair) => [delegationKey(pair), pair])).values()];
 }
 

@@ -15,7 +15,7 @@ export interface SubmittedQuestion {
 }
 
 /** The places that the denial's record proves, whatever is submitted. */
-const PROVEN_PLACES = new Set(['user', 'agent', 'chain', 'issuer', 'client']);
+const PROVEN_PLACES = new Set(['user', 'agent', 'chain', 'access', 'issuer', 'client']);
 
 /**
  * @param binding of the question that was denied

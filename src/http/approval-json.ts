@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { findLatestEnd, findStepPermission, readTaskState } from '../govern/approvals/task-progress.js';
 import type { ApprovalsConfig } from '../config/approvals.js';
+import { readBoundAccess } from '../decide/approval-binding.js';
 import { TASK_STATES } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
 import { instantFormat } from '../runtime/instant-format.js';
@@ -41,6 +42,10 @@ export const shownApprovalFormat = z
     title: z.string().describe('What is to be done, as the schema has it'),
     user: z.string().optional(),
     agent: z.string().optional(),
+    access: z
+      .enum(['online', 'background'])
+      .optional()
+      .describe('Where your own yes is asked for: to what the agent does while you are there, or in the background'),
     chain: z.array(z.string()).describe('The agents that passed it on, the last one first'),
     requester: z.string().describe('The client that asked, or the agent itself'),
     subject: shownEntityFormat,
@@ -51,7 +56,12 @@ export const shownApprovalFormat = z
     may_answer: z.boolean().describe('Whether the reader may say yes to a step that lacks one'),
     emergency: z.boolean(),
     requested_until: z.string().optional(),
-    latest_until: z.string().optional().describe('The latest end that an approval for more than one use can have now'),
+    latest_until: z
+      .string()
+      .optional()
+      .describe(
+        'The latest end that an approval for more than one use can have now; absent where none can be: the user is asked each time',
+      ),
     asked_at: z.string(),
     expires_at: z.string().describe('When it can’t be answered any more'),
     decided_at: z.string().optional(),
@@ -91,7 +101,10 @@ export const approvalListFormat = z
 export const approvalDecisionBody = z
   .strictObject({
     decision: z.enum(['approve', 'deny']),
-    scope: z.enum(SCOPES).default('once').describe('`once`: one use; `until`: any number until its end'),
+    scope: z
+      .enum(SCOPES)
+      .default('once')
+      .describe('`once`: one use, which is all that a user’s own yes can be for; `until`: any number until its end'),
     until: instantFormat.optional().describe('Of scope `until`: its end; absent: the one that was asked for'),
     note: z
       .string()
@@ -114,12 +127,14 @@ export function toApprovalJson(
 ): ApprovalJson {
   const { user, agent, question, decided, denied, requested_until: requested, approved_until: until } = task;
   const state = readTaskState(task, now);
+  const access = readBoundAccess(task.binding);
   return {
     id: task.id,
     state,
     title: findTaskTitle(question, rules),
     ...(user === undefined ? {} : { user: describeRef(user) }),
     ...(agent === undefined ? {} : { agent: describeRef(agent) }),
+    ...(access === undefined ? {} : { access }),
     chain: task.chain.map(describeRef),
     requester: task.requester,
     subject: question.subject,
@@ -130,7 +145,9 @@ export function toApprovalJson(
     may_answer: state === 'pending' && answerable.length > 0,
     emergency: task.emergency !== undefined,
     ...(requested === undefined ? {} : { requested_until: requested }),
-    ...(state === 'pending' ? { latest_until: findLatestEnd(task, 'until', now, terms).toISOString() } : {}),
+    ...(state === 'pending' && !task.steps.some(({ kind }) => kind === 'user')
+      ? { latest_until: findLatestEnd(task, 'until', now, terms).toISOString() }
+      : {}),
     asked_at: task.asked,
     expires_at: task.expires,
     ...(decided === undefined ? {} : { decided_at: decided }),

@@ -55,28 +55,29 @@ export const proofFormat = z.strictObject({
 const presentedApprovalFormat = z
   .strictObject({
     id: z.string().min(1).max(128),
-    approved_at: z.string().min(1).max(64).optional(),
-    approved_until: z.string().min(1).max(64).optional(),
-    state: z.string().min(1).max(MAX_TOKEN_BYTES).optional(),
+    approved_at: z.string().min(1).max(64).nullish(),
+    approved_until: z.string().min(1).max(64).nullish(),
+    state: z.string().min(1).max(MAX_TOKEN_BYTES).nullish(),
   })
   .describe('The approval that an access request got for this question, as it was answered');
 
+/** A member that is null is as if it weren't said, but for credentials: what was to be proven is never left out unnoticed. */
 const contextMembers = {
   token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
-  agent: idFormat.optional().describe('Who the client takes the agent to be; must agree with the token'),
+  agent: idFormat.nullish().describe('Who the client takes the agent to be; must agree with the token'),
   mode: z
     .literal('human')
-    .optional()
+    .nullish()
     .describe('A user without an agent, vouched for by a client flagged asserts_subject'),
-  consistency: consistencyFormat.optional().describe('Absent: fully consistent'),
-  dry_run: z.boolean().optional().describe('Decided and recorded as such; nothing is spent'),
+  consistency: consistencyFormat.nullish().describe('Absent: fully consistent'),
+  dry_run: z.boolean().nullish().describe('Decided and recorded as such; nothing is spent'),
   supported_obligations: z
     .array(z.string().max(128))
     .max(64)
-    .optional()
+    .nullish()
     .describe('What the client can carry out; absent: what its configuration says, by default nothing'),
-  approval: presentedApprovalFormat.optional(),
+  approval: presentedApprovalFormat.nullish(),
 } satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
 

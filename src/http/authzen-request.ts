@@ -95,8 +95,8 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     resource: { type: r.type, id: r.id, properties: omitSharedNulls(r.properties ?? {}) },
     context: pickClientMembers(c),
     ...chooseToken(c, requestContext),
-    statedAgent: c.agent,
-    statedMode: c.mode,
+    statedAgent: c.agent ?? undefined,
+    statedMode: c.mode ?? undefined,
     assertedAgent: parseAssertedAgent(s.properties?.['act'] ?? undefined),
     supportedObligations: c.supported_obligations ?? getSupportedObligations(requestContext.caller),
     // The latest is at least as fresh as any token: an agent can't choose to be judged by what was.
@@ -121,7 +121,7 @@ const pickClientMembers = memoizeByObject((context: Properties) =>
 
 /** An approval's times are the store's to say, whatever the caller states. */
 function pickApproval(approval: z.infer<typeof contextFormat>['approval']): Question['approval'] {
-  return approval === undefined ? undefined : { id: approval.id, state: approval.state };
+  return approval ? { id: approval.id, state: approval.state ?? undefined } : undefined;
 }
 
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */

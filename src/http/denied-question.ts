@@ -5,6 +5,9 @@ import { parseDescribedParties } from '../model/acting.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { isUuid, type EntityRef } from '../model/ids.js';
 import { formatCallerId, type Caller } from '../model/question.js';
+import type { Rules } from '../policy/load.js';
+import { answerRecord } from '../records/redecide.js';
+import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import type { RevocableToken } from '../model/revocations.js';
 import type { Service } from '../service/service.js';
 import type { SubmittedActor, SubmittedDenial } from './access-request-json.js';
@@ -22,7 +25,13 @@ const UNBOUND = 'There is no such denial of this caller.';
  * @throws AccessRequestProblem; Fault
  */
 export async function findDenial(
-  { decisions, signing, revocations, now }: Pick<Service, 'decisions' | 'signing' | 'revocations' | 'now'>,
+  {
+    decisions,
+    signing,
+    revocations,
+    activePolicies,
+    now,
+  }: Pick<Service, 'decisions' | 'signing' | 'revocations' | 'activePolicies' | 'now'>,
   caller: Caller,
   denial: SubmittedDenial | undefined,
   at: string,
@@ -52,11 +61,28 @@ export async function findDenial(
   const ends = [offer.expires_at, ...(bound === undefined ? [] : [bound.expires_at, echoed])].map(Date.parse);
   if (Math.min(...ends) <= now().getTime())
     throw new AccessRequestProblem('expired_denial', 'Ask the question again, and request access for that denial.', at);
+  if (!asksTheSame(record, offer, activePolicies.rules))
+    throw new AccessRequestProblem('expired_denial', 'The rules have changed since: ask the question again.', at);
   const wholeChain = uniteChain(parties.chain, record);
   // Stopping an agent, and every other revocation, ends what was denied before as well: no person is asked for it any more.
   if ((await revocations.find(toRevocableToken(record, parties.user, [parties.agent, ...wholeChain]))) !== undefined)
     throw new AccessRequestProblem('expired_denial', 'What the denial rested on has been revoked since.', at);
   return { record, offer, ...parties, chain: wholeChain };
+}
+
+/**
+ * Whether the rules in force deny the question and ask for the same: people are never asked by rules of before. What can't be
+ * told from the record is asked anew.
+ */
+function asksTheSame(record: DecisionRecord, offer: AccessRequestOffer, rules: Rules): boolean {
+  if (record.policy_version === rules.version) return true;
+  const { facts } = record;
+  if (facts === undefined) return false;
+  const answer = answerRecord({ ...record, facts }, rules);
+  if (answer.kind !== 'decided' || answer.decision.access_request === undefined) return false;
+  const toAsked = ({ steps, binding, emergency }: AccessRequestOffer): string =>
+    formatCanonicalJson({ steps, binding, emergency: emergency ?? null });
+  return toAsked(answer.decision.access_request) === toAsked(offer);
 }
 
 /** The claims by which the denial's token, or one like it that was issued by then, would be found to be revoked. */

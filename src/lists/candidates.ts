@@ -11,6 +11,7 @@ import { isForeignId, type EntityRef } from '../model/ids.js';
 import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
+import { buildElevationCheck } from '../decide/elevation.js';
 import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
 import { selectCaveatContext } from '../decide/permission-checks.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
@@ -40,6 +41,22 @@ export async function findCandidateResources(
   const { bound } = await startEvaluation(question, deps);
   if (bound === undefined) return [];
   return lookUpResources(buildGateLookup(bound), graph, deps);
+}
+
+/**
+ * Finds the resources on which the user may ask for the right that the action needs (`@elevation`).
+ * @throws Fault where they can't be found now
+ */
+export async function findElevatableResources(
+  question: Question,
+  graph: GraphSnapshot,
+  deps: SearchDeps,
+): Promise<readonly string[]> {
+  const { bound } = await startEvaluation(question, deps);
+  const check = bound === undefined ? undefined : buildElevationCheck(bound);
+  if (check === undefined) return [];
+  const { resource, permission, subject, context } = check;
+  return lookUpResources({ resourceType: resource.type, permission, subject, context }, graph, deps);
 }
 
 /** @throws Fault where neither the lookup nor reading ends */

@@ -4,9 +4,15 @@
  * /v1/capabilities calls it.
  */
 import { Deadline } from '../runtime/deadline.js';
-import { findCandidateResources, compareByCodePoint, CANDIDATE_DEADLINES, type SearchDeps } from './candidates.js';
+import {
+  compareByCodePoint,
+  findCandidateResources,
+  findElevatableResources,
+  CANDIDATE_DEADLINES,
+  type SearchDeps,
+} from './candidates.js';
 import type { DecisionPreview } from './preview.js';
-import { previewQuestions } from './decide-list.js';
+import { previewQuestions, type ListOptions } from './decide-list.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
@@ -51,15 +57,20 @@ export async function findCapabilities(
   const capabilities: Capability[] = [];
   for (const { action, resourceType } of pairs) {
     const question = toQuestion(action.name, resourceType);
-    const ids = await Deadline.run(deps.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
-      deadline.race(findCandidateResources(question, graph, deps)),
-    );
-    const toCandidate = (id: string): Question => ({ ...question, resource: { ...question.resource, id } });
-    const best = await findBestResult(ids, toCandidate, graph, deps);
+    const findBest = async (find: typeof findCandidateResources): Promise<CapabilityResult | undefined> => {
+      const ids = await Deadline.run(deps.deadlineMs * CANDIDATE_DEADLINES, (deadline) =>
+        deadline.race(find(question, graph, deps)),
+      );
+      const toCandidate = (id: string): Question => ({ ...question, resource: { ...question.resource, id } });
+      return findBestResult(ids, toCandidate, graph, deps);
+    };
+    const best = (await findBest(findCandidateResources)) ?? (await findBest(findElevatableResources));
     if (best !== undefined) capabilities.push({ resourceType, action, ...best });
   }
   return capabilities;
 }
+
+const OPTIONS: ListOptions = { fromLookup: true, findsLifting: true };
 
 type CapabilityResult = Pick<Capability, 'status' | 'remedies'>;
 const STATUS_ORDER: readonly CapabilityStatus[] = ['allowed', 'depends', 'remediable'];
@@ -73,7 +84,7 @@ async function findBestResult(
   let best: CapabilityResult | undefined;
   let from = 0;
   for (const size of SAMPLE_SIZES) {
-    const previews = await previewQuestions(ids.slice(from, (from += size)).map(toQuestion), graph, deps, true);
+    const previews = await previewQuestions(ids.slice(from, (from += size)).map(toQuestion), graph, deps, OPTIONS);
     for (const preview of previews) {
       const result = preview instanceof BadRequest ? undefined : toCapabilityResult(preview);
       if (result !== undefined && (best === undefined || isBetterResult(result, best))) best = result;
@@ -90,7 +101,8 @@ function isBetterResult(a: CapabilityResult, b: CapabilityResult): boolean {
 }
 
 /** undefined where a denial stands that neither the request nor a remedy can lift. */
-function toCapabilityResult({ allowed, denials }: DecisionPreview): CapabilityResult | undefined {
+function toCapabilityResult({ allowed, denials, lifting }: DecisionPreview): CapabilityResult | undefined {
+  if (lifting !== undefined) return { status: 'remediable', remedies: lifting };
   if (allowed) return { status: 'allowed', remedies: [] };
   const isRequestDependent = ({ code }: Reason): boolean => REQUEST_DEPENDENT_REASONS.includes(code);
   const isLiftable = denials.every(({ reasons, remediable }) => remediable || reasons.every(isRequestDependent));

@@ -15,7 +15,7 @@ import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import { Deadline } from '../runtime/deadline.js';
-import { previewDecisions, startEvaluations, type DecisionPreview } from './preview.js';
+import { previewDecisions, startEvaluations, type DecisionPreview, type PreviewOptions } from './preview.js';
 
 /** Questions that are gathered and judged together, under one deadline. */
 const GROUP_SIZE = 250;
@@ -30,18 +30,21 @@ const LONG_LIST = 100;
 /** Ten times what a lookup of half a list takes. */
 const LOOKUP_MS = 250;
 
+export interface ListOptions extends Pick<PreviewOptions, 'findsLifting'> {
+  /** Whether the resources come from a lookup: nearly all are within reach then, and everything is asked of them in one round. */
+  readonly fromLookup?: boolean;
+}
+
 /**
  * Previews each question, in order; a BadRequest stands for a question that is itself at fault.
  * @param graph one for the whole list, so that all of it is of one revision
- * @param fromLookup whether the resources come from a lookup: nearly all are within reach then, and everything is asked of
- *   them in one round
  * @throws Fault where a question can't be decided
  */
 export async function previewQuestions(
   questions: readonly Question[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  fromLookup = false,
+  { fromLookup = false, findsLifting = false }: ListOptions = {},
 ): Promise<readonly (DecisionPreview | BadRequest)[]> {
   const started = await startEvaluations(questions, deps);
   const evaluations = started.flatMap((evaluation) => (evaluation instanceof BadRequest ? [] : [evaluation]));
@@ -53,7 +56,10 @@ export async function previewQuestions(
   const previewGroups = async (): Promise<void> => {
     while (next < reachable.length) {
       const group = reachable.slice(next, (next += GROUP_SIZE));
-      for (const [evaluation, preview] of await previewDecisions(group, graph, deps, gateAnswers))
+      for (const [evaluation, preview] of await previewDecisions(group, graph, deps, {
+        priorAnswers: gateAnswers,
+        findsLifting,
+      }))
         previews.set(evaluation, preview);
     }
   };

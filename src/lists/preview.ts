@@ -11,6 +11,7 @@ import {
   UNRECORDED_STEPS,
   type DecisionDeps,
 } from '../decide/decide.js';
+import { findLiftingRemedies } from '../decide/lifting-remedies.js';
 import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
@@ -25,6 +26,7 @@ import type { OpenedReview } from '../model/record-effects.js';
 import type { Obligation } from '../model/obligations.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
+import type { Remedy } from '../model/remedies.js';
 import { Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 
@@ -38,6 +40,15 @@ export interface DecisionPreview {
   readonly reviews: readonly OpenedReview[];
   /** The outcomes that deny it. */
   readonly denials: readonly Denial[];
+  /** The yes that people would have to say to it, and nothing else; undefined where that isn't known, or wouldn't be enough. */
+  readonly lifting?: readonly Remedy[] | undefined;
+}
+
+export interface PreviewOptions {
+  /** Answers of the graph to checks that have been asked already, by the checks' keys. */
+  readonly priorAnswers?: ReadonlyMap<string, CheckAnswer> | undefined;
+  /** Whether to say of what is denied what would lift it, which takes judging it again. */
+  readonly findsLifting?: boolean;
 }
 
 /**
@@ -85,14 +96,13 @@ async function openVerifiable(question: Question, deps: DecisionDeps): Promise<U
 /**
  * Judges the questions that {@link startEvaluations} has started together.
  * @param graph everything is asked of it
- * @param priorAnswers answers of it to checks that have been asked already, by the checks' keys
  * @throws Fault where a question can't be decided
  */
 export async function previewDecisions(
   started: readonly Evaluation[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  priorAnswers?: ReadonlyMap<string, CheckAnswer>,
+  { priorAnswers, findsLifting = false }: PreviewOptions = {},
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
     const gathered = await deps.observer.phase('gather', () =>
@@ -103,7 +113,7 @@ export async function previewDecisions(
       const facts = gathered.get(evaluation);
       if (facts !== undefined) await yieldToEventLoop();
       const judged = facts === undefined ? evaluation : judgeFacts(evaluation, facts, deps.observer);
-      previews.set(evaluation, toPreview(judged));
+      previews.set(evaluation, toPreview(judged, findsLifting));
     }
     return previews;
   });
@@ -130,7 +140,7 @@ async function gatherTogether(
 }
 
 /** @throws Fault where a step is unknown and none denies */
-function toPreview(evaluation: Evaluation): DecisionPreview {
+function toPreview(evaluation: Evaluation, findsLifting: boolean): DecisionPreview {
   const { stepResults, bound } = evaluation;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
@@ -145,6 +155,7 @@ function toPreview(evaluation: Evaluation): DecisionPreview {
       charges: [],
       reviews: [],
       denials: outcomes.filter((outcome) => outcome.outcome === 'deny'),
+      ...(findsLifting ? { lifting: findLiftingRemedies(evaluation, JUDGING_STEPS) } : {}),
     };
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
   const charges = bound === undefined ? [] : planCharges(bound).charges;

@@ -38,7 +38,7 @@ export async function findAllowed(
   const size = Math.min(MAX_SEARCH_GROUP, Math.max(MIN_SEARCH_GROUP, limit + 1));
   for (let from = 0; from < candidates.length; from += size) {
     const group = candidates.slice(from, from + size);
-    const previews = await previewQuestions(group.map(toQuestion), graph, deps, true);
+    const previews = await previewQuestions(group.map(toQuestion), graph, deps, { fromLookup: true });
     for (const [i, candidate] of group.entries()) {
       const preview = previews[i];
       if (preview instanceof BadRequest) throw preview;

@@ -26,7 +26,7 @@ export type ApprovalStep =
 
 /**
  * The question that an approval is bound to: by place the SHA-256, in hex, of the canonical JSON of what the question says there. Places:
- * `user`, `agent`, `chain`, `issuer`, `client`, `resource`, `action.name`, `action.properties.amount`, `context.branch`.
+ * `user`, `agent`, `chain`, `access` (where the user's own yes is a step), `issuer`, `client`, `resource`, `action.name`, `action.properties.amount`, `context.branch`.
  */
 export type ApprovalBinding = Readonly<Record<string, string>>;
 

@@ -1,5 +1,6 @@
 /** The difference between two answers to one question. Replay and diff call it. */
 import { isDeepStrictEqual } from 'node:util';
+import type { AccessRequestOffer } from '../model/approvals.js';
 import type { Reason } from '../model/reasons.js';
 import { listDutyGaps, type DutyGap } from '../policy/duties.js';
 import type { Obligation } from '../model/obligations.js';
@@ -27,6 +28,8 @@ export interface ComparableDecision {
   readonly reasons: readonly Reason[];
   /** Absent where they are not known: a record has none. */
   readonly remedies?: readonly Remedy[];
+  /** The approvals that can be asked for; absent where there are none. */
+  readonly access_request?: Pick<AccessRequestOffer, 'steps'> | undefined;
 }
 
 /** The obligations in which two allows differ, as parts of duties. */
@@ -61,7 +64,8 @@ export function classifyChange(before: ComparableDecision, after: ComparableDeci
   const sameRemedies =
     before.remedies === undefined || after.remedies === undefined || isDeepStrictEqual(before.remedies, after.remedies);
   const sameReasons = isDeepStrictEqual(before.reasons.map(toComparableReason), after.reasons.map(toComparableReason));
-  return sameRemedies && sameReasons ? undefined : 'reasons';
+  const sameApprovals = isDeepStrictEqual(before.access_request?.steps, after.access_request?.steps);
+  return sameRemedies && sameReasons && sameApprovals ? undefined : 'reasons';
 }
 
 function toComparableReason({ code, step, policies = [] }: Reason): unknown {

@@ -33,8 +33,8 @@ export function compareWithRecord(record: DecisionRecord, answer: RecordAnswer):
   const { decision: after, missing } = answer;
   // With nothing missing it is the recorded failure of an engine over again, which is compared.
   if (answer.kind === 'inconclusive' && missing.length > 0) return { kind: 'inconclusive', missing };
-  const { decision, reasons, obligations } = after;
-  const before = wasStored(record) ? record : { ...record, decision, reasons, obligations };
+  const { decision, reasons, obligations, access_request } = after;
+  const before = wasStored(record) ? record : { ...record, decision, reasons, obligations, access_request };
   const change = classifyChange(before, after);
   if (change === undefined) return { kind: 'same' };
   return { kind: 'changed', change, after, obligations: compareObligations(before, after) };
@@ -64,9 +64,14 @@ export function formatGrounds({
   decision,
   reasons,
   rationale,
-}: Pick<Decision, 'decision' | 'reasons' | 'rationale'>): string {
+  access_request: offer,
+}: Pick<Decision, 'decision' | 'reasons' | 'rationale' | 'access_request'>): string {
   const permits = rationale.steps.find(({ step }) => step === 'policy')?.evidence['permitted_by'] ?? [];
   if (decision) return `permitted by ${(permits as readonly { readonly id: string }[]).map(({ id }) => id).join(', ')}`;
   if (reasons.length === 0) return 'undecided';
-  return reasons.map(({ code, policies = [] }) => [code, policies.join(', ')].join(' ').trim()).join('; ');
+  const grounds = reasons.map(({ code, policies = [] }) => [code, policies.join(', ')].join(' ').trim());
+  const asked = (offer?.steps ?? []).map((step) =>
+    step.kind === 'user' ? 'the user' : `holders of ${step.permission}`,
+  );
+  return [...grounds, ...(asked.length === 0 ? [] : [`to be asked of ${asked.join(', ')}`])].join('; ');
 }

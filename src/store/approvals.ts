@@ -242,7 +242,7 @@ export function useStatement({ id, decision }: ApprovalUse, now: Date): SqlState
   };
 }
 
-/** Ends all tasks of a pair and all its approvals, in a transaction with others. */
+/** Ends all tasks of a pair and all its approvals, and those of others that the agent passed on, in a transaction with others. */
 export function endAllStatement(
   { user, agent }: { readonly user: EntityRef; readonly agent: EntityRef },
   now: Date,
@@ -252,7 +252,8 @@ export function endAllStatement(
       sql: `update approval_tasks t set decided = $5::timestamptz, kept_until = greatest(kept_until, $6::timestamptz),
               state = case when t.state = 'pending' then 'cancelled' else 'revoked' end
             where t.id in (select id from approval_tasks
-              where user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4
+              where user_type = $1 and user_id = $2
+                and ((agent_type = $3 and agent_id = $4) or task->'chain' @> $7::jsonb)
                 and state in ('pending', 'approved') order by id for update)
             returning t.*`,
       params: [
@@ -262,6 +263,7 @@ export function endAllStatement(
         agent.id,
         now.toISOString(),
         new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
+        JSON.stringify([agent]),
       ],
     },
     'approval.decided',

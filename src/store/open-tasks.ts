@@ -49,6 +49,8 @@ export type OpenedTasks =
 export const MAX_KEPT_TASKS_OF_PAIR = 1000;
 /** The keys that the requests for one task may have. */
 export const MAX_KEYS_OF_TASK = 50;
+/** An approval that is given after the end which was asked for would be good for nothing: the task waits no longer. */
+const ENDS_AS_REQUESTED = `least($5::timestamptz, (a.task->>'requested_until')::timestamptz)`;
 /** Tasks that are past their time and go with each request. */
 const PRUNED_AT_ONCE = 100;
 
@@ -77,7 +79,7 @@ export async function openTasks(
         sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
                 question_sha256, asked_sha256, task, state, asked, expires, kept_until)
               select distinct on (a.asked) a.id, $3::text, a.user_type, a.user_id, a.agent_type, a.agent_id, a.binding,
-                a.question, a.asked, a.task, 'pending', $4::timestamptz, $5::timestamptz, $6::timestamptz
+                a.question, a.asked, a.task, 'pending', $4::timestamptz, ${ENDS_AS_REQUESTED}, $6::timestamptz
               from ${ASKED}
               where not exists (select from access_request_keys where requester = $3 and key = $7)
                 and not exists (select from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED})

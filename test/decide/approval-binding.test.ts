@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TokenSpec } from '../../src/author/test/format.js';
 import { bindApproval, findBindingDifference } from '../../src/decide/approval-binding.js';
+import type { ApprovalStep } from '../../src/model/approvals.js';
 import type { BoundQuestion } from '../../src/decide/bound-question.js';
 import { judgeOpeningSteps, openQuestion, JUDGING_STEPS } from '../../src/decide/decide.js';
 import { collectNeeds } from '../../src/decide/facts.js';
@@ -68,11 +69,11 @@ const factsOf = (bound: BoundQuestion): Parameters<typeof bindApproval>[1] => ({
 async function differ(
   approved: Partial<Question>,
   asked: Partial<Question>,
-  tokens: { approved?: TokenSpec; asked?: TokenSpec } = {},
+  { steps = [], ...tokens }: { approved?: TokenSpec; asked?: TokenSpec; steps?: ApprovalStep[] } = {},
 ): Promise<string | undefined> {
   const [first, second] = [await bind(approved, tokens.approved), await bind(asked, tokens.asked ?? tokens.approved)];
-  const binding = bindApproval(first, factsOf(first));
-  return findBindingDifference(binding, bindApproval(second, factsOf(second), binding));
+  const binding = bindApproval(first, factsOf(first), steps);
+  return findBindingDifference(binding, bindApproval(second, factsOf(second), steps, binding));
 }
 
 const action = (properties: object): Partial<Question> => ({
@@ -152,6 +153,17 @@ describe('the binding of an approval', () => {
     expect(await differ(subject('user', 'ann'), asked, { asked: token })).toBe(place);
   });
 
+  it('holds against the user’s own yes whether the agent acts in the background, and not against another person’s', async () => {
+    const background: TokenSpec = { ...ANN, background: true };
+    const user: ApprovalStep = { kind: 'user' };
+    const owner: ApprovalStep = { kind: 'permission', permission: 'own' };
+    for (const [approved, asked] of [[ANN, background], [background, ANN]] as const) {
+      expect(await differ({}, {}, { approved, asked, steps: [owner, user] })).toBe('access');
+      expect(await differ({}, {}, { approved, asked, steps: [owner] })).toBeUndefined();
+      expect(await differ({}, {}, { approved, asked: approved, steps: [user] })).toBeUndefined();
+    }
+  }); // prettier-ignore
+
   it('leaves out of the context what nothing reads, until something does', async () => {
     expect(await differ(context({ unread: 'a', more: 1 }), context({ unread: 'b', more: 2 }))).toBeUndefined();
     // The token's details read it now.
@@ -174,7 +186,7 @@ describe('the binding of an approval', () => {
       { numRuns: 50 },
     );
     const bound = await bind(action({ ...many(3000, 1), ['x'.repeat(1000)]: 1 }));
-    expect(JSON.stringify(bindApproval(bound, factsOf(bound))).length).toBeLessThan(10_000);
+    expect(JSON.stringify(bindApproval(bound, factsOf(bound), [])).length).toBeLessThan(10_000);
   }, 30_000); // prettier-ignore
 
   it('has a place for each difference between any two questions', async () => {

@@ -13,7 +13,8 @@ import {
   type AskedQuestion,
   type PresentableApproval,
 } from '../support/approve.js';
-import { minutes, startApprovalWorld } from '../support/approval-world.js';
+import { rulesOf } from '../policy/sources.js';
+import { APPROVAL_FILES, minutes, startApprovalWorld } from '../support/approval-world.js';
 import { codes, DAYTIME, step, type Answer, type Running } from '../support/sample.js';
 
 let remit: Running;
@@ -96,6 +97,39 @@ describe('a deny that an approval would lift', () => {
     expect(codes(undelegated)).toEqual(['delegation_missing', 'policy_forbid']);
     expect(undelegated.context).not.toHaveProperty('access_request');
   });
+});
+
+describe('a request for the approval of a denial of before the rules changed', () => {
+  const submit = async (denied: Answer): Promise<number> => {
+    const denial = { evaluation_id: denied.context?.evaluation_id, expires_at: denied.context?.access_request?.expires_at };
+    const response = await remit.post('/access/v1/requests', { ...merge(), context: {}, denial }, { authorization: 'Bearer git-key' });
+    if (response.statusCode === 410) expect(response.json()).toMatchObject({ type: expect.stringContaining('expired_denial') as string });
+    return response.statusCode;
+  }; // prettier-ignore
+  const APPROVED = APPROVAL_FILES['policies/all.cedar'] ?? '';
+
+  it.each([
+    ['opens a task where they ask for the same', `${APPROVED} @id("more") permit (principal is User, action, resource);`, 202],
+    ['is refused where they ask others', APPROVED.replace('approval:own', 'approval:push'), 410],
+    ['is refused where they ask for more', `${APPROVED} @id("more") @remedy("approval:push") forbid (principal is Agent, action, resource) unless { context has approval };`, 410],
+    ['is refused where no approval lifts it any more', APPROVED.replace('@remedy("approval:own")', ''), 410],
+    ['is refused where it is no deny any more', APPROVED.replace('forbid (principal is Agent,', 'forbid (principal is User,'), 410],
+    ['is refused where more of the context decides', `${APPROVED} @id("more") forbid (principal, action, resource) when { context.request has ticket && context.request.ticket == "T-0" };`, 410],
+  ])('%s', async (_what, policies, status) => {
+    const { activePolicies } = remit.service;
+    const before = activePolicies.rules;
+    const denied = await ask(remit, merge({ context: { ticket: 'T-1' } }));
+    const rules = rulesOf({ zed: APPROVAL_FILES['schema.zed'] ?? '', schema: APPROVAL_FILES['schema.cedarschema'] ?? '', policies });
+    await activePolicies.replace(rules, () => undefined);
+    try {
+      expect(await submit(denied)).toBe(status);
+      // Asked anew, it is denied by the rules in force.
+      const again = await ask(remit, merge());
+      if (again.context?.access_request !== undefined) expect(await submit(again)).toBe(202);
+    } finally {
+      await activePolicies.replace(before, () => undefined);
+    }
+  }); // prettier-ignore
 });
 
 describe('an approval', () => {
@@ -233,6 +267,29 @@ describe('an approval', () => {
     expect((await ask(remit, presenting(merge(), approval))).decision).toBe(true);
   });
 
+  it('ends where the user stops an agent that it came through, and so does what that agent passes on', async () => {
+    const mint = (chain?: string[]): Promise<string> =>
+      remit.mint({ audience: 'git', user: 'ann', agent: 'coder', chain, scope: 'code.write', ttlSeconds: 7200 });
+    const through = merge({ token: await mint(['scout']) });
+    const get = async (): Promise<PresentableApproval> => approve(remit, through, await ask(remit, through), ['olga']);
+    const [first, second] = [await get(), await get()];
+    expect((await ask(remit, presenting(through, first))).decision).toBe(true);
+    const stop = await remit.request('DELETE', '/v1/agents/scout/access', undefined, await remit.mint({ user: 'ann' }));
+    expect(stop.statusCode, stop.body).toBe(204);
+    remit.at(minutes(1));
+    // A token that was issued after that isn't revoked.
+    const later = { ...through, context: { token: await mint(['scout']) } };
+    const denied = await ask(remit, presenting(later, second));
+    expect(codes(denied)).toEqual(['delegation_missing', 'approval_revoked', 'policy_forbid']);
+    expect(denied.context?.reasons[0]?.message).toBe(
+      'user:ann has stopped agent:scout, so nothing that comes through it counts.',
+    );
+    expect(denied.context).toMatchObject({ next_action: 'none' });
+    expect(denied.context).not.toHaveProperty('access_request');
+    await expectReplayed(denied);
+    expect(codes(await ask(remit, merge({ token: await mint() })))).toEqual(['approval_required', 'policy_forbid']);
+  });
+
   it('makes up for nothing else', async () => {
     const approval = await getApproval();
     const scopeless = await remit.mint({ audience: 'git', user: 'ann', agent: 'coder', scope: 'other' });
@@ -299,6 +356,14 @@ describe('an approval', () => {
     remit.service.decisions.correct({ ...record, decision: false }, undefined, true);
     await remit.service.decisions.flush();
     expect((await ask(remit, presenting(merge(), approval))).decision).toBe(true);
+  });
+
+  it('is none where it is null, and whole where its optional members are', async () => {
+    const denied = await ask(remit, presenting(merge(), null as unknown as object));
+    expect(codes(denied)).toEqual(['approval_required', 'policy_forbid']);
+    const { id } = await approve(remit, merge(), denied, ['olga']);
+    const nulls = { id, state: null, approved_at: null, approved_until: null };
+    expect((await ask(remit, presenting(merge(), nulls))).decision).toBe(true);
   });
 
   it.each<[string, unknown]>([

@@ -6,6 +6,7 @@ import type { Consent } from '../../src/model/consents.js';
 import type { ReplayableRecord } from '../../src/model/decision.js';
 import { answerRecord } from '../../src/records/redecide.js';
 import { parseRecord } from '../../src/records/parse-record.js';
+import { approve, ask as askAs, presenting, type AskedQuestion } from '../support/approve.js';
 import { askFor, SCOPES, startConsentWorld, type AskedAction } from '../support/consent-world.js';
 import { clientNamed, codes, DAYTIME, step, type Answer, type Running } from '../support/sample.js';
 
@@ -240,6 +241,42 @@ describe('the record', () => {
   });
 });
 
+describe('the user’s yes to one question', () => {
+  const letter = (background: boolean): Promise<AskedQuestion> => {
+    const scope = background ? `${SCOPES} mail.send.background` : SCOPES;
+    return remit.mint({ user: 'ann', agent: 'helper', scope, background }).then((token) => ({
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'sign' },
+      resource: { type: 'mailbox', id: 'ann' },
+      context: { token },
+    }));
+  };
+
+  it('is for one use, and for what the agent does online or in the background, as it was asked', async () => {
+    const credential = remit.service.devKey ?? '';
+    for (const background of [false, true]) {
+      const [question, other] = [await letter(background), await letter(!background)];
+      const denied = await askAs(remit, question, { credential });
+      expect(codes(denied)).toEqual(['approval_required', 'consent_required']);
+      const approval = await approve(remit, question, denied, ['ann'], { credential });
+      const shown = await remit.request(
+        'GET',
+        `/v1/approvals/${approval.id}`,
+        undefined,
+        await remit.mint({ user: 'ann' }),
+      );
+      expect(shown.json()).toMatchObject({ access: background ? 'background' : 'online' });
+      const apart = await askAs(remit, presenting(other, approval), { credential });
+      expect(codes(apart)).toEqual(['approval_required', 'approval_out_of_scope', 'consent_required']);
+      expect(apart.context?.reasons.find(({ code }) => code === 'approval_out_of_scope')).toMatchObject({
+        at: 'access',
+      });
+      expect((await askAs(remit, presenting(question, approval), { credential })).decision).toBe(true);
+      expect(codes(await askAs(remit, presenting(question, approval), { credential }))).toContain('approval_used');
+    }
+  });
+});
+
 it('ends with everything else where the user stops the agent', async () => {
   const world = await startConsentWorld();
   try {
@@ -257,6 +294,12 @@ it('ends with everything else where the user stops the agent', async () => {
     expect((await world.service.consents.find({ type: 'user', id: 'ann' }, id))?.consent.withdrawn).toBe(at(0));
     world.at(new Date(at(0.1)));
     expect(codes(await askFor(world))).toContain('consent_ended');
+    // Nor does the consent of an agent count for what comes to it through that one.
+    world.at(new Date(at(0.2)));
+    await world.touch('agent:evil#delegator@user:ann');
+    const list = { action: 'list', agent: 'evil', chain: ['helper'] };
+    expect(codes(await askFor(world, { ...list, chain: [] }))).toEqual([]);
+    expect(codes(await askFor(world, list))).toEqual(['delegation_missing']);
   } finally {
     await world.stop();
   }

@@ -7,6 +7,7 @@ import { toBadRequest } from '../../src/http/edge/errors.js';
 import type { RequestTokens } from '../../src/http/edge/request-tokens.js';
 import type { RelationshipGraph } from '../../src/graph/port.js';
 import { BadRequest } from '../../src/model/faults.js';
+import { REMIT_CONTEXT_MEMBERS } from '../../src/model/question.js';
 import { QUESTION } from '../law/small-world.js';
 
 const requestContext: RequestContext = {
@@ -72,6 +73,15 @@ describe('a question', () => {
       { numRuns: 500, examples },
     );
     expect(Math.min(good, bad)).toBeGreaterThan(20);
+  }); // prettier-ignore
+
+  it('is the same with a member of Remit’s own that is null as without it, and is refused where that is a credential', () => {
+    const whole = (context: object): unknown => parseQuestion({ ...valid, context: { ip: 'x', ...context } }, requestContext);
+    for (const name of REMIT_CONTEXT_MEMBERS) {
+      const isCredential = name === 'token' || name === 'proof';
+      if (isCredential) expect(() => whole({ [name]: null })).toThrow(BadRequest);
+      else expect(whole({ [name]: null })).toEqual(whole({}));
+    }
   }); // prettier-ignore
 
   it('has its parts read once, however many items share them', () => {

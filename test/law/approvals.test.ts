@@ -20,10 +20,12 @@ import { assertUntilSeen } from '../support/until-seen.js';
 import { entity, QUESTION, SmallWorld } from './small-world.js';
 
 /** Attributes of the resource: each puts one policy in force. */
-const FLAGS = ['approve', 'audit', 'both', 'hard', 'soft', 'stuck', 'after', 'confirm', 'quiet', 'either', 'agreed', 'unpermitted'] as const; // prettier-ignore
+const FLAGS = ['approve', 'audit', 'both', 'hard', 'soft', 'stuck', 'after', 'confirm', 'quiet', 'either', 'agreed', 'unpermitted', 'named', 'barred', 'calm', 'rushed'] as const; // prettier-ignore
 type Flag = (typeof FLAGS)[number];
 /** The forbids that no yes lifts: they name no remedy, or deny all the same. */
 const UNLIFTABLE: readonly Flag[] = ['hard', 'soft', 'stuck', 'after', 'quiet'];
+/** The forbids that read who approved. */
+const READING_WHO: readonly Flag[] = ['named', 'barred', 'calm', 'rushed'];
 
 const RULES = rulesOf({
   zed: `use expiration
@@ -69,6 +71,10 @@ action "deep" appliesTo { principal: [User, Agent], resource: [Doc], context: { 
 @id("quiet") forbid (principal, action, resource) when { resource has quiet } unless { context has consent && context.consent.confirmed };
 @id("either") @remedy("approval:audit, consent") forbid (principal, action, resource) when { resource has either } unless { context has approval || (context has consent && context.consent.confirmed) };
 @id("agreed") forbid (principal, action, resource) when { resource has agreed && principal is Agent } unless { context has consent };
+@id("named") @remedy("approval:approve") forbid (principal, action, resource) when { resource has named } unless { context has approval && context.approval.by == "user:carol" };
+@id("barred") @remedy("approval:approve") forbid (principal, action, resource) when { resource has barred } unless { context has approval && !context.approval.approvers.contains("user:dan") };
+@id("calm") @remedy("approval:approve") forbid (principal, action, resource) when { resource has calm } unless { context has approval && !context.approval.emergency };
+@id("rushed") @remedy("approval:approve") forbid (principal, action, resource) when { resource has rushed } unless { context has approval && context.approval.emergency };
 @id("suspended") forbid (principal is Agent, action, resource) when { principal has suspended && principal.suspended };
 `,
 }); // prettier-ignore
@@ -92,6 +98,8 @@ const worlds: fc.Arbitrary<World> = fc.record({
   flags: fc.oneof(
     { weight: 3, arbitrary: fc.subarray<Flag>(['approve', 'audit', 'both', 'confirm', 'either'], { maxLength: 3 }) },
     { weight: 1, arbitrary: fc.subarray<Flag>([...FLAGS], { maxLength: 3 }) },
+    { weight: 1, arbitrary: fc.constantFrom(...FLAGS).map((flag) => [flag]) },
+    { weight: 1, arbitrary: fc.constant([]) },
   ),
   reader: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
   peeker: fc.boolean(),
@@ -163,17 +171,18 @@ function withGranted({ facts }: ReplayableRecord, steps: readonly ApprovalStep[]
 
 /** Decides the recorded question again, as it presents an approval with these steps, each of them given. */
 function judgeApproved(
-  { record, steps, more = {} }: { record: ReplayableRecord; steps: readonly ApprovalStep[]; more?: Partial<Approval> },
+  { record, steps, more = {}, by = 'boss', difference }:
+    { record: ReplayableRecord; steps: readonly ApprovalStep[]; more?: Partial<Approval>; by?: string; difference?: string },
 ): Decision {
   const answers = steps.map((step, index) => ({
     step: index,
-    by: step.kind === 'user' ? ANN : { type: 'user', id: 'boss' },
+    by: step.kind === 'user' ? ANN : { type: 'user', id: by },
     at: instant(-1),
   }));
   const approval: Approval = {
     id: 'a', state: 'approved', binding: {}, steps, answers, scope: 'once', approved_until: instant(10), granted: true, ...more,
   };
-  return redecide({ ...record, facts: { ...withGranted(record, steps), approval: { id: 'a', approval, ineligible: [] } } }, RULES).decision;
+  return redecide({ ...record, facts: { ...withGranted(record, steps), approval: { id: 'a', approval, difference, ineligible: [] } } }, RULES).decision;
 } // prettier-ignore
 
 /** Every yes that there is. */
@@ -197,6 +206,11 @@ describe('what can be asked for', () => {
       const approved = judgeApproved({ record, steps: offer.steps });
       expect(approved, JSON.stringify(offer)).toMatchObject({ decision: true, reasons: [], approval: { id: 'a' } });
       expect(approved.valid_until).toBe(approved.evaluated_at);
+      const { emergency } = offer;
+      if (emergency !== undefined) {
+        seen.add('emergency');
+        expect(judgeApproved({ record, steps: offer.steps, more: { emergency } }).decision).toBe(true);
+      }
       for (const [left] of offer.steps.entries()) {
         const steps = offer.steps.filter((_, index) => index !== left);
         if (steps.length > 0) expect(judgeApproved({ record, steps }).decision).toBe(false);
@@ -204,7 +218,7 @@ describe('what can be asked for', () => {
         expect(judgeApproved({ record, steps: offer.steps, more: { answers } }).decision).toBe(false);
       }
     });
-    await assertUntilSeen(() => fc.assert(property, { numRuns: 75 }), () => ['approve', 'approve audit', 'audit', 'user', 'approve user', 'approve audit user', 'user elevation', 'approve user elevation', 'elevation'].filter((kind) => !seen.has(kind)));
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 75 }), () => ['approve', 'approve audit', 'audit', 'user', 'approve user', 'approve audit user', 'user elevation', 'approve user elevation', 'elevation', 'emergency'].filter((kind) => !seen.has(kind)));
   }, 60_000); // prettier-ignore
 
   it('is all that could lift the deny: where nothing can be asked for, no yes lifts it', async () => {
@@ -251,7 +265,35 @@ describe('what can be asked for', () => {
   }, 60_000);
 });
 
-describe('an approval that is good', () => {
+describe('an approval that a question presents', () => {
+  it('is followed by an offer only where the caller is to ask for another: never where it is good, whoever gave it', async () => {
+    const seen = new Set<string>();
+    const presented: fc.Arbitrary<{ kind: string; more: Partial<Approval>; difference?: string }> = fc.constantFrom(
+      { kind: 'good', more: {} },
+      { kind: 'good', more: { emergency: 'audit' } },
+      { kind: 'used', more: { used_by: 'another' } },
+      { kind: 'expired', more: { approved_until: instant(-1) } },
+      { kind: 'revoked', more: { state: 'revoked' } },
+      { kind: 'pending', more: { granted: false } },
+      { kind: 'unverifiable', more: { answers: [] } },
+      { kind: 'other', more: {}, difference: 'context.ticket' },
+    );
+    const named = fc.record({ flag: fc.constantFrom(...READING_WHO), by: fc.constantFrom('carol', 'dan', 'boss') });
+    const property = fc.asyncProperty(worlds, named, presented, async (w, { flag, by }, { kind, ...reading }) => {
+      const { decision, record } = await judge({ ...w, flags: [...w.flags, flag] });
+      const steps = decision.access_request?.steps ?? EVERY_STEP;
+      const judged = judgeApproved({ record, steps, by, ...reading });
+      if (judged.decision) return;
+      const { access_request: offer, advice } = judged;
+      expect(advice?.next_action === 'request').toBe(offer !== undefined);
+      if (kind === 'good') expect(advice).toEqual({ reason: 'policy_denied', next_action: 'none' });
+      seen.add(kind + (decision.access_request === undefined ? '' : ' once offered'));
+      if (offer !== undefined) seen.add(`${kind}, offered`);
+    });
+    const kinds = ['good once offered', 'pending once offered', 'unverifiable once offered', 'used, offered', 'expired, offered', 'revoked, offered', 'other, offered'];
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 75 }), () => kinds.filter((kind) => !seen.has(kind)));
+  }, 60_000); // prettier-ignore
+
   it('never allows what would be denied without policies that name it', async () => {
     const steps: ApprovalStep[] = [EVERY_STEP[0] as ApprovalStep, EVERY_STEP[1] as ApprovalStep];
     const base: World = { action: 'plain', flags: [], reader: true, peeker: false, delegated: true, scope: 'docs.read', consent: undefined, suspended: [], chain: [], mode: 'delegated', dryRun: false };

@@ -55,6 +55,7 @@ forbid (principal is Agent, action == Action::"merge", resource) unless { contex
 entities:
   - { type: user, id: ann, attributes: { name: Ann } }
   - { type: agent, id: coder, attributes: { name: Coder } }
+  - { type: agent, id: scout }
 `,
 };
 
@@ -130,7 +131,7 @@ export async function recordDenial(
     client,
     decision: more.decision ?? false,
     dry_run: more.dryRun ?? false,
-    policy_version: 'v',
+    policy_version: service.activePolicies.rules.version,
     request: { subject, action: action.name, resource: { type: resource.type, id: resource.id } },
     token: { issuer: 'urn:remit:development' },
     reasons: [],

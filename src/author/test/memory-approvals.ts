@@ -54,7 +54,9 @@ export class MemoryApprovals implements Approvals {
         break;
       }
     if (answers.length < offer.steps.length) return undefined;
-    const scope = specs.every((spec) => spec.scope === 'until') ? 'until' : 'once';
+    // A user's own yes is to one question.
+    const isOnce = offer.steps.some(({ kind }) => kind === 'user') || specs.some((spec) => spec.scope !== 'until');
+    const scope = isOnce ? 'once' : 'until';
     const ends = specs.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
     const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
     const { steps, binding } = offer;

@@ -3,6 +3,8 @@ import type { DecisionRecord } from '../../model/decision.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { RuleSources, Rules } from '../../policy/load.js';
 import type { Remedy } from '../../model/remedies.js';
+import { JUDGING_STEPS } from '../../decide/decide.js';
+import { findLiftingRemedies } from '../../decide/lifting-remedies.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 import { changeText, type ProposedChange } from './change.js';
 import { GrantFinder } from './grant-finder.js';
@@ -33,6 +35,8 @@ export type WhyNotAnswer =
       readonly changes: readonly DescribedChange[];
       /** Remedies that the policies themselves name. */
       readonly remedies: readonly Remedy[];
+      /** The yes that people would have to say, and nothing else; absent where that isn't enough. */
+      readonly people?: readonly Remedy[];
       /** False where relationships are changed and not all could be read: an unread one may still deny. */
       readonly certain: boolean;
       /** False where the limit on decisions was met before everything milder had been tried. */
@@ -45,6 +49,7 @@ export type WhyNotAnswer =
       readonly changes: readonly DescribedChange[];
       readonly remaining: readonly RemainingProblem[];
       readonly remedies: readonly Remedy[];
+      readonly people?: readonly Remedy[];
       readonly decisions: number;
       /** Whether the search ended at the limit of decisions: there may be changes that allow it. */
       readonly exhausted: boolean;
@@ -110,14 +115,25 @@ export async function explainDenial(
     const describedChanges = changes.map((change) => ({ words: changeSentence(change, tokenExpiry), change }));
     const { decisions } = evaluator;
     const remedies = start.redecision.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
+    const lifting = findLiftingRemedies(start.redecision.evaluation, JUDGING_STEPS);
+    const people = lifting === undefined ? {} : { people: lifting };
     const certain = hypothetical.complete || changes.every(({ kind }) => kind !== 'relationship');
     if (allowed)
-      return { kind: 'changes', changes: describedChanges, remedies, certain, mildest: exhaustive, decisions };
+      return {
+        kind: 'changes',
+        changes: describedChanges,
+        remedies,
+        ...people,
+        certain,
+        mildest: exhaustive,
+        decisions,
+      };
     return {
       kind: 'none',
       changes: describedChanges,
       remaining: remaining.map(({ code, message }) => ({ code, message })),
       remedies,
+      ...people,
       decisions,
       exhausted: !exhaustive,
     };

@@ -38,10 +38,34 @@ export function explanationText(explanation: Explanation): string {
     ...stepLines(explanation.steps, explanation.reasons),
     ...ignoredLines(explanation.ignored),
     ...obligationLines(obligations),
+    ...offerLines(explanation.asks_for),
+    ...approvalLines(explanation.approval),
     ...explanation.relationships.flatMap((tree) => ['', ...formatTree(tree).map((line) => `  ${line}`)]),
     ...explanation.policies.flatMap(principalLines),
     ...(explanation.inconclusive.length === 0 ? [] : ['', ...explanation.inconclusive.map((line) => `  ${line}`)]),
   ]);
+}
+
+function offerLines(offer: Explanation['asks_for']): string[] {
+  if (offer === undefined) return [];
+  const { steps, emergency, expires_at: end } = offer;
+  return [
+    '',
+    `  approval would have lifted it; until ${end} it could be asked for`,
+    ...steps.map((step) => `    ${step}`),
+    ...(emergency === undefined ? [] : [`    in an emergency, of holders of "${emergency}" instead`]),
+  ];
+}
+
+function approvalLines(approval: Explanation['approval']): string[] {
+  if (approval === undefined) return [];
+  const { id, approvers, scope, approved_until: end, emergency } = approval;
+  const uses = scope === undefined ? '' : scope === 'once' ? ', for one use' : ', for any number of uses';
+  return [
+    '',
+    `  it used the approval ${id}, good until ${end}${uses}${emergency === undefined ? '' : ', given in an emergency'}`,
+    ...approvers.map(({ by, at }) => `    by ${by}${at === undefined ? '' : ` at ${at}`}`),
+  ];
 }
 
 function rulesLine({ decided_by, at_hand, same, result_now }: Explanation['rules']): string {

@@ -24,16 +24,26 @@ function whyNotLines(result: WhyNotAnswer): string[] {
         `    ${result.needs}`,
       ];
     case 'changes':
-      return changeLines(result);
+      return [...peopleLines(result.people), ...changeLines(result)];
     case 'none':
       return [
-        `  nothing is known that would allow it${result.exhausted ? ' (the bound on decisions was met: there may be something)' : ''}`,
+        ...peopleLines(result.people),
+        `  nothing ${result.people === undefined ? '' : 'else '}is known that would allow it${result.exhausted ? ' (the bound on decisions was met: there may be something)' : ''}`,
         ...(result.changes.length === 0 ? [] : ['  with these:', ...result.changes.map(({ words }) => `    ${words}`)]),
         ...result.remedies.map(remedyLine),
         '  this would still stand in the way:',
         ...result.remaining.map(({ code, message }) => `    ${code}: ${message}`),
       ];
   }
+}
+
+/** The yes of people, which is milder than any change: nothing has to be changed for it. */
+function peopleLines(people: readonly Remedy[] | undefined): string[] {
+  if (people === undefined) return [];
+  return [
+    `  people can allow it${people.length === 1 ? '' : ', with all of these'}:`,
+    ...people.map((remedy) => `    ${describeRemedy(remedy)}`),
+  ];
 }
 
 /** The changes; before those of policies, the remedies, which are milder. */

@@ -16,6 +16,16 @@ const ADVISED_REASONS: { readonly [Code in ReasonCode]?: ApprovalAdvice['reason'
   approval_unverifiable: 'approval_unverifiable',
 };
 
+/**
+ * Whether a deny beside the approval may say how to ask for one. Where the approval is good it has lifted all that approvals
+ * could, and where it is on its way nothing else is to be asked for: what says so a second time sends callers around in a circle.
+ * @param finding undefined where the question presents none
+ */
+export function mayAskAgain(finding: ApprovalFinding | undefined): boolean {
+  if (finding?.kind !== 'bad') return finding === undefined;
+  return finding.code !== 'grant_pending' && finding.code !== 'approval_unverifiable';
+}
+
 /** @param isRequestable whether the deny says how to ask for another approval */
 export function adviseOnApproval(
   finding: ApprovalFinding | undefined,
@@ -23,12 +33,12 @@ export function adviseOnApproval(
 ): ApprovalAdvice | undefined {
   switch (finding?.kind) {
     case 'good':
-      return isRequestable ? { next_action: 'request' } : { reason: 'policy_denied', next_action: 'none' };
+      return { reason: 'policy_denied', next_action: 'none' };
     case 'bad': {
       const { code } = finding;
       const reason = ADVISED_REASONS[code];
       if (code === 'grant_pending') return { reason, next_action: 'retry', retry_after: RETRY_AFTER_SECONDS };
-      return { reason, next_action: isRequestable && code !== 'approval_unverifiable' ? 'request' : 'none' };
+      return { reason, next_action: isRequestable ? 'request' : 'none' };
     }
     default:
       return undefined;

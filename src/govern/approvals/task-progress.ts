@@ -25,6 +25,11 @@ export function findStepPermission(step: ApprovalStep, { emergency }: Pick<Appro
   return step.kind === 'user' ? undefined : (emergency ?? step.permission);
 }
 
+/** Whether the step is the user's own yes, which is to one question each time: it never has another scope than `once`. */
+export function isUserStep({ steps }: Pick<Approval, 'steps'>, index: number): boolean {
+  return steps[index]?.kind === 'user';
+}
+
 export interface GivenYes {
   readonly by: EntityRef;
   readonly at: Date;
@@ -44,21 +49,19 @@ export interface ApprovalTerms {
  * @param given the steps that the approver may answer and that lack a yes
  */
 export function approveSteps(
-  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency'>,
+  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency' | 'requested_until'>,
   given: readonly number[],
   { by, at, scope, until, note }: GivenYes,
   terms: ApprovalTerms,
 ): TaskAnswer {
-  const latest = findLatestEnd(task, scope, at, terms);
-  const ends = until === undefined || until > latest ? latest : until;
-  const common = {
-    by,
-    at: at.toISOString(),
-    scope,
-    until: ends.toISOString(),
-    ...(note === undefined ? {} : { note }),
+  const toYes = (step: number): StoredAnswer => {
+    const stepScope = isUserStep(task, step) ? 'once' : scope;
+    const latest = findLatestEnd(task, stepScope, at, terms);
+    const ends = until === undefined || until > latest ? latest : until;
+    const noted = note === undefined ? {} : { note };
+    return { step, by, at: at.toISOString(), scope: stepScope, until: ends.toISOString(), ...noted };
   };
-  const answers: readonly StoredAnswer[] = [...task.answers, ...given.map((step) => ({ step, ...common }))];
+  const answers = [...task.answers, ...given.map(toYes)];
   const narrowest = answers.some((answer) => answer.scope === 'once') ? 'once' : 'until';
   if (listOpenSteps({ steps: task.steps, answers }).length > 0) return { answers, state: 'pending', scope: narrowest };
   // One for a single use is good from the last yes on: those who said yes before had meant that.
@@ -67,14 +70,15 @@ export function approveSteps(
   return { answers, state: 'approved', scope: narrowest, approved_until: new Date(Math.min(...agreed)).toISOString() };
 }
 
-/** The latest end that an approval can be given now. */
+/** The latest end that an approval can be given now: never later than the one that was asked for. */
 export function findLatestEnd(
-  { steps, emergency }: Pick<StoredTask, 'steps' | 'emergency'>,
+  { steps, emergency, requested_until: requested }: Pick<StoredTask, 'steps' | 'emergency' | 'requested_until'>,
   scope: Approval['scope'],
   at: Date,
   { onceMs, untilMaxMs }: ApprovalTerms,
 ): Date {
   const elevations = steps.flatMap((step) => (step.kind === 'elevation' ? [step.seconds * 1000] : []));
   const emergencies = emergency === undefined ? [] : [EMERGENCY_MS];
-  return new Date(at.getTime() + Math.min(scope === 'once' ? onceMs : untilMaxMs, ...elevations, ...emergencies));
+  const longest = Math.min(scope === 'once' ? onceMs : untilMaxMs, ...elevations, ...emergencies);
+  return new Date(Math.min(at.getTime() + longest, ...(requested === undefined ? [] : [Date.parse(requested)])));
 }

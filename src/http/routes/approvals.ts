@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { findAnswerableSteps, isTaskUser } from '../../govern/approvals/answerable-steps.js';
-import { approveSteps, readTaskState } from '../../govern/approvals/task-progress.js';
+import { approveSteps, isUserStep, readTaskState } from '../../govern/approvals/task-progress.js';
 import { BadRequest } from '../../model/faults.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Deadline } from '../../runtime/deadline.js';
@@ -220,6 +220,11 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       const denied = { by, at: at.toISOString(), ...(note === undefined ? {} : { note }) };
       return { answers, state: 'denied', scope: task.scope, denied };
     }
+    if (scope === 'until' && answerable.some((step) => isUserStep(task, step)))
+      throw new BadRequest(
+        'must be "once": your own yes is to this one question, and you are asked each time',
+        'scope',
+      );
     const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
     if (scope === 'until' && end === undefined) throw new BadRequest('is required: the request names none', 'until');
     const ends = end === undefined ? undefined : new Date(end);

@@ -25,7 +25,7 @@ const capabilitiesFormat = z
             status: z
               .enum(['allowed', 'depends', 'remediable'])
               .describe(
-                'allowed: on something that is there; depends: on what the request says too; remediable: not now, but with the remedies',
+                'allowed: on something that is there; depends: on what the request says too; remediable: not now, but with all of the remedies, as a scope, an approval or a consent',
               ),
             remedies: z.array(z.looseObject({ type: z.string() })).describe('What would have to be added'),
           }),

@@ -3,6 +3,7 @@ import { warningAt, type Finding } from '../../diagnostics/diagnostics.js';
 import type { Lint, LintInput } from './lint.js';
 import { idleCondition } from './idle-condition.js';
 import { missingDelegator } from './missing-delegator.js';
+import { namedApprover } from './named-approver.js';
 import { neverApplies } from './never-applies.js';
 import { relaxedForbid } from './relaxed-forbid.js';
 import { shadowedForbid } from './shadowed-forbid.js';
@@ -20,6 +21,7 @@ export const LINTS: readonly Lint[] = [
   shadowedForbid,
   wideningPermit,
   relaxedForbid,
+  namedApprover,
   untestedPermit,
   missingDelegator,
   unpermittedAction,

@@ -10,6 +10,7 @@ import { compareWithRecord, formatActing } from '../replay.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
 import type { Obligation } from '../../model/obligations.js';
 import type { Rules } from '../../policy/load.js';
+import { explainOffer, explainUsedApproval, type ExplainedApproval, type ExplainedOffer } from './approvals.js';
 import { explainPolicies, type PrincipalExplanation } from './policies.js';
 import { buildRelationshipTree, type RelationshipBranch } from './tree.js';
 
@@ -30,6 +31,10 @@ export interface Explanation {
   readonly steps: Rationale['steps'];
   /** The members that the question stated for nothing; absent where there are none. */
   readonly ignored?: IgnoredMembers;
+  /** The approvals that would have lifted the deny; absent where none would. */
+  readonly asks_for?: ExplainedOffer;
+  /** The approval that the allow has used; absent where it used none. */
+  readonly approval?: ExplainedApproval;
   readonly rules: RulesComparison;
   /** The relationships by which the delegation and the permission are held. */
   readonly relationships: readonly RelationshipBranch[];
@@ -52,6 +57,7 @@ export interface RulesComparison {
 export function explainRecord(record: DecisionRecord, rules: Rules): Explanation {
   const { id, decision, dry_run, evaluated_at, client, request, reasons, obligations, rationale } = record;
   const { acting, steps } = rationale;
+  const [offer, approval] = [explainOffer(record), explainUsedApproval(record)];
   const { policies, resultNow, inconclusive } = explainByRules(record, rules);
   return {
     id,
@@ -67,6 +73,8 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
     obligations,
     steps,
     ...(rationale.ignored === undefined ? {} : { ignored: rationale.ignored }),
+    ...(offer === undefined ? {} : { asks_for: offer }),
+    ...(approval === undefined ? {} : { approval }),
     rules: {
       decided_by: record.policy_version,
       at_hand: rules.version,

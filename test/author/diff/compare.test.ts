@@ -11,6 +11,7 @@ import { readSuite } from '../../../src/author/test/suite.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
 import { replayRecord } from '../../../src/records/replay.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
+import { APPROVAL_FILES } from '../../support/approval-world.js';
 import { changed, rules, sources } from './sample-rules.js';
 import { NO_APPROVER_RULES } from '../../../src/govern/approvals/eligibility.js';
 
@@ -227,6 +228,50 @@ function casesOf(text: string, suiteRules: Rules): readonly TestCase[] {
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+describe('approvals', () => {
+  const APPROVED = APPROVAL_FILES['policies/all.cedar'] ?? '';
+  const withPolicies = (text: string): Rules =>
+    loadRules({
+      relationships: { name: 'graph.zed', text: APPROVAL_FILES['schema.zed'] ?? '' },
+      actions: [{ name: 'actions.cedarschema', text: APPROVAL_FILES['schema.cedarschema'] ?? '' }],
+      policies: [{ name: 'policies.cedar', text }],
+    });
+  const before = withPolicies(APPROVED);
+  const after = withPolicies(APPROVED.replace('approval:own', 'approval:push'));
+  const suite = (approvals: string): string => `now: 2030-03-04T10:00:00Z
+world:
+  relationships: |
+    repository:api#owner@user:olga
+    repository:api#maintainer@user:max
+    repository:api#maintainer@user:ann
+    agent:coder#delegator@user:ann
+  entities:
+    - { type: user, id: ann }
+    - { type: agent, id: coder }
+tokens:
+  coder: { user: ann, agent: coder, scope: code.write }
+tests:
+  - { name: merges, who: coder, actions: merge, resources: repository:api, expect: allow${approvals} }
+`;
+  const compare = (approvals: string): Promise<RulesDiff> =>
+    compareRules(before, after, { cases: casesOf(suite(approvals), before), requests: 0, seed: 1, records: [] });
+
+  it('are given by the people of a case, by either set of rules: who may give them is a difference', async () => {
+    // A maintainer may approve now.
+    const widened = await compare(', approvals: [{ by: max }]');
+    expect(told(widened)).toEqual(['newly_allowed merge repository [] approved']);
+    expect(failsOn(widened, 'widening')).toBe(true);
+    // An owner may do so by both.
+    expect((await compare(', approvals: [{ by: olga }]')).groups).toEqual([]);
+    const [asked] = (await compare('')).groups;
+    expect(asked).toMatchObject({
+      change: 'reasons',
+      before: 'approval_required; policy_forbid approved; to be asked of holders of own',
+      after: 'approval_required; policy_forbid approved; to be asked of holders of push',
+    });
+  });
+});
 
 describe('attributes of a @class', () => {
   const withDuty = (duty: string, notes = '@class("pii") contact?: Contact, status?: String'): Rules =>

@@ -75,6 +75,21 @@ describe('a yes', () => {
     expect(findLatestEnd({ steps: [OWNER], emergency: 'oncall' }, 'once', NOW, TERMS)).toEqual(at(15));
   });
 
+  it('is good for no longer than was asked for, whatever its scope', () => {
+    const task = { steps: [OWNER], answers: [], requested_until: at(5).toISOString() };
+    for (const given of [{ scope: 'once' }, { scope: 'until', until: at(60) }, { scope: 'until' }] as const)
+      expect(approveSteps(task, [0], { by, at: NOW, ...given }, TERMS).approved_until).toBe(at(5).toISOString());
+  });
+
+  it('is to one question where it is the user’s own', () => {
+    const task = { steps: [USER], answers: [] };
+    const given = { by, at: NOW, scope: 'until', until: at(60) } as const;
+    expect(approveSteps(task, [0], given, TERMS)).toMatchObject({
+      scope: 'once',
+      approved_until: at(15).toISOString(),
+    });
+  });
+
   it('never makes an approval wider than any of the answers', () => {
     const step = fc.constantFrom(OWNER, USER, ELEVATION);
     const answer = fc.record({
@@ -86,7 +101,9 @@ describe('a yes', () => {
       fc.property(
         fc.array(fc.tuple(step, answer), { minLength: 1, maxLength: 5 }),
         fc.option(fc.constant('oncall'), { nil: undefined }),
-        (given, emergency) => {
+        fc.option(fc.integer({ min: 600, max: 3000 }), { nil: undefined }),
+        (given, emergency, requested) => {
+          const requested_until = requested === undefined ? undefined : at(requested).toISOString();
           const steps = given.map(([one]) => one);
           let answers: readonly StoredAnswer[] = [];
           let now = NOW;
@@ -94,7 +111,7 @@ describe('a yes', () => {
             now = new Date(now.getTime() + wait * MINUTE);
             const end = until === undefined || scope === 'once' ? undefined : new Date(now.getTime() + until * MINUTE);
             const result = approveSteps(
-              { steps, answers, emergency },
+              { steps, answers, emergency, requested_until },
               [index],
               { by, at: now, scope, until: end },
               TERMS,
@@ -104,9 +121,10 @@ describe('a yes', () => {
             expect(result.state).toBe(isLast ? 'approved' : 'pending');
             if (!isLast) continue;
             const ends = Date.parse(result.approved_until ?? '');
-            const hasOnce = given.some(([, one]) => one.scope === 'once');
+            const hasOnce = given.some(([one, { scope: said }]) => said === 'once' || one === USER);
             expect(result.scope).toBe(hasOnce ? 'once' : 'until');
             if (hasOnce) expect(ends).toBeLessThanOrEqual(now.getTime() + TERMS.onceMs);
+            if (requested_until !== undefined) expect(ends).toBeLessThanOrEqual(Date.parse(requested_until));
             if (emergency !== undefined) expect(ends).toBeLessThanOrEqual(now.getTime() + 60 * MINUTE);
             if (steps.includes(ELEVATION)) expect(ends).toBeLessThanOrEqual(now.getTime() + 10 * MINUTE);
             for (const one of answers)

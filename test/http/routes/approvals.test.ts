@@ -218,19 +218,38 @@ describe('an answer', () => {
     expect((await decide(id, 'olga')).statusCode).toBe(403);
     // Max could have answered the last one, which has its answer.
     expect((await decide(id, 'max')).statusCode).toBe(404);
-    expect(
-      (await decide(id, 'ann', { decision: 'approve', scope: 'until', until: minutes(60).toISOString() })).json(),
-    ).toMatchObject({
+    // The user is asked each time, so there is no other scope for them.
+    expect((await decide(id, 'ann')).json()).toMatchObject({
       state: 'approved',
-      scope: 'until',
-      approved_until: minutes(30).toISOString(),
+      scope: 'once',
+      approved_until: minutes(15).toISOString(),
     });
   });
 
   it('to a request that only the user’s yes is missing for is the user’s alone', async () => {
     const id = await open({ steps: [{ kind: 'user' }] });
     for (const user of ['olga', 'bob', 'pete']) expect((await decide(id, user)).statusCode).toBe(404);
-    expect((await decide(id, 'ann')).json()).toMatchObject({ state: 'approved' });
+    for (const until of [undefined, minutes(60).toISOString()]) {
+      const response = await decide(id, 'ann', { decision: 'approve', scope: 'until', until });
+      expect([response.statusCode, response.json()]).toMatchObject([400, { error: { at: 'scope' } }]);
+    }
+    expect((await list('ann'))[0]).not.toHaveProperty('latest_until');
+    expect((await decide(id, 'ann')).json()).toMatchObject({ state: 'approved', scope: 'once' });
+  });
+
+  it('ends no later than was asked for, and can’t be given after that', async () => {
+    const ask = (): Promise<string> => open({}, { requested_access: { requested_until: minutes(5).toISOString() } });
+    const id = await ask();
+    expect((await list('olga'))[0]).toMatchObject({ latest_until: minutes(5).toISOString() });
+    expect((await decide(id, 'olga')).json()).toMatchObject({
+      state: 'approved',
+      scope: 'once',
+      approved_until: minutes(5).toISOString(),
+    });
+    const late = await ask();
+    remit.at(minutes(5));
+    expect((await decide(late, 'olga')).statusCode).toBe(404);
+    expect(await status(late)).toBe('expired');
   });
 
   it('approves only after a sign-in of the last five minutes, and denies without', async () => {
@@ -391,12 +410,16 @@ describe('the end of an approval', () => {
     const good = await open({ agent, question: { action: { name: 'merge', properties: { branch: 'b' } } } });
     await decide(good, 'olga');
     const ofBob = await open({ agent, user: 'bob' });
+    // An agent that acted on its behalf asks on: what came through it ends as well.
+    const through = await open({ chain: ['agent:planner', `agent:${agent}`] });
+    const past = await open({ chain: ['agent:planner'] });
     const denial = await recordDenial(remit, { agent });
     const passedOn = await recordDenial(remit, { chain: [`agent:${agent}`] });
     const stop = await remit.request('DELETE', `/v1/agents/${agent}/access`, undefined, await userToken('ann'));
     expect(stop.statusCode, stop.body).toBe(204);
-    const states = await Promise.all([waiting, good, ofBob].map((id) => remit.service.approvals.find(id)));
-    expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending']);
+    const tasks = [waiting, good, ofBob, through, past];
+    const states = await Promise.all(tasks.map((id) => remit.service.approvals.find(id)));
+    expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending', 'cancelled', 'pending']);
     for (const stopped of [denial, passedOn]) {
       const late = await remit.post('/access/v1/requests', { ...QUESTION, denial: stopped }, GIT);
       expect([late.statusCode, late.body]).toEqual([410, expect.stringContaining('expired_denial')]);

@@ -290,6 +290,29 @@ describe('relaxed-forbid', () => {
   );
 });
 
+describe('named-approver', () => {
+  const schema = SCHEMA.replaceAll('Remit::Delegation }', 'Remit::Delegation, approval?: Remit::Approval }');
+  const asking = (unless: string, remedy = 'approval:edit'): string[] =>
+    lints({ schema, policies: `@remedy("${remedy}") ${forbid('x', `unless { context has approval && ${unless} }`)}` });
+
+  it.each([
+    ['context.approval.by == "user:carol"', 'by'],
+    ['["user:carol", "user:dan"].contains(context.approval.by)', 'by'],
+    ['context.approval.approvers.contains("user:carol")', 'approvers'],
+    ['!context.approval.emergency', 'emergency'],
+  ])('is one that is lifted where %s', (unless, member) => {
+    const message = `p:3:1 named-approver "x" asks for an approval, and reads who gave it (context.approval.${member})`;
+    expect(asking(unless)).toEqual([message]);
+    expect(asking(unless, 'consent, approval:edit')).toEqual([message]);
+  });
+
+  it('is none that reads that there is an approval, or when it was given, and none that asks for no approval', () => {
+    expect(asking('context.approval.approved_at > datetime("2020-01-01")')).toEqual([]);
+    expect(asking('context.approval has expires_at')).toEqual([]);
+    expect(asking('context.approval.by == "user:carol"', 'consent')).toEqual([]);
+  });
+});
+
 describe('untested-permit', () => {
   const kinds = ['user view doc', 'agent view doc', 'user edit doc', 'agent edit doc'];
   const policies = permit('other', 'when { resource has status }');
