@@ -105,15 +105,16 @@ function readRequired({ bound }: Limit, { question, target }: LimitedQuestion): 
   const place = ['context', ...path].join('.');
   const unfit = (problem: string): AmountProblem => ({ kind: 'unfit', message: `${place} ${problem}.` });
   const [member, ...names] = path;
-  const amount = findStated(member === 'action' ? question.action.properties : question.context, names);
-  if (amount === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
-  const read = readAmount(amount);
+  const stated = findStated(member === 'action' ? question.action.properties : question.context, names);
+  if (stated === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
+  const read = readAmount(stated);
   if ('problem' in read) return unfit(read.problem);
-  const { quantity } = read;
-  if (quantity.unit !== bound.unit) return unfit(`is in ${quantity.unit}, and its limit in ${bound.unit}`);
-  const required = rescaleQuantity(quantity, bound.decimals);
+  const { amount } = read;
+  if (amount.value < 0n) return unfit('must not be negative');
+  if (amount.unit !== bound.unit) return unfit(`is in ${amount.unit}, and its limit in ${bound.unit}`);
+  const required = rescaleQuantity(amount, bound.decimals);
   if (required !== undefined) return required;
-  return unfit(`is ${formatQuantity(quantity)}, which has no place in 64 bits with ${bound.decimals} decimals`);
+  return unfit(`is ${formatQuantity(amount)}, which has no place in 64 bits with ${bound.decimals} decimals`);
 }
 
 /** The value at the path; undefined where none is stated. */

@@ -32,10 +32,10 @@ export function readLimit(json: LimitJson, by: readonly LimitSubject[] = []): Li
     return { problem: 'needs a "count" or an "amount", and not both' };
   const read =
     amount === undefined
-      ? { quantity: { value: BigInt(Number.isSafeInteger(count) ? (count ?? 0) : 0), unit: undefined, decimals: 0 } }
+      ? { amount: { value: BigInt(Number.isSafeInteger(count) ? (count ?? 0) : 0), unit: undefined, decimals: 0 } }
       : readAmount(amount);
   if ('problem' in read) return { problem: `the amount ${read.problem}` };
-  const bound = read.quantity;
+  const bound = read.amount;
   if (bound.value < 1n) return { problem: 'the bound must be a whole number from 1 to 2^53 − 1' };
   const window = json.window ?? (period === 'P1M' ? 'calendar' : 'sliding');
   if (period === 'P1M' && window === 'sliding')
