@@ -16,7 +16,6 @@ import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
 import { fetchEngineAnswers } from '../decide/engine-answers.js';
 import { gatherFacts, type GatheredFacts } from '../decide/gather.js';
-import { planCharges } from '../govern/limits/charges.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
@@ -131,7 +130,7 @@ async function gatherTogether(
 
 /** @throws Fault where a step is unknown and none denies */
 function toPreview(evaluation: Evaluation): DecisionPreview {
-  const { stepResults, bound } = evaluation;
+  const { stepResults, facts } = evaluation;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
   if (verdict === 'unknown') {
@@ -147,6 +146,11 @@ function toPreview(evaluation: Evaluation): DecisionPreview {
       denials: outcomes.filter((outcome) => outcome.outcome === 'deny'),
     };
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
-  const charges = bound === undefined ? [] : planCharges(bound).charges;
-  return { allowed: true, obligations, charges, reviews: listReviews(evaluation), denials: [] };
+  return {
+    allowed: true,
+    obligations,
+    charges: facts?.use.charges ?? [],
+    reviews: listReviews(evaluation),
+    denials: [],
+  };
 }

@@ -113,6 +113,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table limit_notices (key text collate "C" primary key, until bigint not null)`,
     `create index limit_notices_until on limit_notices (until)`,
   ],
+  // Parts of a list may have counters in common.
+  RESERVING_FUNCTION,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -30,12 +30,21 @@ export function findReachedLimits(
   });
 }
 
-function describeReached({ key, limit, parties, end, length }: Charge, acting: ActingParties, now: Date): ReachedLimit {
+function describeReached(
+  { key, limit, grant, parties, end, length, expires }: Charge,
+  acting: ActingParties,
+  now: Date,
+): ReachedLimit {
   const userText = acting.user === undefined ? undefined : describeRef(acting.user);
+  const isOfUser = grant !== undefined || limit.by.includes('user');
   return {
     key,
-    until: end ?? (length === undefined ? FOREVER : now.getTime() + length),
-    ids: { limit: key, ...Object.fromEntries(parties.map((text) => [text === userText ? 'user' : 'agent', text])) },
-    ...(limit.by.includes('user') && acting.user !== undefined ? { user: acting.user } : {}),
+    until: end ?? (length === undefined ? (expires ?? FOREVER) : now.getTime() + length),
+    ids: {
+      limit: key,
+      ...(grant?.kind === 'consent' ? { consent: grant.id } : {}),
+      ...Object.fromEntries(parties.map((text) => [text === userText ? 'user' : 'agent', text])),
+    },
+    ...(isOfUser && acting.user !== undefined ? { user: acting.user } : {}),
   };
 }
