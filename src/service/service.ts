@@ -69,6 +69,7 @@ export interface Service {
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
   readonly reviews: ReviewStore;
+  readonly limits: LimitStore;
   readonly events: EventLog;
   readonly eventTail: EventTail;
   readonly webhooks: WebhookSender;
@@ -222,6 +223,7 @@ export async function openService(
       decisions,
       revocations,
       deliveries,
+      limits,
       reviews,
       events,
       eventTail: new EventTail(events, log),

@@ -1,6 +1,6 @@
 /** Plans what a question uses of limits, of its action and of what it rests on: of which uses, and how much. */
 import { cedarPrincipal, listAgents, permissionSubject, type ActingParties } from '../../model/acting.js';
-import { describeRef, formatRef } from '../../model/ids.js';
+import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
 import type { Charge, Limit, LimitedGrant, LimitSubject } from '../../model/limits.js';
 import { formatQuantity, readAmount, rescaleQuantity } from '../../model/quantities.js';
 import type { Properties, Question } from '../../model/question.js';
@@ -44,8 +44,8 @@ export interface LimitOwner {
   readonly limits: readonly Limit[];
   /** undefined for an action. */
   readonly grant?: LimitedGrant;
-  /** The parties of the grant, as text. */
-  readonly parties?: readonly string[];
+  /** The agent of the grant. */
+  readonly agent?: EntityRef;
   /** The end of the grant, in milliseconds since 1970. */
   readonly expires?: number | undefined;
 }
@@ -100,13 +100,16 @@ type Party = readonly [text: string, key: string];
 
 function toCharge(owner: LimitOwner, limit: Limit, parties: readonly Party[], required: bigint, now: number): Charge {
   const { since, end, length } = windowAt(limit, now);
-  const { name, counter, grant, expires } = owner;
+  const { name, counter, grant, agent, expires } = owner;
   const window = nameWindow(limit, since);
   return {
     limit,
     owner: name,
     ...(grant === undefined ? {} : { grant, expires }),
-    parties: owner.parties ?? parties.map(([text]) => text),
+    parties:
+      grant === undefined || agent === undefined
+        ? parties.map(([text]) => text)
+        : [describeRef(grant.giver), describeRef(agent)],
     key: sha256(JSON.stringify([counter, limit.bound.unit ?? '', window, parties.map(([, key]) => key)])),
     required,
     since: limit.window === 'sliding' ? since : undefined,

@@ -3,7 +3,7 @@ import type { AuthorizationDetail } from '../../model/acting.js';
 import type { Consent } from '../../model/consents.js';
 import { delegationKey, type DelegationBounds, type DelegationPair } from '../../model/delegations.js';
 import { BadRequest } from '../../model/faults.js';
-import { describeRef, type EntityRef } from '../../model/ids.js';
+import type { EntityRef } from '../../model/ids.js';
 import type { StatedLimit } from '../../model/limits.js';
 import { compareQuantities } from '../../model/quantities.js';
 import type { Rules } from '../../policy/load.js';
@@ -24,7 +24,7 @@ export function toDelegationOwner(
     counter: `delegation ${counter ?? id}`,
     limits: readStatedLimits(limits),
     grant: { kind: 'delegation', id, giver: pair.giver },
-    parties: [describeRef(pair.giver), describeRef(pair.agent)],
+    agent: pair.agent,
     expires: readEndInstant(ends),
   };
 }
@@ -40,7 +40,7 @@ export function toConsentOwner(
     counter: `consent ${id}`,
     limits: readStatedLimits(limits),
     grant: { kind: 'consent', id, giver: user },
-    parties: [describeRef(user), describeRef(agent)],
+    agent,
     expires: readEndInstant(ends),
   };
 }
