@@ -67,6 +67,7 @@ function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
   const reset = required > limit.bound.value ? undefined : resetsAt;
   return {
     ...reason('consent', 'limit_exceeded', message),
+    ...(grant === undefined ? {} : { [grant.kind]: grant.id }),
     ...told,
     ...(reset === undefined ? {} : { resets_at: reset }),
   };

@@ -4,6 +4,7 @@ import { describeRef } from '../../model/ids.js';
 import type { Charge, LimitState } from '../../model/limits.js';
 import type { ReachedLimit } from '../../model/record-effects.js';
 import type { ChargePlan } from './charges.js';
+import { formatQuantityNumber } from '../../model/quantities.js';
 import { findRooms } from './judge.js';
 
 /** A limit without an end is told of once. */
@@ -27,6 +28,24 @@ export function findReachedLimits(
       ? required > 0n && required >= remaining
       : required > remaining && required <= limit.bound.value;
     return isReached ? [describeReached(charge, acting, now)] : [];
+  });
+}
+
+/** The limits of one question of a list, each told of where the list leaves too little for another such question. */
+export function listReachableLimits(
+  { charges }: Pick<ChargePlan, 'charges'>,
+  { acting, now }: { readonly acting: ActingParties; readonly now: Date },
+): ReachedLimit[] {
+  return charges.flatMap((charge) => {
+    const { required, since, limit } = charge;
+    if (required === 0n || required > limit.bound.value) return [];
+    const { decimals } = limit.bound;
+    const unless = {
+      since,
+      bound: formatQuantityNumber(limit.bound),
+      required: formatQuantityNumber({ value: required, decimals }),
+    };
+    return [{ ...describeReached(charge, acting, now), unless }];
   });
 }
 

@@ -77,6 +77,7 @@ describe('a delegation’s limit', () => {
         step: 'consent',
         message:
           'The limit "2 per P1D" of the delegation agent:bot#delegator@user:ann has less left than the question uses.',
+        delegation: 'agent:bot#delegator@user:ann',
         required: 1,
         remaining: 0,
         resets_at: at(24),
