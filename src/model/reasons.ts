@@ -261,7 +261,7 @@ export const REASONS = {
     steps: ['consent'],
     people: 'The limit for this has been reached.',
     operators:
-      'A limit of the action (`@limit`) has less left than the question uses, or the amount is none that the limit can take.',
+      'A limit of the action (`@limit`), of a delegation or of the consent has less left than the question uses, or the amount is none that the limit can take.',
   },
   key_used: {
     steps: ['consent'],
