@@ -79,7 +79,7 @@ export class SmallWorld {
     const world = { relationships: relationships.map(parseRelationship), entities };
     await this.environment.applyScene({
       world,
-      changes: { with: [], without: [], entities: [], used: [], consents: [] },
+      changes: { with: [], without: [], entities: [], used: [], delegations: [], consents: [] },
       now,
     });
     const deps = this.environment.decisionDeps(this.rules);

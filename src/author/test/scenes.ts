@@ -5,6 +5,7 @@ import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { LoadedWorld } from '../../config/world.js';
 import type { WorldChanges, Scene } from './case.js';
+import { readStatedLimits } from '../../policy/schema/limits-format.js';
 import { applyEntityChange, findWorldEntity } from './memory-entities.js';
 import type { TestSpec } from './format.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
@@ -20,7 +21,7 @@ export class SceneBuilder {
   ) {
     this.unchangedScene = {
       world,
-      changes: { with: [], without: [], entities: [], used: [], consents: [] },
+      changes: { with: [], without: [], entities: [], used: [], delegations: [], consents: [] },
       now: new Date(now),
     };
   }
@@ -28,8 +29,8 @@ export class SceneBuilder {
   /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
     const { world, now } = this.unchangedScene;
-    const { with: added = [], without = [], entities = [], used = [], consents = [] } = test;
-    const changes = { with: added, without, entities, used, consents };
+    const { with: added = [], without = [], entities = [], used = [], delegations = [], consents = [] } = test;
+    const changes = { with: added, without, entities, used, delegations, consents };
     const changesNothing = Object.values(changes).every((list) => list.length === 0);
     if (changesNothing && test.now === undefined) return this.unchangedScene;
     this.checkChanges(changes, at);
@@ -53,9 +54,13 @@ export class SceneBuilder {
         );
     }
     const { actions } = this.rules.vocabulary;
+    const ofGrants = [...changes.delegations, ...changes.consents].flatMap(({ limits = [] }) =>
+      readStatedLimits(limits),
+    );
     for (const [i, { action, amount }] of changes.used.entries()) {
       const path = [...at, 'used', i];
-      const limits = actions.filter(({ name }) => name === action).flatMap((named) => named.limits);
+      const named = actions.filter(({ name }) => name === action);
+      const limits = named.flatMap((one) => [...one.limits, ...ofGrants]);
       const names = actions.flatMap((limited) => (limited.limits.length === 0 ? [] : [limited.name]));
       if (limits.length === 0)
         this.findings.report([...path, 'action'], `no action "${action}" has a limit`, suggestNearest(action, names));
