@@ -113,8 +113,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create table limit_notices (key text collate "C" primary key, until bigint not null)`,
     `create index limit_notices_until on limit_notices (until)`,
   ],
-  // Parts of a list may have counters in common.
-  RESERVING_FUNCTION,
+  [
+    // Parts of a list may have counters in common.
+    ...RESERVING_FUNCTION,
+    `create index limit_uses_recent on limit_uses (at)`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -105,8 +105,7 @@ describe('a delegation’s limit', () => {
     await delegate([daily(3)]);
     await consent([]);
     expect([await decide(), await decide()]).toEqual(['allow', 'allow']);
-    const patch = async (limits: unknown) =>
-      (await asUser(remit, 'PATCH', '/v1/delegations/bot', { limits })).status;
+    const patch = async (limits: unknown) => (await asUser(remit, 'PATCH', '/v1/delegations/bot', { limits })).status;
     expect(await patch([daily(2), { count: 9, per: 'total' }])).toBe(200);
     expect(await decide()).toBe('limit_exceeded');
     const { body } = await asUser(remit, 'GET', '/v1/delegations/bot');
