@@ -6,6 +6,7 @@ import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
 import { countDetailBytes, MAX_DETAILS_BYTES } from '../../govern/detail-limits.js';
 import { checkGrantLimits } from '../../govern/limits/grant-limits.js';
+import { omitUsedUp } from '../../govern/limits/list-remaining.js';
 import { nameDeletion } from '../../govern/requested-details.js';
 import type { Consent, RequestedConsent } from '../../model/consents.js';
 import { BadRequest } from '../../model/faults.js';
@@ -75,7 +76,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
         );
       const now = service.now();
       const stored = await service.consents.list(pair.user, pair.agent);
-      const consents = stored.map(({ consent }) => consent);
+      const consents = await omitUsedUp(stored, service.limits, now);
       const sorted = sortNeeds(needs, { agent: pair.agent, access, purpose }, consents, rules, now);
       if (sorted.missing.length === 0) return reply.code(200).send(toSortedNeedsJson(sorted));
       const items = sorted.missing.map(({ detail }) => detail);

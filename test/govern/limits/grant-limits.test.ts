@@ -246,6 +246,21 @@ describe('a consent’s limit', () => {
     expect(granted).toMatchObject({ status: 201, body: { limits: [daily(1)] } });
     expect([await decide(), await decide()]).toEqual(['allow', 'limit_exceeded']);
   }); // prettier-ignore
+
+  it('that is used up for good is missing, so that the user can be asked again', async () => {
+    await delegate(undefined);
+    const needs = [{ type: 'remit', actions: ['read'] }];
+    const token = await remit.mint({ user: 'ann', agent: 'bot', scope: 'all' });
+    const missing = async (): Promise<number> =>
+      (await remit.request('POST', '/v1/consents/requests', { needs, token })).json<{ missing: object[] }>().missing.length;
+    await consent([{ count: 1, per: 'total' }]);
+    expect(await missing()).toBe(0);
+    expect(await decide()).toBe('allow');
+    expect(await missing()).toBe(1);
+    await consent([daily(1)]);
+    expect([await decide(), await decide()]).toEqual(['allow', 'limit_exceeded']);
+    expect(await missing()).toBe(0);
+  }); // prettier-ignore
 });
 
 describe('what was reserved', () => {
