@@ -9,6 +9,7 @@ import { findConsent, type ConsentFinding } from '../govern/consents/find-consen
 import type { BoundQuestion } from './bound-question.js';
 import { buildCoverageRequest } from './coverage-request.js';
 import { buildDetailChecks } from './permission-checks.js';
+import { hasRoomFor } from './question-limits.js';
 import type { Facts } from './step.js';
 
 /**
@@ -52,7 +53,7 @@ export interface UserAnswer {
  */
 export function findQuestionConsent(
   bound: BoundQuestion,
-  { check, consents }: Pick<Facts, 'check' | 'consents'>,
+  { check, consents, limits }: Pick<Facts, 'check' | 'consents' | 'limits'>,
   answer: UserAnswer | undefined,
 ): ConsentFinding | undefined {
   if (bound.target.action.consent === 'each' && bound.acting.mode === 'delegated')
@@ -65,6 +66,7 @@ export function findQuestionConsent(
     asserted: readAsserted(bound.question),
     confirmed: answer !== undefined,
     findChange: (consent) => findBasisChange(consent, bound.rules),
+    hasRoom: (consent) => hasRoomFor(bound, consent, limits),
   });
 }
 

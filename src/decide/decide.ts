@@ -32,6 +32,7 @@ import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers } from './engine-answers.js';
 import { gatherFacts, type GatheredFacts } from './gather.js';
+import { listConsentCharges, renewLimits } from './question-limits.js';
 import { planEffects } from './record-effects.js';
 import { toRecordedFacts } from './recorded-facts.js';
 import { bindingStep } from './steps/binding.js';
@@ -175,7 +176,7 @@ const MAX_RECORDINGS = 5;
 async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
   let current = evaluation;
-  for (let recording = 1; recording <= MAX_RECORDINGS; recording += 1) {
+  for (let recording = 1; recording <= MAX_RECORDINGS + countOtherConsents(evaluation); recording += 1) {
     const result = await storeDecision(id, current, deps, deadline);
     if (!('overtaken' in result)) return result;
     current = await judgeAgain(current, result.overtaken, deps, deadline);
@@ -185,6 +186,12 @@ async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadli
     current,
     deps.observer.step(recordStep.step, () => recordStep.judge({ fault: 'overloaded' })),
   );
+}
+
+/** The consents with limits that the question could rest on, each of which others may use up meanwhile. */
+function countOtherConsents({ bound, facts }: Evaluation): number {
+  if (bound === undefined || facts === undefined) return 0;
+  return new Set(listConsentCharges(bound, facts).map(({ owner }) => owner)).size;
 }
 
 type StoredRecord = { readonly id: string } | { readonly fault: FaultCode } | { readonly overtaken: LimitState };
@@ -229,7 +236,7 @@ async function judgeAgain(
   if (bound === undefined || facts === undefined) return evaluation;
   const opened = { ...evaluation, stepResults: stepResults.slice(0, OPENING_STEPS.length) };
   const approvalReading = await renewReading(bound, facts.approvalReading, deps, deadline);
-  const limits = facts.limits === undefined ? undefined : left;
+  const limits = facts.limits === undefined ? undefined : renewLimits(facts.limits, left);
   return judgeFacts(
     opened,
     { bound, facts: evaluateFacts(bound, { ...facts, limits, approvalReading }) },

@@ -54,11 +54,12 @@ function tellWhose(code: ReasonCodeOf<'delegation'>): Pick<Reason, 'people'> {
 
 /** The bounds without the details themselves, which may be long: they are on record. */
 function describeBounds(delegation: string, bounds: DelegationBounds): object {
-  const { ends, details } = bounds;
+  const { ends, details, limits } = bounds;
   return {
     delegation,
     ...(ends === undefined ? {} : { ends }),
     access: listAccesses(bounds),
     ...(details === undefined ? {} : { details: details.length }),
+    ...(limits === undefined ? {} : { limits: limits.length }),
   };
 }

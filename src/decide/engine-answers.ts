@@ -36,6 +36,8 @@ export interface EngineAnswers {
   readonly approvals: ReadonlyMap<string, Approval> | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
+  /** Readings of the limits of grants by the keys of their charges: questions on the same grants share them. */
+  readonly grantLimits: Map<string, Promise<Facts['limits']>>;
   /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
   readonly renew: () => Promise<EngineAnswers>;
 }
@@ -96,6 +98,7 @@ export async function fetchEngineAnswers(
       consents,
       approvals,
       delegationPaths: new Map(),
+      grantLimits: new Map(),
       renew: () => (renewed ??= fetchChecks(checks, graph, deadline).then(toAnswers)),
     };
   };

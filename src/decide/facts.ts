@@ -1,7 +1,6 @@
 /** Turns the engines' answers into the facts that the steps judge, Cedar's included: with no I/O, so it can be repeated. */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
-import { planCharges } from '../govern/limits/charges.js';
 import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import {
@@ -15,6 +14,7 @@ import type { FaultCode } from '../model/faults.js';
 import type { BoundQuestion } from './bound-question.js';
 import { describePolicyConsent, findQuestionConsent, listConsentEnds } from './consent-facts.js';
 import { listDelegationEnds } from './delegation-links.js';
+import { planUse } from './question-limits.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
 import type { Facts, JudgingStep, StepNeeds } from './step.js';
 
@@ -49,9 +49,10 @@ export function collectCedarFacts(
     check,
     entity,
     limits,
+    use,
     policyConsent,
     policyApproval,
-  }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits' | 'policyConsent' | 'policyApproval'>>,
+  }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits' | 'use' | 'policyConsent' | 'policyApproval'>>,
 ): CedarFacts {
   const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
@@ -60,7 +61,7 @@ export function collectCedarFacts(
     can: permissionRecord(buildCanChecks(bound)),
     agentCan: permissionRecord(buildAgentCanChecks(bound)),
     reachable: check(buildGateCheck(bound)).result === 'yes',
-    budget: limits === undefined || 'fault' in limits ? undefined : findBudget(planCharges(bound), limits),
+    budget: use === undefined || limits === undefined || 'fault' in limits ? undefined : findBudget(use, limits),
     consent: policyConsent,
     approval: policyApproval,
   };
@@ -69,7 +70,7 @@ export function collectCedarFacts(
 /** The facts that engines and stores have answered. */
 export type AnsweredFacts = Omit<
   Facts,
-  'consent' | 'approval' | 'policyConsent' | 'policyApproval' | 'cedar' | 'expiries'
+  'use' | 'consent' | 'approval' | 'policyConsent' | 'policyApproval' | 'cedar' | 'expiries'
 >;
 
 /**
@@ -81,13 +82,14 @@ export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assu
   const approval = assumed === undefined ? findQuestionApproval(bound, answers) : undefined;
   const given = assumed ?? listGivenAnswers(approval);
   const consent = findQuestionConsent(bound, answers, given.user);
+  const use = planUse(bound, answers, consent);
   const fault =
     entitiesFault ??
     (limits !== undefined && 'fault' in limits ? limits.fault : undefined) ??
     // A forbid may ask whether there is one.
     (consent?.kind === 'unknown' ? consent.fault : undefined) ??
     (approval?.kind === 'unknown' ? approval.fault : undefined);
-  const asked = askGiven(given, consent, bound, { ...answers, fault });
+  const asked = askGiven(given, consent, bound, { ...answers, use, fault });
   const checkExpiries = needs.checks.flatMap((request) => findAnswerEnd(request, check(request), bound) ?? []);
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
   const consentExpiries = listConsentEnds(bound, consents, consent);
@@ -96,7 +98,7 @@ export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assu
   const isMomentary = asked.cedar.timeDependent || limits !== undefined || approval !== undefined;
   const policyExpiries = isMomentary ? [bound.now.toISOString()] : [];
   const expiries = [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...consentExpiries, ...policyExpiries];
-  return { ...answers, consent, approval, ...asked, expiries };
+  return { ...answers, use, consent, approval, ...asked, expiries };
 }
 
 /** Cedar's answers, with what of the given answers the policies were given. */
@@ -110,7 +112,7 @@ function askGiven(
   given: GivenAnswers,
   consent: Facts['consent'],
   bound: BoundQuestion,
-  facts: AnsweredFacts & { readonly fault: FaultCode | undefined },
+  facts: AnsweredFacts & Pick<Facts, 'use'> & { readonly fault: FaultCode | undefined },
 ): AskedPolicies {
   const ask = (policyConsent: Facts['policyConsent'], policyApproval?: Facts['policyApproval']): AskedPolicies => ({
     policyConsent,

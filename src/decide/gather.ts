@@ -13,6 +13,7 @@ import { delegationKey, type DelegationMap } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import { Fault, type FaultCode } from '../model/faults.js';
 import { formatRef } from '../model/ids.js';
+import type { Charge } from '../model/limits.js';
 import type { Revocations } from '../model/revocations.js';
 import { readHostClock } from '../runtime/clock.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
@@ -33,6 +34,7 @@ import {
 } from './engine-answers.js';
 import { listReferenceNeeds } from './entity-needs.js';
 import { evaluateFacts, withIntermediaries } from './facts.js';
+import { listPossibleCharges, renewLimits } from './question-limits.js';
 import type { Facts, StepNeeds } from './step.js';
 
 export interface GatherDeps extends AnswerDeps {
@@ -69,13 +71,24 @@ export async function gatherFacts(
     (await settleGraphAnswers(question, needs, answers, deps, deadline));
   const bound = withIntermediaries(question, delegationPath);
   const intermediaries = delegationPath?.kind === 'path' ? delegationPath.through : [];
+  const grantCharges = listPossibleCharges(bound, { ...settled, delegationPath });
   const [furtherEntities, limits] =
     intermediaries.length === 0
-      ? [undefined, needs.charges.length === 0 && needs.retry === undefined ? undefined : answers.limits]
+      ? [
+          undefined,
+          grantCharges.length === 0
+            ? getOwnLimits(needs, answers)
+            : await addGrantLimits(getOwnLimits(needs, answers), grantCharges, answers, deps, deadline),
+        ]
       : await Promise.all([
           fetchNeeded([...intermediaries, ...listReferenceNeeds(bound)], deps.entities, deadline),
           fetchLimits(
-            [{ charges: planCharges(bound).charges, retry: needs.retry && planRetryKey(bound) }],
+            [
+              {
+                charges: [...planCharges(bound).charges, ...grantCharges],
+                retry: needs.retry && planRetryKey(bound),
+              },
+            ],
             deps,
             deadline,
           ),
@@ -98,6 +111,27 @@ export async function gatherFacts(
     evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits, approvalReading }),
   );
   return { bound, facts };
+}
+
+/** The reading of the limits that the question was known to have before anything else was read; undefined where it has none. */
+function getOwnLimits({ charges, retry }: Required<StepNeeds>, { limits }: EngineAnswers): Facts['limits'] {
+  return charges.length === 0 && retry === undefined ? undefined : limits;
+}
+
+/** Adds the reading of the limits of grants, which are known once the grants are. */
+async function addGrantLimits(
+  own: Facts['limits'],
+  charges: readonly Charge[],
+  { grantLimits }: EngineAnswers,
+  deps: GatherDeps,
+  deadline: Deadline,
+): Promise<Facts['limits']> {
+  const key = charges.map((charge) => charge.key).join(' ');
+  const reading = grantLimits.get(key) ?? fetchLimits([{ charges, retry: undefined }], deps, deadline);
+  grantLimits.set(key, reading);
+  const read = await reading;
+  if (read === undefined || 'fault' in read) return read;
+  return own !== undefined && 'fault' in own ? own : renewLimits(own, read);
 }
 
 type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;

@@ -14,6 +14,7 @@ import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import { listConsentChecks } from './consent-facts.js';
 import { listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 import { withIntermediaries, type AnsweredFacts } from './facts.js';
+import { listPossibleCharges } from './question-limits.js';
 import { buildGateCheck, withCaveatContext } from './permission-checks.js';
 import { findUnrecordedEntities } from './recorded-entities.js';
 import type { Facts, StepNeeds } from './step.js';
@@ -137,7 +138,11 @@ export function recallFacts(
       : [];
   const isUnrecorded = recordedConsents === undefined && consents_fault === undefined;
   const fault = entities_fault ?? (missingEntities.length > 0 ? 'database_unavailable' : undefined);
-  const missingLimits = listUnreadLimits(planCharges(bound).charges, limits);
+  const grants = { delegationPath: passed_on, delegation, delegationsFault: delegations_fault, consents };
+  const missingLimits = listUnreadLimits(
+    [...planCharges(bound).charges, ...listPossibleCharges(bound, grants)],
+    limits,
+  );
   return {
     facts: {
       needs,

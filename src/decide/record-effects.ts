@@ -1,5 +1,4 @@
 /** Plans what is stored together with a decision's record; a dry run has no effects. decide.ts calls it. */
-import { planCharges } from '../govern/limits/charges.js';
 import { findReachedLimits } from '../govern/limits/reached.js';
 import { listAgents } from '../model/acting.js';
 import type { Decision } from '../model/decision.js';
@@ -17,9 +16,9 @@ export function planEffects(evaluation: Evaluation, decision: Decision): RecordE
 
 function listReachedLimits({ bound, facts }: Evaluation, { decision, reasons }: Decision): ReachedLimit[] {
   const limits = facts?.limits;
-  if (bound === undefined || limits === undefined || 'fault' in limits) return [];
+  if (bound === undefined || facts === undefined || limits === undefined || 'fault' in limits) return [];
   if (!decision && !reasons.some(({ code }) => code === 'limit_exceeded')) return [];
-  return findReachedLimits(planCharges(bound), limits, decision, bound);
+  return findReachedLimits(facts.use, limits, decision, bound);
 }
 
 /** The reviews that an allow opens by the duties that apply to it. */

@@ -16,6 +16,7 @@ import type { StepName } from '../model/reasons.js';
 import type { Check } from '../model/relationships.js';
 import type { ApprovalFinding } from '../govern/approvals/judge.js';
 import type { ConsentFinding } from '../govern/consents/find-consent.js';
+import type { ChargePlan } from '../govern/limits/charges.js';
 import type { PolicyApproval, PolicyConsent } from '../policy/cedar-request-facts.js';
 import type { CedarOutcomes } from './ask-cedar.js';
 import type { BoundQuestion, UnboundQuestion } from './bound-question.js';
@@ -54,6 +55,8 @@ export interface Facts {
   readonly delegationPath: DelegationPathResult | undefined;
   /** The uses that limits have had; undefined where the question has no limit. */
   readonly limits: LimitState | { readonly fault: FaultCode } | undefined;
+  /** The uses that the question makes, of all limits that hold for it. */
+  readonly use: ChargePlan;
   /** The consents that the user has given the agent, ended ones as well; undefined where the question needs none. */
   readonly consents: readonly Consent[] | { readonly fault: FaultCode } | undefined;
   /** The one that the question rests on; undefined where it needs none. */

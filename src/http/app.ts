@@ -8,6 +8,7 @@ import { accessRequestRoutes } from './routes/access-requests.js';
 import { approvalRoutes } from './routes/approvals.js';
 import { agentAccessRoutes } from './routes/agent-access.js';
 import { consentRequestRoutes } from './routes/consent-requests.js';
+import { consentLimitRoutes } from './routes/consent-limits.js';
 import { consentRoutes } from './routes/consents.js';
 import { decisionRoutes } from './routes/decisions.js';
 import { delegationRoutes } from './routes/delegations.js';
@@ -59,7 +60,7 @@ type RegisterRoutes = (app: TypedApp, service: Service) => void;
 const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly RegisterRoutes[]>> = {
   decisions: [
     evaluationRoutes, searchRoutes, capabilityRoutes, filterRoutes, discoveryRoutes, delegationRoutes, consentRoutes,
-    consentRequestRoutes, accessRequestRoutes, reviewListRoutes, eventStreamRoutes,
+    consentLimitRoutes, consentRequestRoutes, accessRequestRoutes, reviewListRoutes, eventStreamRoutes,
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [

@@ -43,6 +43,8 @@ export const evaluationAnswerFormat = z
             z.looseObject({
               code: z.string(),
               required: quantityFormat.optional().describe('`limit_exceeded`: what the question uses'),
+              delegation: z.string().optional().describe('`limit_exceeded`: the delegation whose limit it is'),
+              consent: z.string().optional().describe('`limit_exceeded`: the consent whose limit it is'),
               remaining: quantityFormat.optional().describe('`limit_exceeded`: what is left'),
               resets_at: z.string().optional().describe('`limit_exceeded`: when there is more'),
               at: z

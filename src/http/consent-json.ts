@@ -6,8 +6,9 @@ import { BadRequest } from '../model/faults.js';
 import type { Rules } from '../policy/load.js';
 import { instantFormat, utcInstantFormat } from '../runtime/instant-format.js';
 import type { StoredConsent } from '../store/consents.js';
+import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { detailSchema } from '../tokens/claims.js';
-import { agentFormat, endMembers, MAX_GRANTED_DETAILS } from './grant-terms.js';
+import { agentFormat, endMembers, EXAMPLE_LIMIT, MAX_GRANTED_DETAILS } from './grant-terms.js';
 
 const MAX_CONDITIONS = 8;
 const EXAMPLE_DETAILS = [
@@ -34,7 +35,6 @@ const whenFormat = z
   .refine((when) => Object.keys(when).length > 0, 'must name a member')
   .refine((when) => Object.keys(when).length <= MAX_CONDITIONS, `must have at most ${MAX_CONDITIONS} members`)
   .describe('Members of the context that a client with `asserts_confirmation` has to state so');
-export const consentLimitsFormat = z.array(z.unknown()).max(0, 'are not supported yet: leave them out').optional();
 export const textHashFormat = z
   .string()
   .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
@@ -49,7 +49,7 @@ export const consentBody = z
     access: accessFormat.default('online'),
     confirm: confirmFormat.default('never'),
     when: whenFormat.optional(),
-    limits: consentLimitsFormat,
+    limits: grantLimitsFormat.optional(),
     starts: utcInstantFormat.optional().describe('RFC 3339; absent: at once'),
     ...endMembers,
     purpose: shortTextFormat.optional(),
@@ -58,7 +58,10 @@ export const consentBody = z
   })
   .meta({
     id: 'ConsentRequest',
-    examples: [{ agent: 'helper', details: EXAMPLE_DETAILS, ends: '2030-04-03T00:00:00Z' }],
+    examples: [
+      { agent: 'helper', details: EXAMPLE_DETAILS, ends: '2030-04-03T00:00:00Z' },
+      { agent: 'helper', details: EXAMPLE_DETAILS, limits: [EXAMPLE_LIMIT], ends: '2030-04-03T00:00:00Z' },
+    ],
   });
 export type ConsentBody = z.infer<typeof consentBody>;
 
@@ -67,7 +70,7 @@ export const narrowedConsentBody = z
     details: consentDetailsFormat.optional(),
     confirm: confirmFormat.optional(),
     when: whenFormat.optional(),
-    limits: consentLimitsFormat,
+    limits: grantLimitsFormat.optional(),
     starts: utcInstantFormat.optional(),
     ends: utcInstantFormat.optional(),
   })
@@ -142,7 +145,7 @@ function isLanguageTag(tag: string): boolean {
 }
 
 export function toConsentJson({ agent, consent, evidence }: StoredConsent, now: Date, rules: Rules): ConsentJson {
-  const { id, details, access, confirm, when, starts, ends, purpose, task } = consent;
+  const { id, details, access, confirm, when, limits = [], starts, ends, purpose, task } = consent;
   return {
     id,
     agent: agent.id,
@@ -150,7 +153,7 @@ export function toConsentJson({ agent, consent, evidence }: StoredConsent, now: 
     access,
     confirm,
     ...(when === undefined ? {} : { when: { ...when } }),
-    limits: [],
+    limits: limits.map((limit) => ({ ...limit })),
     starts,
     ...(ends === undefined ? { until_ended: true } : { ends }),
     ...(purpose === undefined ? {} : { purpose }),

@@ -2,18 +2,12 @@
 import { z } from 'zod';
 import { describeNeed, type NeededItem, type SortedNeeds } from '../govern/consents/sort-needs.js';
 import type { Rules } from '../policy/load.js';
+import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { instantFormat } from '../runtime/instant-format.js';
 import type { StoredConsentRequest } from '../store/consent-requests.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { idFormat } from './authzen-formats.js';
-import {
-  accessFormat,
-  confirmFormat,
-  consentDetailsFormat,
-  consentLimitsFormat,
-  shortTextFormat,
-  textHashFormat,
-} from './consent-json.js';
+import { accessFormat, confirmFormat, consentDetailsFormat, shortTextFormat, textHashFormat } from './consent-json.js';
 import { agentFormat, endMembers } from './grant-terms.js';
 
 /** The actions that one request can be about. */
@@ -110,7 +104,7 @@ export const consentDecisionBody = z
     text_sha256: textHashFormat.optional().describe('The hash of the whole text, which a grant has to repeat'),
     ...endMembers,
     confirm: confirmFormat.optional(),
-    limits: consentLimitsFormat,
+    limits: grantLimitsFormat.optional(),
   })
   .meta({
     id: 'ConsentDecision',

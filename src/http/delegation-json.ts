@@ -5,9 +5,11 @@ import { BadRequest } from '../model/faults.js';
 import type { Relationship } from '../model/relationships.js';
 import { instantFormat } from '../runtime/instant-format.js';
 import type { StoredDelegation } from '../store/delegations.js';
+import { countWithin } from '../govern/narrow-delegation.js';
+import { completeLimits, grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { detailSchema } from '../tokens/claims.js';
 import { idFormat } from './authzen-formats.js';
-import { agentFormat, endMembers, MAX_GRANTED_DETAILS, readEnd } from './grant-terms.js';
+import { agentFormat, endMembers, EXAMPLE_LIMIT, MAX_GRANTED_DETAILS, readEnd } from './grant-terms.js';
 
 const EXAMPLE_DETAIL = {
   type: 'remit',
@@ -21,13 +23,12 @@ const detailsFormat = z
   .min(1, 'must name something: without "details" the delegation is for everything')
   .max(MAX_GRANTED_DETAILS)
   .describe('Entries of `authorization_details`, of which one must cover each question; absent: everything');
-const limitsMember = z.undefined('are not supported yet: leave them out').optional();
 const boundsMembers = {
   ...endMembers,
   online: z.boolean().optional().describe('Whether the agent may act while the user is there; default true'),
   background: z.boolean().optional().describe('Whether it may while the user is not; default false'),
   details: detailsFormat.optional(),
-  limits: limitsMember,
+  limits: grantLimitsFormat.optional(),
 };
 
 export const givenDelegationBody = z
@@ -36,7 +37,10 @@ export const givenDelegationBody = z
     user: idFormat.optional().describe('For clients that may `delegate`: the user in whose name'),
     ...boundsMembers,
   })
-  .meta({ id: 'DelegationRequest', examples: [EXAMPLE, { ...EXAMPLE, details: [EXAMPLE_DETAIL] }] });
+  .meta({
+    id: 'DelegationRequest',
+    examples: [EXAMPLE, { ...EXAMPLE, details: [EXAMPLE_DETAIL], limits: [EXAMPLE_LIMIT] }],
+  });
 export type GivenDelegationBody = z.infer<typeof givenDelegationBody>;
 
 export const narrowedDelegationBody = z
@@ -54,6 +58,7 @@ export const delegationFormat = z
     online: z.boolean(),
     background: z.boolean(),
     details: z.array(z.looseObject({})).optional(),
+    limits: z.array(z.looseObject({})).optional().describe('Absent where there are none'),
     given_by: z
       .string()
       .describe('`user`, the id of the client (`client:portal`), or `administrator` for a mere relationship'),
@@ -98,7 +103,7 @@ export function fromRelationship(relationship: Relationship): VisibleDelegation 
 }
 
 export function toDelegationJson({ giver, agent, bounds, stored, conditional }: VisibleDelegation): DelegationJson {
-  const { ends, online, background, details } = bounds;
+  const { ends, online, background, details, limits } = bounds;
   return {
     agent: agent.id,
     user: giver.id,
@@ -106,6 +111,7 @@ export function toDelegationJson({ giver, agent, bounds, stored, conditional }: 
     online,
     background,
     ...(details === undefined ? {} : { details: details.map((detail) => ({ ...detail })) }),
+    ...(limits === undefined ? {} : { limits: limits.map((limit) => ({ ...limit })) }),
     given_by: describeMaker(stored?.madeBy),
     ...(stored === undefined ? {} : { given_at: stored.madeAt }),
     ...(conditional ? { conditional } : {}),
@@ -119,13 +125,14 @@ function describeMaker(madeBy: string | undefined): string {
 
 /** The bounds that a request gives. @throws BadRequest naming the member */
 export function readBounds(body: GivenDelegationBody, now: Date): DelegationBounds {
-  const { online = true, background = false, details } = body;
+  const { online = true, background = false, details, limits = [] } = body;
   const ends = readEnd(body, now);
   return requireAccess({
     ...(ends === undefined ? {} : { ends }),
     online,
     background,
     ...(details === undefined ? {} : { details }),
+    ...countWithin(completeLimits(limits)),
   });
 }
 

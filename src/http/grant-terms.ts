@@ -4,6 +4,8 @@ import { BadRequest } from '../model/faults.js';
 import { utcInstantFormat } from '../runtime/instant-format.js';
 import { idFormat } from './authzen-formats.js';
 
+/** A limit as examples of the API state it. */
+export const EXAMPLE_LIMIT = { count: 20, per: 'P1D', window: 'sliding' };
 /** Records of decisions repeat the details. */
 export const MAX_GRANTED_DETAILS = 32;
 export const agentFormat = idFormat.describe(

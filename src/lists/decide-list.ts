@@ -69,7 +69,14 @@ export async function previewQuestions(
   );
 }
 
-const OUT_OF_REACH: DecisionPreview = { allowed: false, obligations: [], charges: [], reviews: [], denials: [] };
+const OUT_OF_REACH: DecisionPreview = {
+  allowed: false,
+  obligations: [],
+  charges: [],
+  reviews: [],
+  limits: [],
+  denials: [],
+};
 
 interface ReachableQuestions {
   /** Evaluations whose gate may be held, as far as is known. */

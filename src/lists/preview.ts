@@ -17,12 +17,12 @@ import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
 import { fetchEngineAnswers } from '../decide/engine-answers.js';
 import { gatherFacts, type GatheredFacts } from '../decide/gather.js';
-import { planCharges } from '../govern/limits/charges.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import type { Charge } from '../model/limits.js';
-import type { OpenedReview } from '../model/record-effects.js';
+import type { OpenedReview, ReachedLimit } from '../model/record-effects.js';
+import { listReachableLimits } from '../govern/limits/reached.js';
 import type { Obligation } from '../model/obligations.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
@@ -38,6 +38,8 @@ export interface DecisionPreview {
   readonly charges: readonly Charge[];
   /** The reviews that it would open: a filter does. */
   readonly reviews: readonly OpenedReview[];
+  /** The limits that hold for it, where nothing else denies it: a filter may reach them. */
+  readonly limits: readonly ReachedLimit[];
   /** The outcomes that deny it. */
   readonly denials: readonly Denial[];
   /** The yes that people would have to say to it, and nothing else; undefined where that isn't known, or wouldn't be enough. */
@@ -141,23 +143,33 @@ async function gatherTogether(
 
 /** @throws Fault where a step is unknown and none denies */
 function toPreview(evaluation: Evaluation, findsLifting: boolean): DecisionPreview {
-  const { stepResults, bound } = evaluation;
+  const { stepResults, bound, facts } = evaluation;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
   if (verdict === 'unknown') {
     const unknown = outcomes.find(({ outcome }) => outcome === 'unknown');
     throw new Fault(unknown?.outcome === 'unknown' ? unknown.fault : 'overloaded', 'a search');
   }
-  if (verdict === 'deny')
-    return {
-      allowed: false,
-      obligations: [],
-      charges: [],
-      reviews: [],
-      denials: outcomes.filter((outcome) => outcome.outcome === 'deny'),
-      ...(findsLifting ? { lifting: findLiftingRemedies(evaluation, JUDGING_STEPS) } : {}),
-    };
+  const listLimits = (): ReachedLimit[] =>
+    bound === undefined || facts === undefined ? [] : listReachableLimits(facts.use, bound);
+  if (verdict === 'deny') {
+    const denials = outcomes.filter((outcome) => outcome.outcome === 'deny');
+    const limits = denials.every(isLimitDenial) ? listLimits() : [];
+    const lifting = findsLifting ? { lifting: findLiftingRemedies(evaluation, JUDGING_STEPS) } : {};
+    return { allowed: false, obligations: [], charges: [], reviews: [], limits, denials, ...lifting };
+  }
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
-  const charges = bound === undefined ? [] : planCharges(bound).charges;
-  return { allowed: true, obligations, charges, reviews: listReviews(evaluation), denials: [] };
+  return {
+    allowed: true,
+    obligations,
+    charges: facts?.use.charges ?? [],
+    limits: listLimits(),
+    reviews: listReviews(evaluation),
+    denials: [],
+  };
+}
+
+/** Whether it denies for limits alone. */
+export function isLimitDenial({ reasons }: Denial): boolean {
+  return reasons.every(({ code }) => code === 'limit_exceeded');
 }

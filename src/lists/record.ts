@@ -11,7 +11,7 @@ import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
 import type { Charge } from '../model/limits.js';
 import { describeRef } from '../model/ids.js';
-import { NO_EFFECTS, type OpenedReview } from '../model/record-effects.js';
+import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import { formatCallerId, type Question } from '../model/question.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
 import type { DelegationToken } from '../model/delegation-token.js';
@@ -37,7 +37,7 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
  * @param request the search as it was asked, without properties
  * @param graph of which all of the list was asked
  * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
- * @param reviews what results that are handed out open; where limits leave some out, those are opened all the same
+ * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
  * @returns whether each of them was reserved; the others are to be left out
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
  * meanwhile, since part of the list was then judged on a good token and part on a bad one
@@ -50,7 +50,7 @@ export async function recordSearch(
   graph: Pick<GraphSnapshot, 'revision'>,
   deps: DecisionDeps,
   uses: readonly (readonly Charge[])[] = [],
-  reviews: readonly OpenedReview[] = [],
+  effects: RecordEffects = NO_EFFECTS,
 ): Promise<readonly boolean[]> {
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
@@ -73,9 +73,8 @@ export async function recordSearch(
     found: resultCount,
     ...describeReservation(id, reservation, deps.settleAfterMs),
   };
-  const effects = question.dryRun ? NO_EFFECTS : { ...NO_EFFECTS, reviews };
   const result = await Deadline.run(deps.deadlineMs, (deadline) =>
-    deadline.race(deps.decisions.record(record, question.account, reservation, effects)),
+    deadline.race(deps.decisions.record(record, question.account, reservation, question.dryRun ? NO_EFFECTS : effects)),
   );
   if (reservation === undefined) return uses.map(() => true);
   if (result.kind === 'overtaken') throw new TypeError('a list is stored with what there is room for');

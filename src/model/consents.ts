@@ -1,6 +1,7 @@
 /** Consents: a user's yes to what an agent does of the actions that ask for one (`@consent`). */
 import type { AccessType, AuthorizationDetail } from './acting.js';
 import { formatRef, type EntityRef } from './ids.js';
+import type { StatedLimit } from './limits.js';
 import type { Properties } from './question.js';
 
 /** The user who consents, and the agent that acts. One that the delegation was passed on to needs its own. */
@@ -19,6 +20,8 @@ export interface ConsentTerms {
   readonly confirm: 'never' | 'each';
   /** Members of the request's context that a client with `asserts_confirmation` has to state so. */
   readonly when?: Properties | undefined;
+  /** Limits on the uses that rest on it, all of which hold. */
+  readonly limits?: readonly StatedLimit[] | undefined;
   /** RFC 3339. */
   readonly starts: string;
   /** RFC 3339; undefined where it holds until it is withdrawn. */

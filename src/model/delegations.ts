@@ -1,6 +1,7 @@
 /** Delegations: a relationship of the graph says that there is one, and the database holds what narrows it. */
 import type { AccessType, AuthorizationDetail } from './acting.js';
 import { formatRef, type EntityRef } from './ids.js';
+import type { StatedLimit } from './limits.js';
 
 /** A link of a delegation: a user to an agent, or an agent that passed it on to another. */
 export interface DelegationPair {
@@ -16,6 +17,10 @@ export interface DelegationBounds {
   readonly background: boolean;
   /** Details of which one must cover each question; undefined where all are. */
   readonly details?: readonly AuthorizationDetail[] | undefined;
+  /** Limits on the uses that rest on it, all of which hold. */
+  readonly limits?: readonly StatedLimit[] | undefined;
+  /** The name under which these uses are counted: a delegation that replaces another has its own, and one that is narrowed keeps it. */
+  readonly counter?: string | undefined;
 }
 
 /** A delegation as the database has it. JSON, since decision records hold it. */

@@ -1,6 +1,7 @@
 /** Limits on use: the words for how much may be done in which time, and for what has been used of it. */
 
 import type { ApprovalUse } from './approvals.js';
+import type { EntityRef } from './ids.js';
 
 /** A whole number of a unit, or of uses where it has none: 12.50 EUR is 1250 with two decimals. */
 export interface Quantity {
@@ -14,6 +15,19 @@ export const LIMIT_PERIODS = ['PT1H', 'P1D', 'P1W', 'P1M', 'total'] as const;
 /** ISO 8601 durations; `total` never starts anew. */
 export type LimitPeriod = (typeof LIMIT_PERIODS)[number];
 
+export const LIMIT_WINDOWS = ['sliding', 'calendar'] as const;
+export type LimitWindowKind = (typeof LIMIT_WINDOWS)[number];
+
+/** A limit as JSON states it: so grants and records of decisions have it. */
+export interface StatedLimit {
+  readonly count?: number | undefined;
+  readonly amount?:
+    { readonly value: number; readonly unit: string; readonly decimals?: number | undefined } | undefined;
+  readonly per: LimitPeriod;
+  readonly window?: LimitWindowKind | undefined;
+  readonly zone?: string | undefined;
+}
+
 /** The parties that a limit is counted for apart from others. */
 export const LIMIT_SUBJECTS = ['user', 'agent'] as const;
 export type LimitSubject = (typeof LIMIT_SUBJECTS)[number];
@@ -23,7 +37,7 @@ export interface Limit {
   readonly bound: Quantity;
   readonly period: LimitPeriod;
   /** A sliding window ends now; calendar windows follow each other. */
-  readonly window: 'sliding' | 'calendar';
+  readonly window: LimitWindowKind;
   /** The time zone of calendar windows. */
   readonly zone: string;
   /** Each combination has uses of its own; none: all have them together. */
@@ -32,11 +46,22 @@ export interface Limit {
   readonly text: string;
 }
 
+/** A delegation or consent that has limits. */
+export interface LimitedGrant {
+  readonly kind: 'delegation' | 'consent';
+  /** The relationship of the delegation, or the id of the consent. */
+  readonly id: string;
+  /** The user who gave it; for a delegation that was passed on, the agent that did. */
+  readonly giver: EntityRef;
+}
+
 /** The use that one question makes of one limit, for one combination of parties. */
 export interface Charge {
   readonly limit: Limit;
-  /** The action, delegation or consent that has the limit. */
+  /** The action, delegation or consent that has the limit, as messages name it. */
   readonly owner: string;
+  /** undefined where the action has the limit. */
+  readonly grant?: LimitedGrant | undefined;
   /** The parties that the limit is counted for, as text: `user:alice`. */
   readonly parties: readonly string[];
   /** The name of the uses that count together. It says nothing of whose they are. */
@@ -49,6 +74,8 @@ export interface Charge {
   readonly end: number | undefined;
   /** The length of a sliding window, in milliseconds. */
   readonly length: number | undefined;
+  /** The end of the grant that has the limit, in milliseconds since 1970: nothing counts any more after it. */
+  readonly expires?: number | undefined;
 }
 
 /** The uses that there have been under a key. */
@@ -95,6 +122,8 @@ export interface Reservation {
   readonly retry?: (RetryKey & { readonly expected: RetryState }) | undefined;
   /** The approval that the decision uses. */
   readonly approval?: ApprovalUse | undefined;
+  /** Charges that the question could have instead: where others were faster, the state of these is told as well. */
+  readonly others?: readonly Charge[] | undefined;
 }
 
 export type RecordResult =

@@ -39,21 +39,35 @@ export function readDecimalNumber(text: string, decimals: number): bigint {
   return /[1-9]/.test(fraction.slice(decimals)) ? kept + 1n : kept;
 }
 
-export type AmountReading = { readonly quantity: Quantity } | { readonly problem: string };
+/** Compares quantities of one unit exactly: negative where `a` is less, 0 where they are equal. @returns undefined for two units, and where one doesn't fit in 64 bits with the decimals of the other */
+export function compareQuantities(a: Quantity, b: Quantity): number | undefined {
+  if (a.unit !== b.unit) return undefined;
+  const decimals = Math.max(a.decimals, b.decimals);
+  const [left, right] = [rescaleQuantity(a, decimals), rescaleQuantity(b, decimals)];
+  if (left === undefined || right === undefined) return undefined;
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** A quantity that has a unit. */
+export type Amount = Quantity & { readonly unit: string };
+export type AmountReading = { readonly amount: Amount } | { readonly problem: string };
 
 /**
- * Reads an amount as requests and limits state it: `{"value": 1250, "unit": "EUR", "decimals": 2}`. Decimals that are left
- * out are none.
+ * Reads an amount as requests, details and limits state it: `{"value": 1250, "unit": "EUR", "decimals": 2}` and nothing else.
+ * Decimals that are left out are none. A value beyond 2^53 is none, since the double that carries it may have lost digits, so
+ * each fits in 64 bits.
  */
-export function readAmount(amount: unknown): AmountReading {
-  if (typeof amount !== 'object' || amount === null || Array.isArray(amount))
+export function readAmount(stated: unknown): AmountReading {
+  if (typeof stated !== 'object' || stated === null || Array.isArray(stated))
     return { problem: 'must be an amount such as {"value": 1250, "unit": "EUR", "decimals": 2}' };
-  const { value, unit, decimals = 0 } = amount as Readonly<Record<string, unknown>>;
+  const { value, unit, decimals = 0, ...others } = stated as Readonly<Record<string, unknown>>;
+  const [other] = Object.keys(others);
+  if (other !== undefined)
+    return { problem: `has the member ${JSON.stringify(other.slice(0, 64))}, which no amount has` };
   if (!Number.isSafeInteger(value)) return { problem: 'needs a "value" that is a whole number within ±(2^53 − 1)' };
-  if ((value as number) < 0) return { problem: 'must not be negative' };
   if (typeof unit !== 'string' || !UNIT_FORMAT.test(unit))
     return { problem: 'needs a "unit" such as "EUR": a letter, then letters, digits, "_" and "-", at most 32' };
   if (!Number.isSafeInteger(decimals) || (decimals as number) < 0 || (decimals as number) > MAX_DECIMALS)
     return { problem: `needs "decimals" from 0 to ${MAX_DECIMALS}` };
-  return { quantity: { value: BigInt(value as number), unit, decimals: decimals as number } };
+  return { amount: { value: BigInt(value as number), unit, decimals: decimals as number } };
 }

@@ -261,7 +261,7 @@ export const REASONS = {
     steps: ['consent'],
     people: 'The limit for this has been reached.',
     operators:
-      'A limit of the action (`@limit`) has less left than the question uses, or the amount is none that the limit can take.',
+      'A limit of the action (`@limit`), of a delegation or of the consent has less left than the question uses, or the amount is none that the limit can take.',
   },
   key_used: {
     steps: ['consent'],
@@ -371,6 +371,9 @@ export interface Reason {
   readonly missing?: readonly MissingValue[];
   /** `limit_exceeded`: what the question uses, and what is left: a number of uses, or an amount. */
   readonly required?: unknown;
+  /** The delegation (as a relationship) or consent whose limit it is; neither where it is the action's. */
+  readonly delegation?: string;
+  readonly consent?: string;
   readonly remaining?: unknown;
   /** The instant at which more is left, RFC 3339; absent where that never comes. */
   readonly resets_at?: string;

@@ -11,6 +11,9 @@ export interface ReachedLimit {
   readonly ids: Readonly<Record<string, string>>;
   /** The user who is told. */
   readonly user?: EntityRef | undefined;
+  /** The use that, once the record is stored, there must be too little left for: what a list reserves is known only then. */
+  readonly unless?:
+    { readonly since?: number | undefined; readonly bound: string; readonly required: string } | undefined;
 }
 
 /** An item for people to look at, of an allow. */

@@ -1,6 +1,6 @@
 /** Writes values of Cedar in one way each: what Cedar takes for equal, and what is the same amount, is then the same JSON. */
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { isAmount } from '../model/amounts.js';
+import { readAmount } from '../model/quantities.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { formatAddressRange } from '../runtime/ip-address.js';
 import { toDurationMs } from './duration.js';
@@ -14,10 +14,11 @@ export function normalizeCedarValue(value: CedarValueJson): unknown {
   }
   if ('__entity' in value) return value;
   if ('__extn' in value) return { __extn: normalizeExtension(value['__extn'] as { fn: string; arg?: unknown }) };
-  if (isAmount(value)) {
-    let { value: count, decimals } = value;
-    for (; decimals > 0 && count % 10 === 0; decimals -= 1) count /= 10;
-    return { value: count, unit: value.unit, decimals };
+  const stated = readAmount(value);
+  if ('amount' in stated) {
+    let { value: count, decimals } = stated.amount;
+    for (; decimals > 0 && count % 10n === 0n; decimals -= 1) count /= 10n;
+    return { value: String(count), unit: stated.amount.unit, decimals };
   }
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, normalizeCedarValue(member)]));
 }

@@ -10,6 +10,7 @@ import { formatJsonPath, MAX_RECORD_DEPTH, rephraseIssue } from '../runtime/stri
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
 import { accessRequestSchema, approvalReadingSchema } from './approval-schemas.js';
+import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { keysSchema, textsSchema, propertiesSchema, refSchema, instantSchema, faultSchema } from './record-schemas.js';
 
 const reasonSchema = z.looseObject({
@@ -92,6 +93,8 @@ const delegationStateSchema = z.discriminatedUnion('state', [
     online: z.boolean(),
     background: z.boolean(),
     details: z.array(authorizationDetailSchema).optional(),
+    limits: grantLimitsFormat.optional(),
+    counter: z.string().optional(),
   }),
   z.looseObject({ state: z.enum(['ended', 'barred']) }),
 ]);
@@ -123,6 +126,7 @@ const consentSchema = z.looseObject({
   access: z.enum(['online', 'background']),
   confirm: z.enum(['never', 'each']),
   when: propertiesSchema.optional(),
+  limits: grantLimitsFormat.optional(),
   starts: instantSchema,
   ends: instantSchema.optional(),
   purpose: z.string().optional(),

@@ -17,12 +17,16 @@ export const DEFAULT_ZONE = 'UTC';
 
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 
-/** Formatters by zone: one takes longer to make than to use, and configurations name few zones. */
+/** There are about 600 names of zones, and people may write each in capitals and in small letters. */
+const MAX_CACHED_ZONES = 1_000;
+
+/** Formatters by zone: one takes longer to make than to use. */
 function createZoneFormatters(parts: Intl.DateTimeFormatOptions): (zone: string) => Intl.DateTimeFormat {
   const formatters = new Map<string, Intl.DateTimeFormat>();
   return (zone) => {
     const formatter =
       formatters.get(zone) ?? new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { ...parts, timeZone: zone });
+    if (formatters.size >= MAX_CACHED_ZONES) formatters.clear();
     formatters.set(zone, formatter);
     return formatter;
   };

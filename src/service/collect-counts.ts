@@ -3,6 +3,7 @@ import type { Database } from '../store/database/port.js';
 import type { DecisionStore } from '../store/decisions.js';
 import type { EntityStore } from '../store/entities.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
+import type { OpenReservations } from '../govern/limits/open-reservations.js';
 import type { ReviewSweeper } from '../govern/review-sweeper.js';
 import type { WebhookSender } from '../notify/webhook-sender.js';
 import type { ActivePolicies } from './active-policies.js';
@@ -16,6 +17,7 @@ export interface CountedParts {
   readonly trust: TrustConfig;
   readonly webhooks: WebhookSender;
   readonly reviews: Pick<ReviewSweeper, 'counts'>;
+  readonly reservations: Pick<OpenReservations, 'open'>;
 }
 
 export function collectCounts({
@@ -26,6 +28,7 @@ export function collectCounts({
   trust,
   webhooks,
   reviews,
+  reservations,
 }: CountedParts): ServiceCounts {
   const { engine, rules } = activePolicies;
   const graph = engine.counts();
@@ -45,6 +48,7 @@ export function collectCounts({
     records,
     webhooks: webhooks.stats(),
     reviews: reviews.counts,
+    openReservations: reservations.open,
     rules: {
       ...activePolicies.counts,
       since: activePolicies.since,

@@ -28,6 +28,7 @@ import { EntityStore } from '../store/entities.js';
 import { EventTail } from '../notify/event-tail.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
+import { OpenReservations } from '../govern/limits/open-reservations.js';
 import { LimitStore } from '../store/limits.js';
 import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
@@ -69,6 +70,7 @@ export interface Service {
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
   readonly reviews: ReviewStore;
+  readonly limits: LimitStore;
   readonly events: EventLog;
   readonly eventTail: EventTail;
   readonly webhooks: WebhookSender;
@@ -129,7 +131,17 @@ export async function openService(
     if (traces !== undefined) closers.push(() => traces.close());
     const metrics: Metrics = new Metrics(
       () => activePolicies.rules,
-      () => collectCounts({ activePolicies, database, entities, decisions, trust, webhooks, reviews: reviewSweeper }),
+      () =>
+        collectCounts({
+          activePolicies,
+          database,
+          entities,
+          decisions,
+          trust,
+          webhooks,
+          reservations,
+          reviews: reviewSweeper,
+        }),
     );
     const reported = { log, watch: metrics.observeCall };
     const database = await openDatabase(config, reported, {
@@ -195,6 +207,8 @@ export async function openService(
     closers.push(startExpiringTasks({ database, now }, log));
     closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
     const reviews = new ReviewStore(database);
+    const reservations: OpenReservations = new OpenReservations(limits, settleAfterMs, now);
+    closers.push(reservations.start(log).stop);
     const reviewSweeper: ReviewSweeper = new ReviewSweeper(reviews, now);
     closers.push(reviewSweeper.start(log).stop);
     const deliveries = new DeliveryStore(database);
@@ -222,6 +236,7 @@ export async function openService(
       decisions,
       revocations,
       deliveries,
+      limits,
       reviews,
       events,
       eventTail: new EventTail(events, log),

@@ -28,7 +28,7 @@ export interface StoredConsent extends ConsentPair {
 /** The consents that a user may have in force, and for one agent. */
 export const MAX_CONSENTS_OF_USER = 1000;
 export const MAX_CONSENTS_OF_PAIR = 50;
-/** The most that the details of all of a user's may take, in bytes of JSON: a list answers all of them. */
+/** The most that the details and limits of all of a user's may take, in bytes of JSON: a list answers all of them. */
 export const MAX_CONSENT_BYTES_OF_USER = 512 * 1024;
 /** The most that their details may take together for one agent, in bytes of JSON: each decision reads and records them. */
 export const MAX_CONSENT_BYTES_OF_PAIR = 32 * 1024;
@@ -324,8 +324,9 @@ function listActions({ details }: Consent): string[] {
   return [...new Set(details.flatMap(({ actions = [] }) => actions))];
 }
 
-function countBytes({ details }: Consent): number {
-  return Buffer.byteLength(JSON.stringify(details));
+function countBytes({ details, limits }: Consent): number {
+  const stated = limits === undefined ? [details] : [details, limits];
+  return stated.reduce((sum, part) => sum + Buffer.byteLength(JSON.stringify(part)), 0);
 }
 
 function toStoredConsent(row: DatabaseRow): StoredConsent {

@@ -2,6 +2,9 @@
 import type { Charge, LimitState, LimitUses, RetryKey } from '../model/limits.js';
 import type { Database } from './database/port.js';
 
+/** Counting has an end. */
+const MAX_COUNTED = 100_000;
+
 export class LimitStore implements LimitUses {
   constructor(private readonly database: Pick<Database, 'run'>) {}
 
@@ -16,5 +19,18 @@ export class LimitStore implements LimitUses {
       },
     ]);
     return rows?.[0]?.['state'] as LimitState;
+  }
+
+  /** Counts the decisions since then that have reserved something and got no outcome; so many at most. @throws Fault */
+  async countOpen(since: number): Promise<number> {
+    const [rows] = await this.database.run([
+      {
+        sql: `select count(*)::int as open from (
+                select distinct u.decision from limit_uses u where u.at > $1::bigint and u.quantity > 0
+                  and not exists (select from outcomes o where o.decision = u.decision) limit ${MAX_COUNTED}) s`,
+        params: [since],
+      },
+    ]);
+    return Number(rows?.[0]?.['open']);
   }
 }

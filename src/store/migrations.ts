@@ -121,6 +121,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `drop index approval_tasks_grants`,
     `create index approval_tasks_unsettled on approval_tasks (id) where grant_state in ('wanted', 'written', 'deleting')`,
   ],
+  [
+    // Parts of a list may have counters in common.
+    ...RESERVING_FUNCTION,
+    `create index limit_uses_recent on limit_uses (at)`,
+  ],
 ];
 
 /** The version of the tables that this Remit works with. */

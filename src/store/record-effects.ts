@@ -21,9 +21,10 @@ export function serializeEffects(
 ): SerializedEffects | undefined {
   if (reachedLimits.length + reviews.length === 0) return undefined;
   const { id, decision, evaluated_at: at } = record;
-  const reached = reachedLimits.map(({ key, until, ids, user }) => ({
+  const reached = reachedLimits.map(({ key, until, ids, user, unless }) => ({
     decision: id,
-    allowed: decision,
+    // What a list reserves may make another decision of it.
+    ...(unless === undefined ? { allowed: decision } : unless),
     at,
     key,
     until,
@@ -76,8 +77,9 @@ function reachedStatement(rows: string): SqlStatement {
     sql: `with reached as (
             select distinct on (t.key collate "C") t.*
             from jsonb_to_recordset($1::jsonb) as t (decision uuid, allowed boolean, at timestamptz, key text,
-              until bigint, ids jsonb, user_type text, user_id text)
-            join decisions d on d.id = t.decision and d.decision = t.allowed
+              until bigint, ids jsonb, user_type text, user_id text, since bigint, bound numeric, required numeric)
+            join decisions d on d.id = t.decision and d.decision = coalesce(t.allowed, d.decision)
+            where t.bound is null or t.bound < t.required + (select r.used from limit_reading(t.key, t.since) r)
             order by t.key collate "C", t.at),
           noted as (
             insert into limit_notices as n (key, until) select key, until from reached order by key collate "C"

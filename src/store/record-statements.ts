@@ -51,7 +51,7 @@ function buildReservation(records: readonly QueuedRecord[], released: readonly s
 }
 
 /** The reservation as the members that the statement reads beside the record's. */
-export function serializeReservation({ at, parts, partial, retry, approval }: Reservation): string {
+export function serializeReservation({ at, parts, partial, retry, approval, others }: Reservation): string {
   const text = JSON.stringify({
     at,
     partial,
@@ -61,11 +61,12 @@ export function serializeReservation({ at, parts, partial, retry, approval }: Re
     })),
     ...(retry === undefined ? {} : { retry }),
     ...(approval === undefined ? {} : { approval }),
+    ...(others === undefined ? {} : { others: others.map(({ key, since }) => ({ key, since })) }),
   });
   return text.slice(1, -1);
 }
 
-function serializeCharge({ limit: { bound }, key, required, since, end, length }: Charge, at: number): object {
+function serializeCharge({ limit: { bound }, key, required, since, end, length, expires }: Charge, at: number): object {
   const { decimals, unit } = bound;
   return {
     key,
@@ -73,7 +74,7 @@ function serializeCharge({ limit: { bound }, key, required, since, end, length }
     quantity: formatQuantityNumber({ value: required, decimals }),
     ...(unit === undefined ? {} : { unit }),
     ...(since === undefined ? {} : { since }),
-    expires_at: end ?? (length === undefined ? null : at + length),
+    expires_at: end ?? (length === undefined ? (expires ?? null) : at + length),
     forgotten: at - Math.max(length ?? 0, LONGEST_SETTLING_MS) - REPLICA_CLOCK_SLACK_MS,
   };
 }

@@ -9,6 +9,7 @@ export const RESERVING_FUNCTION = [
      returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
    declare
      v_request jsonb; v_part jsonb; v_charge jsonb; v_record jsonb; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
+     v_taken jsonb;
    begin
      perform lock_limits(
        array(select q->'retry'->>'key' from jsonb_array_elements(p_requests) q where q ? 'retry'
@@ -28,16 +29,24 @@ export const RESERVING_FUNCTION = [
        state := null;
        v_asked := 0;
        v_given := 0;
+       -- What the parts so far take of each counter: parts of a list may have counters in common.
+       v_taken := '{}';
        for v_part in select * from jsonb_array_elements(v_request->'parts') loop
          select least((v_part->>'count')::int,
              min(case when (c->>'quantity')::numeric = 0 then (v_part->>'count')::int
-               else greatest(0, least(2147483647, floor(((c->>'bound')::numeric - r.used) / (c->>'quantity')::numeric))) end))
+               else greatest(0, least(2147483647, floor(((c->>'bound')::numeric - r.used
+                 - coalesce((v_taken->>(c->>'key'))::numeric, 0)) / (c->>'quantity')::numeric))) end))
            into v_fits
            from jsonb_array_elements(v_part->'charges') c
            cross join lateral limit_reading(c->>'key', (c->>'since')::bigint) r;
          accepted := accepted || coalesce(v_fits, 0);
          v_asked := v_asked + (v_part->>'count')::int;
          v_given := v_given + coalesce(v_fits, 0);
+         if jsonb_array_length(v_request->'parts') > 1 then
+           v_taken := v_taken || (select coalesce(jsonb_object_agg(c->>'key', coalesce((v_taken->>(c->>'key'))::numeric, 0)
+               + (c->>'quantity')::numeric * coalesce(v_fits, 0)), '{}'::jsonb)
+             from jsonb_array_elements(v_part->'charges') c);
+         end if;
        end loop;
        v_overtaken := (v_request ? 'retry' and v_request->'retry'->'expected' is distinct from
              retry_state(v_request->'retry'->>'key', (v_request->'retry'->>'since')::bigint))
@@ -53,7 +62,7 @@ export const RESERVING_FUNCTION = [
          accepted := null;
          state := limit_state(
            (select coalesce(jsonb_agg(c), '[]'::jsonb) from jsonb_array_elements(v_request->'parts') p,
-              jsonb_array_elements(p->'charges') c), v_request->'retry');
+              jsonb_array_elements(p->'charges') c) || coalesce(v_request->'others', '[]'::jsonb), v_request->'retry');
          return next;
          continue;
        end if;

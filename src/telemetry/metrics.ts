@@ -4,6 +4,7 @@
  */
 import { Counter, Registry } from 'prom-client';
 import type { Decision } from '../model/decision.js';
+import type { Reason } from '../model/reasons.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
 import type { EngineCall } from './engine-calls.js';
@@ -35,6 +36,11 @@ export class Metrics implements DecisionObserver {
     'remit_decisions_total',
     'Decisions, by what came of them and the first reason: a reason code, or the fault where an engine could not answer.',
     ['outcome', 'reason', 'action', 'resource_type'],
+  );
+  private readonly limitDenials = this.createCounter(
+    'remit_limit_denials_total',
+    'Limits that decisions were denied for, by what has the limit: the action, a delegation or a consent.',
+    ['owner', 'action'],
   );
   private readonly faults = this.createCounter('remit_engine_faults_total', 'Calls that an engine could not answer.', [
     'engine',
@@ -101,6 +107,12 @@ export class Metrics implements DecisionObserver {
       action: questionKind?.action.name ?? OTHER_LABEL,
       resource_type: questionKind?.resourceType.object ?? OTHER_LABEL,
     });
+    for (const reason of decision.reasons)
+      if (reason.code === 'limit_exceeded')
+        this.limitDenials.inc({
+          owner: getLimitOwner(reason),
+          action: questionKind?.action.name ?? OTHER_LABEL,
+        });
     this.decisionSeconds.withLabels(outcome).observe((performance.now() - startedAt) / 1000);
     return decision;
   }
@@ -174,4 +186,9 @@ function describeStepOutcome(outcome: StepOutcome): SpanAttributes {
     ...(outcome.outcome === 'deny' ? { 'remit.step.reasons': outcome.reasons.map(({ code }) => code) } : {}),
     ...(outcome.outcome === 'unknown' ? { 'remit.step.fault': outcome.fault } : {}),
   };
+}
+
+function getLimitOwner({ consent, delegation }: Reason): 'action' | 'consent' | 'delegation' {
+  if (consent !== undefined) return 'consent';
+  return delegation === undefined ? 'action' : 'delegation';
 }

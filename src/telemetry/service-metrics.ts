@@ -20,6 +20,8 @@ export interface ServiceCounts {
   /** Corrections of records that are still to be written. */
   readonly records: { readonly pendingCorrections: number };
   readonly reviews: { readonly open: number; readonly overdue: number };
+  /** Decisions that hold something of a limit, and got no outcome yet. */
+  readonly openReservations: number;
   /** The notifications of each receiver, by its name. */
   readonly webhooks: readonly {
     readonly endpoint: string;
@@ -182,6 +184,13 @@ function registerNotifications(register: RegisterMetric, { counts }: MetricSourc
       counts().webhooks.flatMap(({ endpoint, outcomes }) =>
         Object.entries(outcomes).map(([outcome, n]) => [{ endpoint, outcome }, n] as const),
       ),
+  );
+  register(
+    Gauge,
+    'remit_limit_reservations_open',
+    'Decisions that hold something of a limit, and got no outcome yet.',
+    [],
+    () => [[{}, counts().openReservations]],
   );
   register(Gauge, 'remit_reviews_open', 'Reviews that are to be made, overdue ones as well.', [], () => [
     [{}, counts().reviews.open],

@@ -2,7 +2,7 @@
  * The constraints of an authorization detail: tests of the attributes that a request states. A value of another type than
  * a test is for fails it.
  */
-import { compareAmounts } from '../model/amounts.js';
+import { compareQuantities } from '../model/quantities.js';
 import type { Properties } from '../model/question.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { isWithinFolder, resolvePathNames } from './path-constraint.js';
@@ -127,7 +127,7 @@ function compareValues(value: unknown, limit: unknown, isInOrder: (order: number
     return isInOrder(value < limit ? -1 : value > limit ? 1 : 0);
   const [amount, limitAmount] = [asAmount(value), asAmount(limit)];
   if (amount === undefined || limitAmount === undefined) return false;
-  const order = compareAmounts(amount, limitAmount);
+  const order = compareQuantities(amount, limitAmount);
   return order !== undefined && isInOrder(order);
 }
 

@@ -2,7 +2,7 @@
  * Values of requests and of details, read once each so that they compare in the time that it takes to read them: by their
  * canonical text, in which amounts of other decimals are equal.
  */
-import { isAmount, type Amount } from '../model/amounts.js';
+import { readAmount, type Amount } from '../model/quantities.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 
@@ -32,13 +32,14 @@ const readListTexts = memoizeByObject(
 );
 
 const readObject = memoizeByObject((object: object): { readonly text: string; readonly amount: Amount | undefined } => {
-  const amount = isAmount(object) ? object : undefined;
-  return { text: formatCanonicalJson(amount === undefined ? object : shortenAmount(amount)), amount };
+  const read = readAmount(object);
+  if ('problem' in read) return { text: formatCanonicalJson(object), amount: undefined };
+  return { text: formatCanonicalJson(shortenAmount(read.amount)), amount: read.amount };
 });
 
-/** The amount with as few decimals as tell it: 12.50 is 12.5. */
-function shortenAmount({ value, unit, decimals }: Amount): Amount {
+/** The amount with as few decimals as tell it, as it is stated: 12.50 is 12.5. */
+function shortenAmount({ value, unit, decimals }: Amount): object {
   let [short, places] = [value, decimals];
-  for (; places > 0 && short % 10 === 0; places -= 1) short /= 10;
-  return { value: short, unit, decimals: places };
+  for (; places > 0 && short % 10n === 0n; places -= 1) short /= 10n;
+  return { value: Number(short), unit, decimals: places };
 }

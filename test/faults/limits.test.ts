@@ -1,5 +1,5 @@
 /**
- * A limit on two replicas as they are run, on one SpiceDB server and one PostgreSQL: as many are allowed as there is room
+ * Limits on two replicas as they are run, of an action and of what users have granted, on one SpiceDB server and one PostgreSQL: as many are allowed as there is room
  * for, also where one of the two is killed among them, and what is used is what is on record.
  */
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,12 +13,30 @@ import { loadWorld, readWorldFile } from '../../src/config/world.js';
 import { loadRules } from '../../src/policy/load.js';
 import { openService } from '../../src/service/service.js';
 import { PostgresDatabase } from '../../src/store/database/postgres.js';
-import { ask, CLIENTS, FILES } from '../govern/limits/company.js';
+import { makeConsent } from '../../src/govern/consents/make-consent.js';
+import { countWithin } from '../../src/govern/narrow-delegation.js';
+import { ask, CLIENTS, FILES, SCHEMA, WORLD } from '../govern/limits/company.js';
 import { collectCleanups } from '../support/cleanups.js';
 import { dropDatabase, migratedUrl, NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
-import { codes } from '../support/sample.js';
+import { codes, step } from '../support/sample.js';
 import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
 import { Caller, serve, type Remit } from './processes.js';
+
+const bot = { type: 'agent', id: 'bot' };
+const DAILY = (count: number) => [{ count, per: 'P1D' as const, window: 'sliding' as const }];
+/** Two users who bound what the bot does for them: one in the delegation, one in two consents. */
+const GRANT_FILES = {
+  ...FILES,
+  'schema.cedarschema': `${SCHEMA}
+@permission("pay") @effect("write") @consent("standing")
+action "send" appliesTo { principal: [Agent, User], resource: [Account] };
+`,
+  'world.yaml': WORLD.replace('relationships: |', `relationships: |
+  account:1#owner@user:dora
+  account:1#owner@user:emil
+  agent:bot#delegator@user:dora
+  agent:bot#delegator@user:emil`),
+}; // prettier-ignore
 
 describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two replicas')} on ${NEEDS}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'remit-limits-'));
@@ -26,6 +44,8 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
   const caller = new Caller('shop-key');
   const running: Remit[] = [];
   let database: PostgresDatabase;
+  /** The bounds of the consents by their ids. */
+  const consents = new Map<string, number>();
 
   const onSuiteFinished = collectCleanups();
   onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -49,7 +69,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
       // What is tested is that no more is allowed: not how slow a busy machine is.
       limits: { deadline_ms: 30_000, agent_rate: 100_000 },
     };
-    for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(config) })) {
+    for (const [name, text] of Object.entries({ ...GRANT_FILES, 'remit.yaml': stringify(config) })) {
       mkdirSync(dirname(join(directory, name)), { recursive: true });
       writeFileSync(join(directory, name), text);
     }
@@ -59,6 +79,17 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
     const world = join(directory, 'world.yaml');
     const { engine: relationships, rules } = service.activePolicies;
     await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
+    const [dora, emil] = [{ type: 'user', id: 'dora' }, { type: 'user', id: 'emil' }];
+    const bounds = { online: true, background: false, ...countWithin(DAILY(100)) };
+    await service.delegations.give({ giver: dora, agent: bot }, bounds, 'user:dora');
+    for (const [count, ends] of [[60, undefined], [25, '2999-01-01T00:00:00Z'], [15, '2998-01-01T00:00:00Z']] as const) {
+      const details = [{ type: 'remit', actions: ['send'] }];
+      const terms = { details, access: 'online' as const, confirm: 'never' as const, limits: DAILY(count), ends };
+      const read = { text: '', text_sha256: '', locale: 'en' };
+      const { consent, evidence } = makeConsent(terms, { kind: 'user', user: 'emil' } as never, read, rules, new Date());
+      expect(await service.consents.add({ user: emil, agent: bot }, consent, evidence, new Date())).toBe(true);
+      consents.set(consent.id, count);
+    }
     await service.close();
     for (const name of ['one', 'two']) {
       const remit = await serve(file, { data: join(directory, name) });
@@ -100,6 +131,36 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
     for (const { body } of answers) if (!body.decision) expect(codes(body)).toEqual(['limit_exceeded']);
     const ids = allowed.map(({ body }) => body.context?.id ?? '').sort();
     expect([await allowedOf('ann'), await reservedBy('ann')]).toEqual([ids, ids]);
+  });
+
+  it('allows 100 of 200 at once that rest on a delegation', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) =>
+        caller.call('POST', `${running[i % 2]?.url}/access/v1/evaluation`, ask('look', { user: 'dora' })),
+      ),
+    );
+    const allowed = answers.filter(({ body }) => body.decision);
+    expect(allowed).toHaveLength(100);
+    for (const { body } of answers) if (!body.decision) expect(codes(body)).toEqual(['limit_exceeded']);
+    expect(await reservedBy('dora')).toEqual(allowed.map(({ body }) => body.context?.id ?? '').sort());
+  });
+
+  it('allows 100 of 200 at once that rest on three consents, and each as many as it says', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) =>
+        caller.call('POST', `${running[i % 2]?.url}/access/v1/evaluation`, ask('send', { user: 'emil' })),
+      ),
+    );
+    const allowed = answers.filter(({ body }) => body.decision);
+    expect(allowed).toHaveLength(100);
+    for (const { body } of answers) if (!body.decision) expect(codes(body)).toEqual(['limit_exceeded']);
+    const rested = new Map<string, number>();
+    for (const { body } of allowed) {
+      const id = String(step(body, 'consent')?.evidence['consent']);
+      rested.set(id, (rested.get(id) ?? 0) + 1);
+    }
+    expect(rested).toEqual(consents);
+    expect(await reservedBy('emil')).toEqual(allowed.map(({ body }) => body.context?.id ?? '').sort());
   });
 
   it('allows no more where one is killed among them, and all the rest afterwards', async () => {

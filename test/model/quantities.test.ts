@@ -2,15 +2,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  compareQuantities,
   formatQuantity,
   formatQuantityNumber,
   readAmount,
   readDecimalNumber,
   rescaleQuantity,
+  type Amount,
 } from '../../src/model/quantities.js';
 
 const INT64 = 2n ** 63n - 1n;
 const decimals = fc.integer({ min: 0, max: 18 });
+const euros = (value: bigint, places: number): Amount => ({ value, unit: 'EUR', decimals: places });
 
 describe('rescaling', () => {
   it('keeps the number exactly, or says that it can not', () => {
@@ -65,9 +68,12 @@ describe('numbers as text', () => {
 
 describe('an amount', () => {
   it('is a whole number of a unit', () => {
-    const quantity = { value: 1250n, unit: 'EUR', decimals: 2 };
-    expect(readAmount({ value: 1250, unit: 'EUR', decimals: 2 })).toEqual({ quantity });
-    expect(readAmount({ value: 7, unit: 'tokens' })).toEqual({ quantity: { value: 7n, unit: 'tokens', decimals: 0 } });
+    expect(readAmount({ value: 1250, unit: 'EUR', decimals: 2 })).toEqual({ amount: euros(1250n, 2) });
+    expect(readAmount({ value: -1, unit: 'EUR' })).toEqual({ amount: euros(-1n, 0) });
+    expect(readAmount({ value: Number.MAX_SAFE_INTEGER, unit: 'EUR', decimals: 18 })).toEqual({
+      amount: euros(2n ** 53n - 1n, 18),
+    });
+    expect(readAmount({ value: 7, unit: 'tokens' })).toEqual({ amount: { value: 7n, unit: 'tokens', decimals: 0 } });
   });
 
   it.each([
@@ -78,7 +84,8 @@ describe('an amount', () => {
     [{ value: '1250', unit: 'EUR' }, /"value" that is a whole number/],
     [{ value: 12.5, unit: 'EUR' }, /"value" that is a whole number/],
     [{ value: 2 ** 53, unit: 'EUR' }, /"value" that is a whole number/],
-    [{ value: -1, unit: 'EUR' }, /must not be negative/],
+    [{ value: 2 ** 64, unit: 'EUR' }, /"value" that is a whole number/],
+    [{ value: 1, unit: 'EUR', decimals: 2, note: 'tip' }, /has the member "note", which no amount has/],
     [{ value: 1 }, /"unit"/],
     [{ value: 1, unit: '' }, /"unit"/],
     [{ value: 1, unit: 'E U R' }, /"unit"/],
@@ -88,5 +95,39 @@ describe('an amount', () => {
   ])('is not %j', (amount, problem) => {
     const read = readAmount(amount);
     expect('problem' in read ? read.problem : '').toMatch(problem);
+  });
+});
+
+describe('comparing quantities', () => {
+  it('scales other decimals exactly', () => {
+    expect(compareQuantities(euros(1250n, 2), euros(125n, 1))).toBe(0);
+    expect(compareQuantities(euros(1251n, 2), euros(125n, 1))).toBe(1);
+    expect(compareQuantities(euros(-1n, 0), euros(1n, 18))).toBe(-1);
+  });
+
+  it('has no order for two units, nor for what has more than 64 bits', () => {
+    expect(compareQuantities(euros(1n, 0), { value: 1n, unit: 'USD', decimals: 0 })).toBeUndefined();
+    expect(compareQuantities(euros(1n, 0), { value: 1n, unit: undefined, decimals: 0 })).toBeUndefined();
+    expect(compareQuantities(euros(2n ** 53n - 1n, 0), euros(1n, 18))).toBeUndefined();
+  });
+
+  it('is the order of the fractions', () => {
+    const amount = fc
+      .record({ value: fc.maxSafeInteger(), places: decimals })
+      .map(({ value, places }) => euros(BigInt(value), places));
+    let compared = 0;
+    fc.assert(
+      fc.property(amount, amount, (a, b) => {
+        const order = compareQuantities(a, b);
+        const scaled = (one: Amount, other: Amount): bigint =>
+          one.value * 10n ** BigInt(Math.max(0, other.decimals - one.decimals));
+        const [left, right] = [scaled(a, b), scaled(b, a)];
+        const fits = [left, right].every((value) => value <= INT64 && value >= -INT64);
+        if (fits) compared += 1;
+        expect(order).toBe(fits ? (left < right ? -1 : left > right ? 1 : 0) : undefined);
+      }),
+      { numRuns: 500 },
+    );
+    expect(compared).toBeGreaterThan(50);
   });
 });

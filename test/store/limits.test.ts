@@ -168,6 +168,44 @@ function suite(
       expect((await store().find(none.id))?.record).toMatchObject({ found: 0, limit_exceeded: 7, decision: false });
     });
 
+    it('reserves the parts of a list one after the other, where they share counters', async () => {
+      const [shared, own] = [uuid(), uuid()];
+      const list = {
+        id: uuid(),
+        evaluated_at: '2030-01-01T00:00:00.000Z',
+        client: 'c',
+        decision: true,
+        dry_run: false,
+        policy_version: 'v',
+        search: 'filter' as const,
+        acting: { chain: [] },
+        request: {},
+        found: 9,
+      };
+      const [narrow, wide] = [
+        [charge(shared, 5, 1), charge(own, 2, 1)],
+        [charge(shared, 5, 1), charge(uuid(), 9, 1)],
+      ];
+      const parts = [wide, narrow, wide, narrow, wide].map((charges, i) => ({ charges, count: i === 1 ? 3 : 1 }));
+      expect(await store().record(list, NO_ACCOUNT, { at: START, parts, partial: true })).toEqual({
+        kind: 'stored',
+        accepted: [1, 2, 1, 0, 1],
+      });
+      expect([await usedOf(shared), await usedOf(own)]).toEqual([5, 2]);
+      expect((await store().find(list.id))?.record).toMatchObject({ found: 7, limit_exceeded: 2 });
+    });
+
+    it('tells also of the limits that a question could have used instead', async () => {
+      const [full, other] = [uuid(), uuid()];
+      await write(reserve([charge(full, 1, 1)]));
+      await write(reserve([charge(other, 9, 3)]));
+      const result = await write({ ...reserve([charge(full, 1, 1)]), others: [charge(other, 9, 1)] });
+      expect(result).toMatchObject({
+        kind: 'overtaken',
+        state: { readings: { [full]: { used: '1' }, [other]: { used: '3' } } },
+      });
+    });
+
     it('reserves nothing for a decision that was given up before its record came', async () => {
       const [key, id] = [uuid(), uuid()];
       store().correct(record(id, false), NO_ACCOUNT, true);

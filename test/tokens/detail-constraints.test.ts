@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareAmounts, isAmount } from '../../src/model/amounts.js';
+import { compareQuantities, readAmount } from '../../src/model/quantities.js';
 import { constraintIncludes, findConstraintProblem } from '../../src/tokens/detail-constraints.js';
 import { countReads } from '../support/count-reads.js';
 
@@ -23,8 +23,12 @@ const { json } = fc.letrec<{ json: unknown }>((tie) => ({
 }));
 const holds = (constraint: unknown, value: unknown): boolean =>
   findConstraintProblem('x', constraint, { action: { x: value }, context: {}, resource: {} }) === undefined;
-const areEqual = (a: unknown, b: unknown): boolean =>
-  isAmount(a) && isAmount(b) ? compareAmounts(a, b) === 0 : isDeepStrictEqual(a, b);
+const areEqual = (a: unknown, b: unknown): boolean => {
+  const [left, right] = [readAmount(a), readAmount(b)];
+  return 'amount' in left && 'amount' in right
+    ? compareQuantities(left.amount, right.amount) === 0
+    : isDeepStrictEqual(a, b);
+};
 
 describe('constraints', () => {
   it('hold as comparing each value deeply with each says', () => {

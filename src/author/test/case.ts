@@ -4,7 +4,7 @@ import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { LoadedWorld } from '../../config/world.js';
-import type { EntityChange, TokenSpec, UseSpec, ConsentSpec, ApprovalSpec } from './format.js';
+import type { EntityChange, TokenSpec, UseSpec, ConsentSpec, DelegationSpec, ApprovalSpec } from './format.js';
 import type { SourceLocation } from '../../diagnostics/diagnostics.js';
 
 /** The subject of a question: an agent with a token, or a person or an agent that the client vouches for. */
@@ -26,6 +26,7 @@ export interface WorldChanges {
   readonly entities: readonly EntityChange[];
   /** The uses that limits have had. */
   readonly used: readonly UseSpec[];
+  readonly delegations: readonly DelegationSpec[];
   readonly consents: readonly ConsentSpec[];
 }
 

@@ -9,7 +9,6 @@ import { MAX_UPDATES_PER_WRITE } from '../../graph/port.js';
 import type { Relationship, RelationshipUpdate } from '../../model/relationships.js';
 import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
-import { delegationKey } from '../../model/delegations.js';
 import type { Decision, DecisionRecord } from '../../model/decision.js';
 import type { PresentedApproval } from '../../model/approvals.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
@@ -25,6 +24,7 @@ import { MemoryEntities } from './memory-entities.js';
 import type { ApprovalSpec, TokenSpec } from './format.js';
 import { MemoryApprovals } from './memory-approvals.js';
 import { MemoryConsents } from './memory-consents.js';
+import { MemoryDelegations } from './memory-delegations.js';
 import { MemoryLimits } from './memory-limits.js';
 import type { TokenReading } from '../../model/credential.js';
 import { splitScopes } from './names.js';
@@ -39,6 +39,7 @@ export class TestEnvironment {
   private readonly entities = new MemoryEntities();
   private readonly limits = new MemoryLimits();
   private readonly consents = new MemoryConsents();
+  private readonly delegations = new MemoryDelegations();
   private readonly approvals = new MemoryApprovals();
   /** The relationships that SpiceDB has, by their keys. */
   private storedRelationships = new Map<string, Relationship>();
@@ -101,10 +102,7 @@ export class TestEnvironment {
       get approverRules() {
         return readApproverRules();
       },
-      // Relationships alone, which narrow nothing.
-      delegations: {
-        fetch: (pairs) => Promise.resolve(new Map(pairs.map((pair) => [delegationKey(pair), undefined]))),
-      },
+      delegations: this.delegations,
       decisions: {
         record: (record) => {
           if ('rationale' in record) keepRecord?.(record);
@@ -178,7 +176,8 @@ export class TestEnvironment {
     }
     this.entities.set(world.entities);
     this.entities.change(changes.entities);
-    this.limits.set(changes.used, now);
+    this.limits.set(changes.used, changes.consents, now);
+    this.delegations.set(changes.delegations);
     this.consents.set(changes.consents, now);
     this.now = now;
     this.approverRules = approverRules;

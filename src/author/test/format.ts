@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { REASONS, type ReasonCode } from '../../model/reasons.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
-import { MAX_DECIMALS } from '../../model/quantities.js';
 import { MAX_CHAIN_LENGTH } from '../../tokens/actors.js';
+import { amountFormat, grantLimitsFormat } from '../../policy/schema/limits-format.js';
 import { detailSchema } from '../../tokens/claims.js';
 import { worldFormat } from '../../config/world.js';
 import { idText } from '../../config/schema-types.js';
@@ -115,17 +115,12 @@ const testUseFormat = z
     user: idText.optional().describe('The user whose use it was; by default the one that is asked about'),
     agent: idText.optional().describe('The agent whose use it was; by default the one that is asked about'),
     count: z.int().min(0).optional().describe('How many uses; 1 by default'),
-    amount: z
-      .strictObject({
-        value: z.int().min(0),
-        unit: nonEmptyText,
-        decimals: z.int().min(0).max(MAX_DECIMALS).default(0),
-      })
-      .optional()
-      .describe('How much of a unit'),
+    amount: amountFormat.optional().describe('How much of a unit'),
     at: instantFormat.optional().describe("When it was; by default at the time of the test's decisions"),
   })
-  .describe('What has been used of the limits of an action, as outcomes state it');
+  .describe(
+    'What has been used of the limits of an action, of the delegation, and of the consents that name the action, as outcomes state it',
+  );
 
 const testConsentFormat = z
   .strictObject({
@@ -135,12 +130,25 @@ const testConsentFormat = z
     access: z.enum(['online', 'background']).default('online'),
     confirm: z.enum(['never', 'each']).default('never'),
     when: testProperties.optional(),
+    limits: grantLimitsFormat.optional(),
     starts: instantFormat.optional().describe("By default the time of the test's decisions"),
     ends: instantFormat.optional(),
     purpose: nonEmptyText.optional(),
     withdrawn: instantFormat.optional().describe('When the user withdrew it'),
   })
   .describe('A consent, as POST /v1/consents has it');
+
+const testDelegationFormat = z
+  .strictObject({
+    user: idText.optional().describe('The user who gave it; by default the one that is asked about'),
+    agent: idText.optional().describe('The agent that it is for; by default the one that is asked about'),
+    ends: instantFormat.optional(),
+    online: z.boolean().default(true),
+    background: z.boolean().default(false),
+    details: z.array(detailSchema).min(1).max(32).optional(),
+    limits: grantLimitsFormat.optional(),
+  })
+  .describe('The bounds of a delegation whose relationship the world has, as POST /v1/delegations has them');
 
 const testApprovalFormat = z
   .strictObject({
@@ -163,6 +171,7 @@ const testFormat = z.strictObject({
   without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
   entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
   used: listOf(testUseFormat).optional().describe('What has been used of limits before'),
+  delegations: listOf(testDelegationFormat).optional().describe('What narrows delegations of the world'),
   consents: listOf(testConsentFormat).optional().describe('Consents that users have given'),
   approvals: listOf(testApprovalFormat)
     .max(20)
@@ -204,6 +213,7 @@ export type TestFile = z.infer<typeof testFileFormat>;
 export type TestSpec = TestFile['tests'][number];
 export type OutcomeSpec = z.infer<typeof expectedOutcomeFormat>;
 export type TokenSpec = z.infer<typeof testTokenFormat>;
+export type DelegationSpec = z.infer<typeof testDelegationFormat>;
 export type ConsentSpec = z.infer<typeof testConsentFormat>;
 export type ApprovalSpec = z.infer<typeof testApprovalFormat>;
 export type UseSpec = z.infer<typeof testUseFormat>;

@@ -2,12 +2,17 @@
 import { consentKey, type Consent, type ConsentMap, type ConsentNeed, type Consents } from '../../model/consents.js';
 import type { ConsentSpec } from './format.js';
 
+/** The id of a consent by its place in the scene. */
+export function nameConsent(index: number): string {
+  return `consent ${index + 1}`;
+}
+
 export class MemoryConsents implements Consents {
   private given: readonly { readonly spec: ConsentSpec; readonly consent: Consent }[] = [];
 
   /** @param now the time from which those hold that state none */
   set(specs: readonly ConsentSpec[], now: Date): void {
-    this.given = specs.map((spec, i) => ({ spec, consent: toConsent(spec, `consent ${i + 1}`, now) }));
+    this.given = specs.map((spec, i) => ({ spec, consent: toConsent(spec, nameConsent(i), now) }));
   }
 
   fetch(needs: readonly ConsentNeed[]): Promise<ConsentMap> {
@@ -23,8 +28,21 @@ export class MemoryConsents implements Consents {
 }
 
 function toConsent(spec: ConsentSpec, id: string, now: Date): Consent {
-  const { details, access, confirm, when, ends, purpose, withdrawn } = spec;
+  const { details, access, confirm, when, limits, ends, purpose, withdrawn } = spec;
   const starts = spec.starts ?? now.toISOString();
   // It was given by the schemas that are tested.
-  return { id, details, access, confirm, when, starts, ends, purpose, basis: 'unchecked', given: starts, withdrawn };
+  return {
+    id,
+    details,
+    access,
+    confirm,
+    when,
+    limits,
+    starts,
+    ends,
+    purpose,
+    basis: 'unchecked',
+    given: starts,
+    withdrawn,
+  };
 }

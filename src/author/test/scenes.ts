@@ -4,6 +4,7 @@ import { findEntityProblem } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { WorldChanges, Scene } from './case.js';
+import { readStatedLimits } from '../../policy/schema/limits-format.js';
 import { applyEntityChange, findWorldEntity } from './memory-entities.js';
 import type { TestSpec } from './format.js';
 import type { Path, SuiteFindings } from './suite-findings.js';
@@ -18,14 +19,14 @@ export class SceneBuilder {
   ) {
     this.unchangedScene = {
       ...surroundings,
-      changes: { with: [], without: [], entities: [], used: [], consents: [] },
+      changes: { with: [], without: [], entities: [], used: [], delegations: [], consents: [] },
     };
   }
 
   /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
-    const { with: added = [], without = [], entities = [], used = [], consents = [] } = test;
-    const changes = { with: added, without, entities, used, consents };
+    const { with: added = [], without = [], entities = [], used = [], delegations = [], consents = [] } = test;
+    const changes = { with: added, without, entities, used, delegations, consents };
     const changesNothing = Object.values(changes).every((list) => list.length === 0);
     if (changesNothing && test.now === undefined) return this.unchangedScene;
     this.checkChanges(changes, at);
@@ -49,9 +50,13 @@ export class SceneBuilder {
         );
     }
     const { actions } = this.rules.vocabulary;
+    const ofGrants = [...changes.delegations, ...changes.consents].flatMap(({ limits = [] }) =>
+      readStatedLimits(limits),
+    );
     for (const [i, { action, amount }] of changes.used.entries()) {
       const path = [...at, 'used', i];
-      const limits = actions.filter(({ name }) => name === action).flatMap((named) => named.limits);
+      const named = actions.filter(({ name }) => name === action);
+      const limits = named.flatMap((one) => [...one.limits, ...ofGrants]);
       const names = actions.flatMap((limited) => (limited.limits.length === 0 ? [] : [limited.name]));
       if (limits.length === 0)
         this.findings.report([...path, 'action'], `no action "${action}" has a limit`, suggestNearest(action, names));

@@ -34,7 +34,7 @@ export const consentStep: JudgingStep = {
   judge: (bound, facts) => {
     const consent = judgeConsent(bound, facts);
     const approval = judgeApprovalFinding(facts);
-    const limits = judgeUse(bound, facts);
+    const limits = judgeUse(facts);
     const reasons = [...approval.reasons, ...consent.reasons, ...limits.reasons];
     const evidence = { ...consent.evidence, ...approval.evidence, ...limits.evidence };
     if (reasons.length > 0) {
@@ -86,10 +86,10 @@ function judgeApprovalFinding({ approval }: Facts): Judgement {
   }
 }
 
-function judgeUse(bound: BoundQuestion, { limits }: Facts): Judgement {
+function judgeUse({ limits, use }: Facts): Judgement {
   if (limits === undefined) return { reasons: [], evidence: {} };
   if ('fault' in limits) return { reasons: [], evidence: {}, fault: limits.fault };
-  const { reasons, evidence } = judgeLimits(planCharges(bound), limits);
+  const { reasons, evidence } = judgeLimits(use, limits);
   return {
     reasons,
     evidence: {

@@ -2,7 +2,6 @@
  * Step 8: is the decision durably recorded? What isn't on record isn't allowed. In the same transaction an allow reserves
  * what it uses of limits.
  */
-import { planCharges } from '../../govern/limits/charges.js';
 import { planReservation } from '../../govern/limits/reservation.js';
 import { planRetryKey } from '../../govern/limits/retry-key.js';
 import type { DecisionRecord } from '../../model/decision.js';
@@ -10,6 +9,7 @@ import type { ApprovalUse } from '../../model/approvals.js';
 import type { LimitState, Reservation } from '../../model/limits.js';
 import { pass, unknown } from '../../model/outcome.js';
 import type { Evaluation } from '../evaluation.js';
+import { listConsentCharges } from '../question-limits.js';
 import type { ClosingStep } from '../step.js';
 
 export const recordStep: ClosingStep = {
@@ -20,11 +20,12 @@ export const recordStep: ClosingStep = {
 /** Plans what the decision reserves if it is an allow; a dry run spends nothing. */
 export function planUses(id: string, { unbound, bound, facts }: Evaluation): Reservation | undefined {
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
-  const { limits, approval } = facts;
+  const { limits, use, approval } = facts;
   const state = limits === undefined || 'fault' in limits ? undefined : limits;
   return planReservation(
     {
-      charges: state === undefined ? [] : planCharges(bound).charges,
+      charges: state === undefined ? [] : use.charges,
+      others: listConsentCharges(bound, facts),
       state,
       retry: state === undefined ? undefined : planRetryKey(bound),
       approval: approval?.kind === 'good' ? planApprovalUse(approval.approval.id, id, state) : undefined,

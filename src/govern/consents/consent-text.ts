@@ -5,9 +5,12 @@
  */
 import type { AccessType, AuthorizationDetail } from '../../model/acting.js';
 import type { ConsentPair, ConsentTerms } from '../../model/consents.js';
+import type { Limit, StatedLimit } from '../../model/limits.js';
+import { formatQuantity } from '../../model/quantities.js';
 import { formatRef } from '../../model/ids.js';
 import type { Rules } from '../../policy/load.js';
 import type { Action } from '../../policy/schema/action.js';
+import { readStatedLimits } from '../../policy/schema/limits-format.js';
 import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
 import { describeConsentBasis } from './consent-basis.js';
@@ -56,6 +59,7 @@ export function renderConsentText(parties: OfferingParties, terms: OfferedTerms,
     ...terms.details.flatMap((detail, i) => renderDetail(detail, i, rules)),
     ...(terms.confirm === 'each' ? ['You are asked each time.'] : []),
     ...(terms.when === undefined ? [] : [`Only where the application states: ${quoteJson(terms.when)}`]),
+    ...renderLimits(terms.limits ?? []),
     ...(terms.starts === undefined ? [] : [`From ${terms.starts} on.`]),
     ...(terms.ends === undefined ? [] : [`Until ${terms.ends}.`]),
     ...(terms.untilEnded === true ? ['Until you end it.'] : []),
@@ -81,6 +85,24 @@ function renderDetail(detail: AuthorizationDetail, index: number, rules: Rules):
     ...(detail.purpose === undefined ? [] : [`  only for the stated purpose ${quote(detail.purpose)}`]),
     ...(others.length === 0 ? [] : [`  only where: ${quoteJson(Object.fromEntries(others))}`]),
   ];
+}
+
+const PERIOD_TEXTS: Readonly<Record<Limit['period'], string>> = {
+  PT1H: 'hour',
+  P1D: 'day',
+  P1W: 'week',
+  P1M: 'month',
+  total: '',
+};
+
+/** A line for each limit: it is counted for all that the consent is for together. */
+function renderLimits(limits: readonly StatedLimit[]): string[] {
+  return readStatedLimits(limits).map(({ bound, period, window, zone }) => {
+    const most = bound.unit === undefined ? `${formatQuantity(bound)} times` : quote(formatQuantity(bound));
+    if (period === 'total') return `At most ${most} in all.`;
+    const name = PERIOD_TEXTS[period];
+    return `At most ${most} ${window === 'sliding' ? `within any ${name}` : `in each ${name} by the clock of ${quote(zone)}`}.`;
+  });
 }
 
 function renderResources({ resources = [] }: AuthorizationDetail): string {

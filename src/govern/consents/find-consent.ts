@@ -18,6 +18,8 @@ export interface ConsentQuestion {
   readonly confirmed: boolean;
   /** Says what of a consent's actions has changed since it was given; undefined where nothing has. */
   readonly findChange: (consent: Consent) => string | undefined;
+  /** Whether enough is left of a consent's limits. */
+  readonly hasRoom: (consent: Consent) => boolean;
 }
 
 export type ConsentFinding =
@@ -43,8 +45,10 @@ export function findConsent(consents: readonly Consent[], question: ConsentQuest
   }));
   const ofAccess = judged.filter(({ consent }) => consent.access === request.access);
   const covering = ofAccess.filter(({ coverage }) => coverage.problem === undefined);
-  const [first] = covering.filter(({ obstacle }) => obstacle === undefined).sort((a, b) => byEnd(a.consent, b.consent));
-  if (first !== undefined) return { kind: 'found', consent: first.consent, confirmed };
+  const usable = covering.flatMap(({ consent, obstacle }) => (obstacle === undefined ? [consent] : [])).sort(byEnd);
+  // Where none has room, the limits of the first say so.
+  const found = usable.find(question.hasRoom) ?? usable[0];
+  if (found !== undefined) return { kind: 'found', consent: found, confirmed };
   const open = ofAccess.filter(({ obstacle }) => obstacle === undefined);
   const fault = open.map(({ coverage }) => coverage.fault).find((code) => code !== undefined);
   if (fault !== undefined) return { kind: 'unknown', fault };

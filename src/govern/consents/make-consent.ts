@@ -11,7 +11,7 @@ export type GivenTerms = Omit<ConsentTerms, 'starts'> & { readonly starts?: stri
 
 /** @param read the text that the user has read */
 export function makeConsent(
-  { details, access, confirm, when, starts, ends, purpose, task }: GivenTerms,
+  { details, access, confirm, when, limits, starts, ends, purpose, task }: GivenTerms,
   { clientId }: AuthenticatedUser,
   read: RenderedText,
   rules: Rules,
@@ -20,7 +20,20 @@ export function makeConsent(
   const given = now.toISOString();
   const basis = describeConsentBasis(details, rules);
   return {
-    consent: { id: uuid(), details, access, confirm, when, starts: starts ?? given, ends, purpose, task, basis, given },
+    consent: {
+      id: uuid(),
+      details,
+      access,
+      confirm,
+      when,
+      ...(limits === undefined || limits.length === 0 ? {} : { limits }),
+      starts: starts ?? given,
+      ends,
+      purpose,
+      task,
+      basis,
+      given,
+    },
     evidence: { surface: clientId ?? '', text_sha256: read.text_sha256, locale: read.locale, decided_at: given },
   };
 }

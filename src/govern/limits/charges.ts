@@ -1,7 +1,7 @@
-/** Plans what a question uses of the limits of its action: of which uses, and how much. */
+/** Plans what a question uses of limits, of its action and of what it rests on: of which uses, and how much. */
 import { cedarPrincipal, listAgents, permissionSubject, type ActingParties } from '../../model/acting.js';
-import { describeRef, formatRef } from '../../model/ids.js';
-import type { Charge, Limit, LimitSubject } from '../../model/limits.js';
+import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
+import type { Charge, Limit, LimitedGrant, LimitSubject } from '../../model/limits.js';
 import { formatQuantity, readAmount, rescaleQuantity } from '../../model/quantities.js';
 import type { Properties, Question } from '../../model/question.js';
 import type { ActionOnResource } from '../../policy/schema/action.js';
@@ -35,13 +35,34 @@ export interface ChargePlan {
 
 const NO_CHARGES: ChargePlan = { charges: [], problem: undefined };
 
-/** The plan of a question. It is made once: what reads, what judges and what reserves ask for it. */
-export function planCharges(limited: LimitedQuestion): ChargePlan {
-  return limited.target.action.limits.length === 0 ? NO_CHARGES : planLimitedCharges(limited);
+/** The action, or the grant, that has limits. */
+export interface LimitOwner {
+  /** The name that messages give it. */
+  readonly name: string;
+  /** The name under which its uses are counted. */
+  readonly counter: string;
+  readonly limits: readonly Limit[];
+  /** undefined for an action. */
+  readonly grant?: LimitedGrant;
+  /** The agent of the grant. */
+  readonly agent?: EntityRef;
+  /** The end of the grant, in milliseconds since 1970. */
+  readonly expires?: number | undefined;
 }
 
-const planLimitedCharges = memoizeByObject((limited: LimitedQuestion): ChargePlan => {
-  const { action } = limited.target;
+/** The plan of a question for the limits of its action. It is made once: what reads, what judges and what reserves ask for it. */
+export function planCharges(limited: LimitedQuestion): ChargePlan {
+  return limited.target.action.limits.length === 0 ? NO_CHARGES : planActionCharges(limited);
+}
+
+const planActionCharges = memoizeByObject((limited: LimitedQuestion): ChargePlan => {
+  const { uid, limits } = limited.target.action;
+  const name = formatUid(uid);
+  return planOwnerCharges({ name, counter: name, limits }, limited);
+});
+
+/** The plan of a question for the limits of one owner. An action that has no amount uses nothing of limits on one. */
+export function planOwnerCharges(owner: LimitOwner, limited: LimitedQuestion): ChargePlan {
   const now = limited.now.getTime();
   let problem: AmountProblem | undefined;
   const charges = new Map<string, Charge>();
@@ -50,29 +71,52 @@ const planLimitedCharges = memoizeByObject((limited: LimitedQuestion): ChargePla
     const other = charges.get(charge.key);
     if (other === undefined || isTighterBound(charge.limit.bound, other.limit.bound)) charges.set(charge.key, charge);
   };
-  for (const limit of action.limits) {
+  for (const limit of owner.limits) {
+    if (limit.bound.unit !== undefined && limited.target.action.amount === undefined) continue;
     const required = readRequired(limit, limited);
     if (typeof required === 'object') problem ??= required;
-    const { since, end, length } = windowAt(limit, now);
-    const owner = formatUid(action.uid);
-    for (const parties of listParties(limit.by, limited.acting)) {
-      const key = sha256(
-        JSON.stringify([owner, limit.bound.unit ?? '', nameWindow(limit, since), parties.map(([, ref]) => ref)]),
-      );
-      addCharge({
-        limit,
-        owner,
-        parties: parties.map(([text]) => text),
-        key,
-        required: typeof required === 'object' ? 0n : required,
-        since: limit.window === 'sliding' ? since : undefined,
-        end,
-        length,
-      });
-    }
+    for (const parties of listParties(limit.by, limited.acting))
+      addCharge(toCharge(owner, limit, parties, typeof required === 'object' ? 0n : required, now));
   }
   return { charges: [...charges.values()], problem };
-});
+}
+
+/** The plans as one. Their owners differ, so they have no charge in common. */
+export function combinePlans(plans: readonly ChargePlan[]): ChargePlan {
+  const [first = NO_CHARGES, ...others] = plans;
+  if (others.length === 0) return first;
+  return {
+    charges: plans.flatMap(({ charges }) => charges),
+    problem: plans.find(({ problem }) => problem !== undefined)?.problem,
+  };
+}
+
+/** A charge of nothing to each limit of a grant: what is left of it is read by these. */
+export function listGrantCharges(owner: LimitOwner, now: Date): Charge[] {
+  return owner.limits.map((limit) => toCharge(owner, limit, [], 0n, now.getTime()));
+}
+
+type Party = readonly [text: string, key: string];
+
+function toCharge(owner: LimitOwner, limit: Limit, parties: readonly Party[], required: bigint, now: number): Charge {
+  const { since, end, length } = windowAt(limit, now);
+  const { name, counter, grant, agent, expires } = owner;
+  const window = nameWindow(limit, since);
+  return {
+    limit,
+    owner: name,
+    ...(grant === undefined ? {} : { grant, expires }),
+    parties:
+      grant === undefined || agent === undefined
+        ? parties.map(([text]) => text)
+        : [describeRef(grant.giver), describeRef(agent)],
+    key: sha256(JSON.stringify([counter, limit.bound.unit ?? '', window, parties.map(([, key]) => key)])),
+    required,
+    since: limit.window === 'sliding' ? since : undefined,
+    end,
+    length,
+  };
+}
 
 /** Tells windows apart: calendar windows of two zones that begin at one instant count other uses later. */
 function nameWindow({ window, period, zone }: Limit, since: number | undefined): readonly unknown[] {
@@ -88,12 +132,14 @@ function isTighterBound(a: Limit['bound'], b: Limit['bound']): boolean {
  * charges the acting agent and every earlier one, so none gets room by passing its task on. Where an agent acts for
  * itself it stands in the user's place, and a person who acts alone in the agent's: no question goes without.
  */
-function listParties(by: readonly LimitSubject[], acting: ActingParties): (readonly [string, string])[][] {
+function listParties(by: readonly LimitSubject[], acting: ActingParties): Party[][] {
   const user = permissionSubject(acting);
   const agents = acting.mode === 'human' ? [cedarPrincipal(acting)] : listAgents(acting);
   const distinctAgents = [...new Map(agents.map((agent) => [formatRef(agent), agent])).values()];
-  const toParty = (subject: LimitSubject, ref: Parameters<typeof formatRef>[0]) =>
-    [describeRef(ref), `${subject} ${formatRef(ref)}`] as const;
+  const toParty = (subject: LimitSubject, ref: Parameters<typeof formatRef>[0]): Party => [
+    describeRef(ref),
+    `${subject} ${formatRef(ref)}`,
+  ];
   const users = by.includes('user') ? [toParty('user', user)] : [];
   return by.includes('agent') ? distinctAgents.map((agent) => [...users, toParty('agent', agent)]) : [users];
 }
@@ -105,15 +151,16 @@ function readRequired({ bound }: Limit, { question, target }: LimitedQuestion): 
   const place = ['context', ...path].join('.');
   const unfit = (problem: string): AmountProblem => ({ kind: 'unfit', message: `${place} ${problem}.` });
   const [member, ...names] = path;
-  const amount = findStated(member === 'action' ? question.action.properties : question.context, names);
-  if (amount === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
-  const read = readAmount(amount);
+  const stated = findStated(member === 'action' ? question.action.properties : question.context, names);
+  if (stated === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
+  const read = readAmount(stated);
   if ('problem' in read) return unfit(read.problem);
-  const { quantity } = read;
-  if (quantity.unit !== bound.unit) return unfit(`is in ${quantity.unit}, and its limit in ${bound.unit}`);
-  const required = rescaleQuantity(quantity, bound.decimals);
+  const { amount } = read;
+  if (amount.value < 0n) return unfit('must not be negative');
+  if (amount.unit !== bound.unit) return unfit(`is in ${amount.unit}, and its limit in ${bound.unit}`);
+  const required = rescaleQuantity(amount, bound.decimals);
   if (required !== undefined) return required;
-  return unfit(`is ${formatQuantity(quantity)}, which has no place in 64 bits with ${bound.decimals} decimals`);
+  return unfit(`is ${formatQuantity(amount)}, which has no place in 64 bits with ${bound.decimals} decimals`);
 }
 
 /** The value at the path; undefined where none is stated. */

@@ -58,24 +58,26 @@ export function judgeLimits(plan: ChargePlan, state: LimitState): LimitJudgement
 }
 
 function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
-  const { limit, parties, required } = charge;
+  const { limit, parties, required, grant, owner } = charge;
   const of = (value: bigint): unknown => toStatedQuantity({ ...limit.bound, value });
-  const whose = parties.length === 0 ? '' : ` of ${parties.join(' for ')}`;
+  const whose = grant !== undefined ? ` of ${owner}` : parties.length === 0 ? '' : ` of ${parties.join(' for ')}`;
   const message = `The limit "${limit.text}"${whose} has less left than the question uses.`;
   const told = { required: of(required), remaining: of(remaining) };
   // Where the whole bound is too small no time will make it fit.
   const reset = required > limit.bound.value ? undefined : resetsAt;
   return {
     ...reason('consent', 'limit_exceeded', message),
+    ...(grant === undefined ? {} : { [grant.kind]: grant.id }),
     ...told,
     ...(reset === undefined ? {} : { resets_at: reset }),
   };
 }
 
 function describeRoom({ charge, remaining, resetsAt }: Room, isHeld: boolean): Readonly<Record<string, unknown>> {
-  const { limit, parties, required } = charge;
+  const { limit, parties, required, grant } = charge;
   return {
     limit: limit.text,
+    ...(grant === undefined ? {} : { [grant.kind]: grant.id }),
     ...(parties.length === 0 ? {} : { of: parties }),
     required: toStatedQuantity({ ...limit.bound, value: isHeld ? 0n : required }),
     remaining: toStatedQuantity({ ...limit.bound, value: remaining }),
@@ -90,19 +92,33 @@ export function toStatedQuantity({ value, unit, decimals }: Quantity): unknown {
   return unit === undefined ? number : { value: number, unit, decimals };
 }
 
-/** The `context.budget` of policies: the limit of which the smallest part is left, before this question. */
+/**
+ * The `context.budget` of policies: the tightest limit before this question. Of those of one unit it is the one with the least
+ * left; uses and amounts don't compare, so of these it is the one of which the smaller part is left.
+ */
 export function findBudget(
   plan: Pick<ChargePlan, 'charges'>,
   state: LimitState,
 ): { readonly remaining: number; readonly unit?: string } | undefined {
-  let tightest: Room | undefined;
-  for (const room of findRooms(plan, state)) if (tightest === undefined || isTighter(room, tightest)) tightest = room;
-  if (tightest === undefined) return undefined;
+  const leastLeft = new Map<string | undefined, Room>();
+  for (const room of findRooms(plan, state)) {
+    const { unit } = room.charge.limit.bound;
+    const other = leastLeft.get(unit);
+    if (other === undefined || hasLessLeft(room, other)) leastLeft.set(unit, room);
+  }
+  const [first, ...others] = leastLeft.values();
+  if (first === undefined) return undefined;
+  const tightest = others.reduce((found, room) => (hasSmallerPartLeft(room, found) ? room : found), first);
   const { unit } = tightest.charge.limit.bound;
   return { remaining: Number(tightest.remaining), ...(unit === undefined ? {} : { unit }) };
 }
 
+function hasLessLeft(a: Room, b: Room): boolean {
+  const [left, right] = [a.charge.limit.bound.decimals, b.charge.limit.bound.decimals];
+  return a.remaining * 10n ** BigInt(right) < b.remaining * 10n ** BigInt(left);
+}
+
 /** Compares the parts that are left as fractions, exactly. */
-function isTighter(a: Room, b: Room): boolean {
+function hasSmallerPartLeft(a: Room, b: Room): boolean {
   return a.remaining * b.charge.limit.bound.value < b.remaining * a.charge.limit.bound.value;
 }

@@ -4,6 +4,7 @@ import { describeRef } from '../../model/ids.js';
 import type { Charge, LimitState } from '../../model/limits.js';
 import type { ReachedLimit } from '../../model/record-effects.js';
 import type { ChargePlan } from './charges.js';
+import { formatQuantityNumber } from '../../model/quantities.js';
 import { findRooms } from './judge.js';
 
 /** A limit without an end is told of once. */
@@ -30,12 +31,39 @@ export function findReachedLimits(
   });
 }
 
-function describeReached({ key, limit, parties, end, length }: Charge, acting: ActingParties, now: Date): ReachedLimit {
+/** The limits of one question of a list, each told of where the list leaves too little for another such question. */
+export function listReachableLimits(
+  { charges }: Pick<ChargePlan, 'charges'>,
+  { acting, now }: { readonly acting: ActingParties; readonly now: Date },
+): ReachedLimit[] {
+  return charges.flatMap((charge) => {
+    const { required, since, limit } = charge;
+    if (required === 0n || required > limit.bound.value) return [];
+    const { decimals } = limit.bound;
+    const unless = {
+      since,
+      bound: formatQuantityNumber(limit.bound),
+      required: formatQuantityNumber({ value: required, decimals }),
+    };
+    return [{ ...describeReached(charge, acting, now), unless }];
+  });
+}
+
+function describeReached(
+  { key, limit, grant, parties, end, length, expires }: Charge,
+  acting: ActingParties,
+  now: Date,
+): ReachedLimit {
   const userText = acting.user === undefined ? undefined : describeRef(acting.user);
+  const isOfUser = grant !== undefined || limit.by.includes('user');
   return {
     key,
-    until: end ?? (length === undefined ? FOREVER : now.getTime() + length),
-    ids: { limit: key, ...Object.fromEntries(parties.map((text) => [text === userText ? 'user' : 'agent', text])) },
-    ...(limit.by.includes('user') && acting.user !== undefined ? { user: acting.user } : {}),
+    until: end ?? (length === undefined ? (expires ?? FOREVER) : now.getTime() + length),
+    ids: {
+      limit: key,
+      ...(grant?.kind === 'consent' ? { consent: grant.id } : {}),
+      ...Object.fromEntries(parties.map((text) => [text === userText ? 'user' : 'agent', text])),
+    },
+    ...(isOfUser && acting.user !== undefined ? { user: acting.user } : {}),
   };
 }

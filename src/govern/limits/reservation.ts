@@ -5,6 +5,8 @@ import type { Charge, LimitState, Reservation, RetryKey } from '../../model/limi
 /** The uses of one decision. */
 export interface PlannedUse {
   readonly charges: readonly Charge[];
+  /** Charges that the question could have instead. */
+  readonly others?: readonly Charge[];
   readonly state: LimitState | undefined;
   readonly retry: RetryKey | undefined;
   readonly approval: ApprovalUse | undefined;
@@ -15,7 +17,10 @@ export interface PlannedUse {
  * @param approval the one that the decision uses
  * @returns undefined where nothing is to be reserved
  */
-export function planReservation({ charges, state, retry, approval }: PlannedUse, now: Date): Reservation | undefined {
+export function planReservation(
+  { charges, others = [], state, retry, approval }: PlannedUse,
+  now: Date,
+): Reservation | undefined {
   if (charges.length === 0 && retry === undefined && approval === undefined) return undefined;
   const expected = state?.retry;
   const isHeld = expected?.kind === 'held';
@@ -25,6 +30,7 @@ export function planReservation({ charges, state, retry, approval }: PlannedUse,
     partial: false,
     ...(retry === undefined || expected === undefined ? {} : { retry: { ...retry, expected } }),
     ...(approval === undefined ? {} : { approval }),
+    ...(others.length === 0 ? {} : { others }),
   };
 }
 
@@ -36,25 +42,23 @@ export function planListReservation(uses: readonly (readonly Charge[])[], now: D
 
 /** Whether each of the uses was reserved, by the numbers that were accepted of the parts. */
 export function selectReserved(uses: readonly (readonly Charge[])[], accepted: readonly number[]): boolean[] {
-  const left = new Map(groupUses(uses).map(({ charges }, i) => [partKey(charges), accepted[i] ?? 0]));
-  return uses.map((charges) => {
-    if (charges.length === 0) return true;
-    const count = left.get(partKey(charges)) ?? 0;
-    left.set(partKey(charges), count - 1);
-    return count > 0;
-  });
+  const reserved = groupUses(uses).flatMap(({ count }, i) =>
+    Array.from({ length: count }, (_, place) => place < (accepted[i] ?? 0)),
+  );
+  let next = 0;
+  return uses.map((charges) => (charges.length === 0 ? true : reserved[next++] === true));
 }
 
-/** The uses that charge the same as one part, with their number. Parts have no key in common: their actions differ. */
+/** Uses that follow each other and charge the same, as parts with their number. Parts may have keys in common. */
 function groupUses(uses: readonly (readonly Charge[])[]): { charges: readonly Charge[]; count: number }[] {
-  const parts = new Map<string, { charges: readonly Charge[]; count: number }>();
+  const parts: { charges: readonly Charge[]; count: number }[] = [];
   for (const charges of uses) {
     if (charges.length === 0) continue;
-    const part = parts.get(partKey(charges));
-    if (part === undefined) parts.set(partKey(charges), { charges, count: 1 });
-    else part.count += 1;
+    const last = parts.at(-1);
+    if (last !== undefined && partKey(last.charges) === partKey(charges)) last.count += 1;
+    else parts.push({ charges, count: 1 });
   }
-  return [...parts.values()];
+  return parts;
 }
 
 function partKey(charges: readonly Charge[]): string {

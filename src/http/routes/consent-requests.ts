@@ -5,12 +5,15 @@ import { makeConsent } from '../../govern/consents/make-consent.js';
 import { describeNeed, sortNeeds, splitNeeds } from '../../govern/consents/sort-needs.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
 import { countDetailBytes, MAX_DETAILS_BYTES } from '../../govern/detail-limits.js';
+import { checkGrantLimits } from '../../govern/limits/grant-limits.js';
+import { omitUsedUp } from '../../govern/limits/list-remaining.js';
 import { nameDeletion } from '../../govern/requested-details.js';
 import type { Consent, RequestedConsent } from '../../model/consents.js';
 import { BadRequest } from '../../model/faults.js';
 import { isUuid } from '../../model/ids.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
+import { completeLimits } from '../../policy/schema/limits-format.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
 import type { StoredConsentRequest } from '../../store/consent-requests.js';
@@ -73,7 +76,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
         );
       const now = service.now();
       const stored = await service.consents.list(pair.user, pair.agent);
-      const consents = stored.map(({ consent }) => consent);
+      const consents = await omitUsedUp(stored, service.limits, now);
       const sorted = sortNeeds(needs, { agent: pair.agent, access, purpose }, consents, rules, now);
       if (sorted.missing.length === 0) return reply.code(200).send(toSortedNeedsJson(sorted));
       const items = sorted.missing.map(({ detail }) => detail);
@@ -158,7 +161,9 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const { access, purpose, task } = stored.request;
       checkConsentDetails(details, access, rules, 'items');
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
-      const terms = { details, access, confirm: body.confirm ?? 'never', ends, purpose, task };
+      const limits = completeLimits(body.limits ?? []);
+      checkGrantLimits(limits, details, rules);
+      const terms = { details, access, confirm: body.confirm ?? 'never', limits, ends, purpose, task };
       const { consent, evidence } = makeConsent(terms, caller, rendered, rules, now);
       if (!(await service.consents.add(stored, consent, evidence, now, stored.id))) {
         const current = await service.consentRequests.find(stored.id, now);

@@ -5,7 +5,9 @@ import { keepBasis } from '../../govern/consents/consent-basis.js';
 import { makeConsent } from '../../govern/consents/make-consent.js';
 import { narrowConsent } from '../../govern/consents/narrow-consent.js';
 import { checkConsentDetails } from '../../govern/consents/requested-consent.js';
+import { checkGrantLimits } from '../../govern/limits/grant-limits.js';
 import { nameDeletion } from '../../govern/requested-details.js';
+import { completeLimits } from '../../policy/schema/limits-format.js';
 import type { Service } from '../../service/service.js';
 import {
   checkConsentPeriod,
@@ -72,18 +74,20 @@ export function consentRoutes(app: TypedApp, service: Service): void {
         agent: readPartyReference(body.agent, agentObject, 'agent'),
       };
       const { details, access, confirm, when, starts = now.toISOString(), purpose, task } = body;
+      const limits = completeLimits(body.limits ?? []);
       const { rules } = service.activePolicies;
       checkPlainTexts(details, 'details');
       checkConsentDetails(details, access, rules, 'details');
+      checkGrantLimits(limits, details, rules);
       const ends = readEnd(body, now);
       checkConsentPeriod({ starts, ends });
-      const offer = { details, access, confirm, when, starts: body.starts, ends, purpose, task };
+      const offer = { details, access, confirm, when, limits, starts: body.starts, ends, purpose, task };
       const rendered = await renderOffer(service, pair, { ...offer, untilEnded: ends === undefined }, rules);
       if (query.preview === 'true') return reply.code(200).send(rendered);
       if (nameDeletion(details, rules) && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
       if (body.text_sha256 !== undefined && body.text_sha256 !== rendered.text_sha256)
         return reply.code(409).send(TEXT_CHANGED);
-      const terms = { details, access, confirm, when, starts, ends, purpose, task };
+      const terms = { details, access, confirm, when, limits, starts, ends, purpose, task };
       const { consent, evidence } = makeConsent(terms, caller, rendered, rules, now);
       if (!(await service.consents.add(pair, consent, evidence, now))) return reply.code(429).send(TOO_MANY_CONSENTS);
       return reply.code(201).send(toConsentJson({ ...pair, consent, evidence, version: '' }, now, rules));
@@ -136,7 +140,8 @@ export function consentRoutes(app: TypedApp, service: Service): void {
     },
     onRequest,
     handler: async (request, reply) => {
-      const { limits: _limits, ...change } = request.body;
+      const { limits, ...others } = request.body;
+      const change = { ...others, limits: limits && completeLimits(limits) };
       const { rules } = service.activePolicies;
       for (let race = 1; race <= MAX_CONSENT_RACES; race += 1) {
         const now = service.now();
@@ -150,6 +155,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
         }
         if (change.ends !== undefined) requireFuture(change.ends, now);
         const narrowed = narrowConsent(stored.consent, change);
+        checkGrantLimits(change.limits ?? [], narrowed.details, rules);
         const consent = { ...narrowed, basis: keepBasis(narrowed, rules) };
         checkConsentPeriod(consent);
         if (await service.consents.replace(stored, consent))

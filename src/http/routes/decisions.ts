@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
-import { formatQuantityNumber, MAX_DECIMALS, UNIT_FORMAT } from '../../model/quantities.js';
+import { formatQuantityNumber } from '../../model/quantities.js';
+import { amountFormat } from '../../policy/schema/limits-format.js';
 import { formatCallerId, type Caller, type Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -37,13 +38,6 @@ const decisionsQuery = z.strictObject({
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
 });
 const decisionParams = z.object({ id: z.string().max(64) });
-const amountFormat = z
-  .strictObject({
-    value: z.int().min(0),
-    unit: z.string().regex(UNIT_FORMAT),
-    decimals: z.int().min(0).max(MAX_DECIMALS).default(0),
-  })
-  .meta({ id: 'Amount', example: { value: 1250, unit: 'EUR', decimals: 2 } });
 const outcomeFormat = z
   .strictObject({
     outcome: z.enum(['executed', 'failed', 'abandoned']).describe('What the agent really did with the decision'),

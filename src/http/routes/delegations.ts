@@ -2,11 +2,13 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { narrowBounds } from '../../govern/narrow-delegation.js';
+import { checkGrantLimits } from '../../govern/limits/grant-limits.js';
 import { checkRequestedDetails, nameDeletion } from '../../govern/requested-details.js';
 import type { DelegationPair } from '../../model/delegations.js';
 import { BadRequest } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
 import { formatCallerId, type AuthenticatedUser, type Client } from '../../model/question.js';
+import { completeLimits } from '../../policy/schema/limits-format.js';
 import type { Service } from '../../service/service.js';
 import { idFormat } from '../authzen-formats.js';
 import {
@@ -55,6 +57,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       const bounds = readBounds(body, service.now());
       const { rules } = service.activePolicies;
       if (bounds.details !== undefined) checkRequestedDetails(bounds.details, rules, 'details');
+      checkGrantLimits(bounds.limits ?? [], bounds.details, rules);
       if (caller.kind === 'client') requireClientBounds(bounds.ends, service);
       else if (nameDeletion(bounds.details ?? [], rules) && !hasSignedInLately(caller, service.now()))
         return sendSignInNeeded(reply);
@@ -114,15 +117,18 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     },
     onRequest,
     handler: async (request, reply) => {
-      const { body } = request;
+      const { limits, ...others } = request.body;
+      const body = { ...others, limits: limits && completeLimits(limits) };
+      const { rules } = service.activePolicies;
       for (let race = 1; race <= MAX_RACES; race += 1) {
         const found = await findShown(request, request.params.agent, request.query.user);
         if (found === undefined) return reply.code(404).send(NO_DELEGATION);
         const { caller, delegation } = found;
         if (await isOutOfReach(delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
         if (delegation.conditional) return reply.code(409).send(createProblem('conflict', CONDITIONAL));
-        if (body.details !== undefined) checkRequestedDetails(body.details, service.activePolicies.rules, 'details');
+        if (body.details !== undefined) checkRequestedDetails(body.details, rules, 'details');
         const bounds = requireAccess(narrowBounds(delegation.bounds, body));
+        checkGrantLimits(body.limits ?? [], bounds.details, rules);
         if (body.ends !== undefined) requireFuture(body.ends, service.now());
         const stored = await service.delegations.give(delegation, bounds, formatCallerId(caller), {
           replaces: delegation.version ?? 'absent',

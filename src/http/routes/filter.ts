@@ -2,12 +2,12 @@
 import { z } from 'zod';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import { previewQuestions } from '../../lists/decide-list.js';
+import { isLimitDenial } from '../../lists/preview.js';
 import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Charge } from '../../model/limits.js';
-import type { OpenedReview } from '../../model/record-effects.js';
-import type { Denial } from '../../model/outcome.js';
+import type { OpenedReview, ReachedLimit } from '../../model/record-effects.js';
 import { getSupportedObligations, omitNulls, type Caller } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import type { Service } from '../../service/service.js';
@@ -92,10 +92,12 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         const permitted: object[] = [];
         const uses: (readonly Charge[])[] = [];
         const reviews: OpenedReview[] = [];
+        const reachedLimits = new Map<string, ReachedLimit>();
         let exceeded = 0;
         for (const [i, record] of records.entries()) {
           const preview = previews[i];
           if (preview instanceof BadRequest) throw nameRecord(i, preview);
+          for (const limit of preview?.limits ?? []) reachedLimits.set(limit.key, limit);
           if (preview?.allowed !== true) {
             if (preview?.denials.length === 1 && preview.denials.every(isLimitDenial)) exceeded += 1;
             continue;
@@ -115,7 +117,10 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           ...toRecordedTypes(records),
           records: records.length,
         };
-        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses, reviews);
+        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses, {
+          reviews,
+          reachedLimits: [...reachedLimits.values()],
+        });
         const handedOut = permitted.filter((_record, i) => reserved[i] === true);
         exceeded += permitted.length - handedOut.length;
         return {
@@ -126,10 +131,6 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       });
     },
   });
-}
-
-function isLimitDenial({ reasons }: Denial): boolean {
-  return reasons.every(({ code }) => code === 'limit_exceeded');
 }
 
 /** Lists the types of the records that were filtered, for the record: a request can name as many as it has records. */

@@ -65,8 +65,9 @@ function readAmountPath(
 /** Whether the type has what Remit::Amount has. */
 function isAmountType(type: CedarType | undefined): boolean {
   if (type?.kind !== 'Record') return false;
-  const { value, unit, decimals } = type.members;
+  const { value, unit, decimals, ...others } = type.members;
   return (
+    Object.keys(others).length === 0 &&
     value?.type.kind === 'Long' && value.required && unit?.type.kind === 'String' && unit.required &&
     (decimals === undefined || decimals.type.kind === 'Long')
   ); // prettier-ignore

@@ -2,46 +2,45 @@
  * Reads limits in both of their forms: the text of `@limit("100 per P1D by user, agent")`, and the JSON that delegations
  * and consents carry. Both are checked by the same function.
  */
-import { z } from 'zod';
-import { LIMIT_PERIODS, LIMIT_SUBJECTS, type Limit, type LimitPeriod, type LimitSubject } from '../../model/limits.js';
-import { formatQuantity, MAX_DECIMALS, readAmount, UNIT_FORMAT } from '../../model/quantities.js';
+import {
+  LIMIT_PERIODS,
+  LIMIT_SUBJECTS,
+  LIMIT_WINDOWS,
+  type Limit,
+  type LimitSubject,
+  type StatedLimit,
+} from '../../model/limits.js';
+import { formatQuantity, readAmount } from '../../model/quantities.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { Problem } from '../../diagnostics/diagnostics.js';
 import { DEFAULT_ZONE, findZoneProblem } from '../../runtime/local-time.js';
 
-/** The most limits of one owner. */
-export const MAX_LIMITS = 8;
-const WINDOWS = ['sliding', 'calendar'] as const;
+/** The most limits of one action. */
+const MAX_LIMITS = 8;
 
-/** A limit as JSON states it. */
-export interface LimitJson {
-  readonly count?: number | undefined;
-  readonly amount?:
-    { readonly value: number; readonly unit: string; readonly decimals?: number | undefined } | undefined;
-  readonly per: LimitPeriod;
-  readonly window?: (typeof WINDOWS)[number] | undefined;
-  readonly zone?: string | undefined;
-}
+const TOTAL_PROBLEM = '"total" has no window and no zone: it never starts anew';
 
 export type LimitReadingResult = { readonly limit: Limit } | { readonly problem: string };
 
-/** Checks one limit, and completes it with what is left out: months are of the calendar, every other window slides. */
-export function readLimit(json: LimitJson, by: readonly LimitSubject[] = []): LimitReadingResult {
+/**
+ * Checks one limit, and completes it with what is left out: months are of the calendar, every other window slides. What ends
+ * never has none, whatever is said.
+ */
+export function readLimit(json: StatedLimit, by: readonly LimitSubject[] = []): LimitReadingResult {
   const { count, amount, per: period, zone } = json;
   if ((count === undefined) === (amount === undefined))
     return { problem: 'needs a "count" or an "amount", and not both' };
   const read =
     amount === undefined
-      ? { quantity: { value: BigInt(Number.isSafeInteger(count) ? (count ?? 0) : 0), unit: undefined, decimals: 0 } }
+      ? { amount: { value: BigInt(Number.isSafeInteger(count) ? (count ?? 0) : 0), unit: undefined, decimals: 0 } }
       : readAmount(amount);
   if ('problem' in read) return { problem: `the amount ${read.problem}` };
-  const bound = read.quantity;
+  const bound = read.amount;
   if (bound.value < 1n) return { problem: 'the bound must be a whole number from 1 to 2^53 − 1' };
-  const window = json.window ?? (period === 'P1M' ? 'calendar' : 'sliding');
+  const window = period === 'total' ? 'sliding' : (json.window ?? (period === 'P1M' ? 'calendar' : 'sliding'));
   if (period === 'P1M' && window === 'sliding')
     return { problem: 'months differ in length, so P1M is of the calendar: write "calendar", or P1W' };
-  if (period === 'total' && (json.window !== undefined || zone !== undefined))
-    return { problem: '"total" has no window and no zone: it never starts anew' };
+  if (period === 'total' && zone !== undefined) return { problem: TOTAL_PROBLEM };
   if (zone !== undefined && window === 'sliding')
     return { problem: 'a zone is for calendar windows: write "calendar" before it' };
   const zoneProblem = zone === undefined ? undefined : findZoneProblem(zone);
@@ -51,33 +50,6 @@ export function readLimit(json: LimitJson, by: readonly LimitSubject[] = []): Li
   const text = `${formatQuantity(bound)} per ${period}${windowText}${byText}`;
   return { limit: { bound, period, window, zone: zone ?? DEFAULT_ZONE, by, text } };
 }
-
-/** Limits as JSON: `[{"count": 100, "per": "P1D", "window": "sliding"}]`. */
-export const useLimitsFormat = z
-  .array(
-    z
-      .strictObject({
-        count: z.int().min(1).optional().describe('The most uses'),
-        amount: z
-          .strictObject({
-            value: z.int().min(1),
-            unit: z.string().regex(UNIT_FORMAT),
-            decimals: z.int().min(0).max(MAX_DECIMALS).default(0),
-          })
-          .optional()
-          .describe('The most of a unit: 500.00 EUR is {"value": 50000, "unit": "EUR", "decimals": 2}'),
-        per: z.enum(LIMIT_PERIODS),
-        window: z.enum(WINDOWS).optional(),
-        zone: z.string().max(64).optional().describe('The time zone of a calendar window; UTC by default'),
-      })
-      .transform((json, context): Limit => {
-        const read = readLimit(json);
-        if ('limit' in read) return read.limit;
-        context.addIssue({ code: 'custom', message: read.problem });
-        return z.NEVER;
-      }),
-  )
-  .max(MAX_LIMITS);
 
 export type LimitTextReading = { readonly limits: readonly Limit[] } | { readonly problem: Problem };
 
@@ -92,18 +64,22 @@ export function readLimitText(text: string): LimitTextReading {
     if ('problem' in read) return { problem: { ...read.problem, message: `"${part}" ${read.problem.message}` } };
     limits.push(read.limit);
   }
-  const twin = limits.find((limit, i) => limits.slice(0, i).some((other) => haveSameUses(other, limit)));
-  if (twin !== undefined)
-    return { problem: { message: `"${twin.text}" bounds what another of the limits bounds: keep the narrower one` } };
-  const units = new Set(limits.flatMap(({ bound }) => bound.unit ?? []));
-  if (units.size > 1)
-    return {
-      problem: { message: `names the units ${[...units].join(' and ')}: an amount has one, so it fits no other` },
-    };
-  return { limits };
+  const message = findLimitConflict(limits);
+  return message === undefined ? { limits } : { problem: { message } };
 }
 
-function haveSameUses(a: Limit, b: Limit): boolean {
+/** Says why limits can't hold together; undefined where they can. */
+export function findLimitConflict(limits: readonly Limit[]): string | undefined {
+  const twin = limits.find((limit, i) => limits.slice(0, i).some((other) => haveSameUses(other, limit)));
+  if (twin !== undefined) return `"${twin.text}" bounds what another of the limits bounds: keep the narrower one`;
+  const units = new Set(limits.flatMap(({ bound }) => bound.unit ?? []));
+  return units.size > 1
+    ? `names the units ${[...units].join(' and ')}: an amount has one, so it fits no other`
+    : undefined;
+}
+
+/** Whether two limits of one owner bound the same uses. */
+export function haveSameUses(a: Limit, b: Limit): boolean {
   const usesOf = ({ bound, period, window, zone, by }: Limit): string =>
     JSON.stringify([bound.unit, period, window, zone, [...by].sort()]);
   return usesOf(a) === usesOf(b);
@@ -123,9 +99,10 @@ function readLimitPart(part: string): { readonly limit: Limit } | { readonly pro
     };
   const knownPeriod = LIMIT_PERIODS.find((known) => known === period);
   if (knownPeriod === undefined) return { problem: unknownWord(`has the period "${period}"`, period, LIMIT_PERIODS) };
-  const knownWindow = WINDOWS.find((known) => known === window);
+  const knownWindow = LIMIT_WINDOWS.find((known) => known === window);
   if (window !== undefined && knownWindow === undefined)
-    return { problem: unknownWord(`has the window "${window}"`, window, WINDOWS) };
+    return { problem: unknownWord(`has the window "${window}"`, window, LIMIT_WINDOWS) };
+  if (knownPeriod === 'total' && window !== undefined) return { problem: { message: `is no limit: ${TOTAL_PROBLEM}` } };
   const names = by === undefined ? [] : by.split(',').map((name) => name.trim());
   const stranger = names.find((name) => !LIMIT_SUBJECTS.some((known) => known === name));
   if (stranger !== undefined) return { problem: unknownWord(`counts by "${stranger}"`, stranger, LIMIT_SUBJECTS) };

@@ -7,17 +7,20 @@ import { stringify } from 'yaml';
 import { failureText } from '../../../src/author/test/report.js';
 import { TestSession } from '../../../src/author/test/session.js';
 import { loadConfig } from '../../../src/config/config.js';
-import { FILES } from '../../govern/limits/company.js';
+import { FILES, SCHEMA } from '../../govern/limits/company.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'remit-used-'));
 const session = new TestSession();
+const SEND = `@permission("pay") @consent("standing") @amount("context.action.amount")
+action "send" appliesTo { principal: [Agent, User], resource: [Account], context: { action: { amount?: Remit::Amount } } };`;
 beforeAll(() => {
   const settings = {
     schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
     policies: 'policies',
     world: 'world.yaml',
   };
-  for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(settings) })) {
+  const files = { ...FILES, 'schema.cedarschema': `${SCHEMA}${SEND}`, 'remit.yaml': stringify(settings) };
+  for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, name)), { recursive: true });
     writeFileSync(join(directory, name), text);
   }
@@ -101,5 +104,40 @@ describe('used', () => {
     ['{ action: pay, uses: 1 }', /used\[0\].uses: unknown key/],
   ])('refuses %s', async (used, problem) => {
     expect(await run(test(used, 'allow'))).toMatch(problem);
+  });
+});
+
+describe('limits of what users have granted', () => {
+  const granted = (grants: string, used: string, expected: string, action = 'send'): string =>
+    `  - { name: "${action} ${grants} ${used} ${expected}", who: bot, actions: ${action}, resources: account:1, expect: ${expected}, ${grants}${used === '' ? '' : `, used: [${used}]`} }\n`;
+  const details = 'details: [{ type: remit, actions: [send] }]';
+  const consent = (limits: string, more = '') => `consents: [{ ${details}, limits: [${limits}]${more} }]`;
+
+  it('count the uses that rest on them', async () => {
+    const two = consent('{ count: 2, per: P1D }');
+    const tests = [
+      granted(two, '', 'allow'),
+      granted(two, '{ action: send }', 'allow'),
+      granted(two, '{ action: send, count: 2 }', EXCEEDED),
+      granted(two, '{ action: send, count: 2, agent: helper }', 'allow'),
+      granted(two, '{ action: send, count: 2, at: 2030-03-03T10:00:00Z }', 'allow'),
+      // The consent names no other action, and the delegation counts all of them.
+      granted(two, '{ action: export, count: 2 }', 'allow'),
+      granted(consent('{ count: 1, per: total }', ', user: ben'), '', '{ decision: deny, reasons: [consent_required] }'),
+      granted('delegations: [{ limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 2 }', 'allow', 'look'),
+      granted('delegations: [{ limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 3 }', EXCEEDED, 'look'),
+      granted('delegations: [{ agent: helper, limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 3 }', 'allow', 'look'),
+      granted('delegations: [{ details: [{ type: remit, actions: [export] }] }]', '', '{ decision: deny, reasons: [authorization_details_mismatch] }', 'look'),
+      granted('delegations: [{ ends: 2030-03-04T10:00:00Z }]', '', '{ decision: deny, reasons: [delegation_missing] }', 'look'),
+    ]; // prettier-ignore
+    expect(await run(tests.join(''))).toBe('');
+  });
+
+  it.each([
+    [granted(consent('{ count: 1 }'), '', 'allow'), /limits\[0\].per/],
+    [granted(consent('{ count: 1, per: P1M, window: sliding }'), '', 'allow'), /months differ in length/],
+    [granted('delegations: [{ limit: 1 }]', '', 'allow'), /delegations\[0\].limit: unknown key/],
+  ])('refuse %s', async (text, problem) => {
+    expect(await run(text)).toMatch(problem);
   });
 });

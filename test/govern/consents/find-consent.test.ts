@@ -42,6 +42,7 @@ function question(
     asserted: {},
     confirmed: false,
     findChange: ({ task }) => (task === 'changed' ? 'the title of "read" has changed' : undefined),
+    hasRoom: ({ task }) => task !== 'used up',
     ...rest,
   };
 }
@@ -56,6 +57,15 @@ describe('findConsent', () => {
       consent({ id: 'soon', ends: at(1) }),
     ];
     expect(findConsent(consents, question())).toMatchObject({ kind: 'found', consent: { id: 'soon' } });
+  });
+
+  it('passes over those that are used up, as long as another has room', () => {
+    const [soon, late] = [consent({ id: 'soon', ends: at(1), task: 'used up' }), consent({ id: 'late', ends: at(9) })];
+    expect(findConsent([late, soon], question())).toMatchObject({ kind: 'found', consent: { id: 'late' } });
+    expect(findConsent([{ ...late, task: 'used up' }, soon], question())).toMatchObject({
+      kind: 'found',
+      consent: { id: 'soon' },
+    });
   });
 
   it.each<[string, readonly Consent[], ConsentQuestion, string]>([

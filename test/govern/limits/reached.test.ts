@@ -75,3 +75,24 @@ it('not by a dry run', async () => {
   for (let i = 0; i < 2; i += 1) await decide(ask('close', { context: { dry_run: true } }));
   expect(await told()).toEqual([]);
 });
+
+it('by a filter, by what it hands out, and by one that has nothing left to hand out', async () => {
+  const filter = async (count: number) => {
+    const { subject, context } = ask('export') as { subject: object; context: object };
+    const records = Array.from({ length: count }, (_, i) => ({ type: 'account', id: String((i % 3) + 1), properties: {} }));
+    const answer = await remit.post('/v1/filter', { subject, action: { name: 'export' }, records, context }, { authorization: 'Bearer shop-key' });
+    return answer.json<{ records: object[] }>().records.length;
+  };
+  const event = { event: 'limit.reached', ids: { user: 'user:ann' }, user: 'ann' };
+  expect(await filter(99)).toBe(99);
+  expect(await told()).toEqual([]);
+  expect(await filter(3)).toBe(1);
+  expect(await told()).toEqual([event]);
+  remit.at(new Date(DAYTIME.getTime() + 24 * 3_600_000));
+  expect(await filter(99)).toBe(99);
+  expect(await decide(ask('export'))).toBe(true);
+  expect(await told()).toEqual([event, event]);
+  await remit.service.database.run([{ sql: 'delete from limit_notices' }]);
+  expect(await filter(2)).toBe(0);
+  expect(await told()).toEqual([event, event, event]);
+}); // prettier-ignore

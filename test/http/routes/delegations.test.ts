@@ -192,7 +192,12 @@ describe('a person', () => {
 
   it('narrows, and never widens', async () => {
     const details = [{ ...DETAIL, actions: ['update', 'read'] }];
-    await call('bob', 'POST', '', { agent: 'hr-assistant', ends: TOMORROW, details });
+    await call('bob', 'POST', '', {
+      agent: 'hr-assistant',
+      ends: TOMORROW,
+      details,
+      limits: [{ count: 5, per: 'P1D' }],
+    });
     for (const [wider, at] of [
       [{ ends: '2030-03-05T10:00:00.001Z' }, 'ends'],
       [{ until_ended: true }, 'until_ended'],
@@ -202,6 +207,9 @@ describe('a person', () => {
       [{ online: false }, 'online'],
       [{ ends: '2030-03-04T10:00:00Z' }, 'ends'],
       [{ limits: [] }, 'limits'],
+      [{ limits: [{ count: 6, per: 'P1D' }] }, 'limits'],
+      [{ limits: [{ count: 5, per: 'P1W' }] }, 'limits'],
+      [{ limits: [{ count: 5, per: 'P1D', window: 'calendar' }] }, 'limits'],
       [{ user: 'alice' }, ''],
     ] as const) {
       const response = await call('bob', 'PATCH', '/hr-assistant', wider);
@@ -220,7 +228,11 @@ describe('a person', () => {
     ['an end and none', { ends: TOMORROW, until_ended: true }, 'until_ended'],
     ['neither', { until_ended: false }, 'ends'],
     ['no access', { ends: TOMORROW, online: false }, 'online'],
-    ['limits, which are still to come', { ends: TOMORROW, limits: [] }, 'limits'],
+    ['a limit without a bound', { ends: TOMORROW, limits: [{ per: 'P1D' }] }, 'limits[0]'],
+    ['a limit with a fraction', { ends: TOMORROW, limits: [{ count: 1.5, per: 'P1D' }] }, 'limits[0].count'],
+    ['a limit in a place that is no zone', { ends: TOMORROW, limits: [{ count: 1, per: 'P1D', window: 'calendar', zone: 'Mars/Olympus' }] }, 'limits[0]'],
+    ['a limit on an amount that no action has', { ends: TOMORROW, limits: [{ amount: { value: 1, unit: 'EUR' }, per: 'P1D' }] }, 'limits[0].amount'],
+    ['too many limits', { ends: TOMORROW, limits: Array.from({ length: 11 }, () => ({ count: 1, per: 'P1D' })) }, 'limits'],
     ['no details at all', { ends: TOMORROW, details: [] }, 'details'],
     ['details of another type', { ends: TOMORROW, details: [{ ...DETAIL, type: 'other' }] }, 'details[0].type'],
     ['a detail with a member that is not understood', { ends: TOMORROW, details: [{ ...DETAIL, until: 1 }] }, 'details[0].until'],

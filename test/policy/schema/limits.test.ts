@@ -1,6 +1,12 @@
 /** Limits in both of their forms, and every way in which one can fail to be a limit. */
 import { describe, expect, it } from 'vitest';
-import { readLimit, readLimitText, useLimitsFormat } from '../../../src/policy/schema/limits.js';
+import { readLimit, readLimitText } from '../../../src/policy/schema/limits.js';
+import {
+  completeLimits,
+  grantLimitsFormat,
+  MAX_GRANT_LIMITS,
+  readStatedLimits,
+} from '../../../src/policy/schema/limits-format.js';
 
 const problemOf = (text: string): string => {
   const read = readLimitText(text);
@@ -83,6 +89,8 @@ describe('the text of limits', () => {
   });
 });
 
+const zones = Intl.supportedValuesOf('timeZone');
+
 describe('the JSON of limits', () => {
   it('says the same', () => {
     const json = [
@@ -90,7 +98,7 @@ describe('the JSON of limits', () => {
       { amount: { value: 50_000, unit: 'EUR', decimals: 2 }, per: 'P1M', window: 'calendar', zone: 'Europe/Berlin' },
     ];
     const text = readLimitText('100 per P1D; 500.00 EUR per P1M calendar Europe/Berlin');
-    expect(useLimitsFormat.parse(json)).toEqual('limits' in text ? text.limits : undefined);
+    expect(readStatedLimits(grantLimitsFormat.parse(json))).toEqual('limits' in text ? text.limits : undefined);
   });
 
   it.each([
@@ -104,8 +112,38 @@ describe('the JSON of limits', () => {
     [{ count: 1, per: 'P1M', window: 'sliding' }],
     [{ count: 1, per: 'P1D', window: 'calendar', zone: 'Mars/Olympus' }],
     [{ count: 1, per: 'P1D', by: ['user'] }],
+    [{ count: 2 ** 53, per: 'P1D' }],
+    [{ count: 1, per: 'total', zone: 'UTC' }],
+    [{ count: 1, per: 'P1D', window: 'sliding', zone: 'UTC' }],
+    [{ amount: { value: 0, unit: 'EUR' }, per: 'P1D' }],
+    [{ amount: { value: 1, unit: 'E R' }, per: 'P1D' }],
+    [{ count: 1, per: 'P1D', window: 'calendar', zone: '+01:00' }],
   ])('is not %j', (limit) => {
-    expect(useLimitsFormat.safeParse([limit]).success).toBe(false);
+    expect(grantLimitsFormat.safeParse([limit]).success).toBe(false);
+  });
+
+  it.each([
+    ['two that bound the same', [{ count: 1, per: 'P1D' }, { count: 2, per: 'P1D', window: 'sliding' }]],
+    ['two units', [{ amount: { value: 1, unit: 'EUR' }, per: 'P1D' }, { amount: { value: 1, unit: 'USD' }, per: 'P1W' }]],
+    ['too many', Array.from({ length: MAX_GRANT_LIMITS + 1 }, (_, i) => ({ count: i + 1, per: 'P1D', window: 'calendar', zone: zones[i] }))],
+  ])('has not %s', (_what, limits) => {
+    expect(grantLimitsFormat.safeParse(limits).success).toBe(false);
+    expect(grantLimitsFormat.safeParse(limits.slice(1)).success).toBe(true);
+  }); // prettier-ignore
+
+  it('is completed with its window', () => {
+    const stated = grantLimitsFormat.parse([
+      { count: 1, per: 'P1D' },
+      { count: 1, per: 'P1M' },
+      { count: 1, per: 'total' },
+      { amount: { value: 1, unit: 'EUR' }, per: 'PT1H', window: 'calendar' },
+    ]);
+    expect(completeLimits(stated)).toEqual([
+      { count: 1, per: 'P1D', window: 'sliding' },
+      { count: 1, per: 'P1M', window: 'calendar' },
+      { count: 1, per: 'total' },
+      { amount: { value: 1, unit: 'EUR', decimals: 0 }, per: 'PT1H', window: 'calendar' },
+    ]);
   });
 
   it('is checked by the function that checks the text', () => {

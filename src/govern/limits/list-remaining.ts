@@ -1,0 +1,57 @@
+/** Lists what is left of the limits that a user has set, in their delegations and consents. */
+import type { Consent, ConsentPair } from '../../model/consents.js';
+import type { LimitUses, StatedLimit } from '../../model/limits.js';
+import { listGrantCharges, type LimitOwner } from './charges.js';
+import { toConsentOwner } from './grant-limits.js';
+import { findRooms, type Room } from './judge.js';
+
+/** A limit of a grant that is in force. */
+export interface GrantLimit {
+  readonly owner: LimitOwner;
+  /** The place of the limit among those of its grant. */
+  readonly index: number;
+  readonly stated: StatedLimit;
+}
+
+export interface RemainingLimit extends GrantLimit {
+  readonly room: Room;
+}
+
+/** The limits of a grant one by one. @param stated as the grant has them */
+export function splitLimits(owner: LimitOwner, stated: readonly StatedLimit[] = []): GrantLimit[] {
+  return stated.map((limit, index) => ({ owner, index, stated: limit }));
+}
+
+/** Reads what is left of each, all at one moment. @throws Fault */
+export async function readRemaining(
+  limits: readonly GrantLimit[],
+  uses: LimitUses,
+  now: Date,
+): Promise<readonly RemainingLimit[]> {
+  const charges = limits.flatMap(({ owner, index }) => listGrantCharges(owner, now)[index] ?? []);
+  if (charges.length === 0) return [];
+  const rooms = findRooms({ charges }, await uses.read(charges, undefined));
+  return limits.flatMap((limit, i) => {
+    const room = rooms[i];
+    return room === undefined ? [] : [{ ...limit, room }];
+  });
+}
+
+/** The consents of a user without those of which a limit that never starts anew is used up: they serve no question again. @throws Fault */
+export async function omitUsedUp(
+  consents: readonly (ConsentPair & { readonly consent: Consent })[],
+  uses: LimitUses,
+  now: Date,
+): Promise<Consent[]> {
+  const limits = consents.flatMap((stored) => {
+    const owner = toConsentOwner(stored.consent, stored);
+    return owner === undefined ? [] : splitLimits(owner, stored.consent.limits);
+  });
+  const read = await readRemaining(
+    limits.filter(({ stated }) => stated.per === 'total'),
+    uses,
+    now,
+  );
+  const usedUp = new Set(read.flatMap(({ owner, room }) => (room.remaining === 0n ? owner.grant?.id : [])));
+  return consents.flatMap(({ consent }) => (usedUp.has(consent.id) ? [] : [consent]));
+}
