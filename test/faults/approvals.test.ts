@@ -1,8 +1,11 @@
 /**
  * Approvals on two replicas as they are run, on one SpiceDB server and one PostgreSQL: equal requests are one task, of many
- * answers one counts, an approval for one use allows once; also where one of the two is killed among them.
+ * answers one counts, an approval for one use allows once; also where one of the two is killed among them. Nor is a right lost that was
+ * approved, or a webhook, where the replica is killed that has just stored it or sent it.
  */
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -22,11 +25,32 @@ import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
 import { serve, type Remit } from './processes.js';
 
 const ISSUER = 'https://login.example';
+/** Repositories that rita may read, and may be given the right to push to. */
+const READ_BY_RITA = Array.from({ length: 12 }, (_, i) => `r${i}`);
+const FILES: Readonly<Record<string, string>> = {
+  ...APPROVAL_FILES,
+  'schema.zed': (APPROVAL_FILES['schema.zed'] ?? '')
+    .replace('relation oncall: user', 'relation oncall: user\n  relation reader: user')
+    .replace('permission read = push', 'permission read = push + reader'),
+  'world.yaml': (APPROVAL_FILES['world.yaml'] ?? '').replace(
+    'entities:',
+    [
+      'agent:coder#delegator@user:rita',
+      ...READ_BY_RITA.flatMap((id) => [`repository:${id}#owner@user:olga`, `repository:${id}#reader@user:rita`]),
+    ]
+      .map((line) => `  ${line}\n`)
+      .join('') + 'entities:',
+  ),
+};
 
 describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on two replicas')} on ${NEEDS}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'remit-approvals-'));
   const file = join(directory, 'remit.yaml');
   const running: Remit[] = [];
+  /** The webhooks that came, and the answers that the receiver keeps back. */
+  const received: { readonly id: unknown; readonly body: string }[] = [];
+  const held: ServerResponse[] = [];
+  let isHolding = false;
   let database: PostgresDatabase;
   let userToken: string;
 
@@ -50,6 +74,19 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + 3600)
       .sign(privateKey);
+    const receiver = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        received.push({ id: request.headers['webhook-id'], body });
+        if (isHolding) held.push(response);
+        else response.writeHead(204).end();
+      });
+    });
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+    onSuiteFinished(() => receiver.close());
+    const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+    writeFileSync(join(directory, 'hook'), `whsec_${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
     const { endpoint, key: token } = spicedb.address;
     const config = {
       listen: { port: 0 },
@@ -70,10 +107,11 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
       ],
       clients: [{ ...clientNamed('git', 'git', 'evaluate', 'asserts_subject'), rate: 100_000 }],
       approvals: { open: 1000 },
+      notifications: [{ url: hook, secret_file: 'hook', events: ['approval.decided'] }],
       // What is tested is what comes out: not how slow a busy machine is.
       limits: { deadline_ms: 30_000, agent_rate: 100_000 },
     };
-    for (const [name, text] of Object.entries({ ...APPROVAL_FILES, 'remit.yaml': stringify(config) })) {
+    for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(config) })) {
       mkdirSync(dirname(join(directory, name)), { recursive: true });
       writeFileSync(join(directory, name), text);
     }
@@ -84,15 +122,18 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
     const { engine: relationships, rules } = service.activePolicies;
     await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
     await service.close();
-    for (const name of ['one', 'two']) {
-      const remit = await serve(file, { data: join(directory, name) });
-      running.push(remit);
-      onSuiteFinished(() => remit.child.kill('SIGKILL'));
-      await vi.waitUntil(() => fetch(`${remit.url}/health/ready`).then(({ status }) => status === 200), {
-        timeout: 60_000,
-      });
-    }
+    for (const name of ['one', 'two']) await start(name);
   });
+
+  async function start(name: string): Promise<Remit> {
+    const remit = await serve(file, { data: join(directory, name) });
+    running.push(remit);
+    onSuiteFinished(() => remit.child.kill('SIGKILL'));
+    await vi.waitUntil(() => fetch(`${remit.url}/health/ready`).then(({ status }) => status === 200), {
+      timeout: 60_000,
+    });
+    return remit;
+  }
 
   const post = async (
     remit: Remit,
@@ -113,22 +154,23 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
     return { status: response.status, body: await response.json() };
   };
   const replica = (i: number): Remit => running[i % 2] as Remit;
-  const question = (branch: string): object => ({
+  const question = (branch: string, more: object = {}): object => ({
     ...QUESTION,
     subject: { ...QUESTION.subject, properties: { act: { sub: 'coder' } } },
     action: { name: 'merge', properties: { branch } },
+    ...more,
   });
-  const ask = async (remit: Remit, branch: string, approval?: string): Promise<Answer> => {
-    const asked = question(branch) as { context: object };
+  const ask = async (remit: Remit, branch: string, approval?: string, more: object = {}): Promise<Answer> => {
+    const asked = question(branch, more) as { context: object };
     const context = approval === undefined ? asked.context : { ...asked.context, approval: { id: approval } };
     return (await post(remit, '/access/v1/evaluation', { ...asked, context })).body as Answer;
   };
-  async function submit(remit: Remit, branch: string, key?: string): Promise<string> {
-    const denied = await ask(remit, branch);
+  async function submit(remit: Remit, branch: string, key?: string, more: object = {}): Promise<string> {
+    const denied = await ask(remit, branch, undefined, more);
     expect(codes(denied)[0]).toBe('approval_required');
     const { expires_at } = (denied.context as unknown as { access_request: { expires_at: string } }).access_request;
     const denial = { evaluation_id: denied.context?.id, expires_at };
-    const answer = await post(remit, '/access/v1/requests', { ...question(branch), denial }, 'git-key', key);
+    const answer = await post(remit, '/access/v1/requests', { ...question(branch, more), denial }, 'git-key', key);
     expect(answer.status, JSON.stringify(answer.body)).toBe(202);
     return (answer.body as { task: { id: string } }).task.id;
   }
@@ -189,5 +231,64 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
       },
     ]);
     expect(counts?.[0]).toEqual({ used: 41, allowed: 41, both: 41 });
+  });
+
+  it('give the right that was approved, where the replica is killed that has stored a yes and not yet written the relationship', async () => {
+    const [survivor] = running as [Remit];
+    const victim = await start('three');
+    const ofRita = (id: string) => ({
+      subject: { type: 'user', id: 'rita', properties: { act: { sub: 'coder' } } },
+      resource: { type: 'repository', id },
+    });
+    const ids = await Promise.all(READ_BY_RITA.map((id) => submit(survivor, 'main', undefined, ofRita(id))));
+    const readStates = async (): Promise<Record<string, unknown>[]> => {
+      const params = [`{${ids.join(',')}}`];
+      const sql = 'select id, state, grant_state from approval_tasks where id = any ($1::uuid[]) order by id';
+      return [...((await database.run([{ sql, params }]))[0] ?? [])];
+    };
+    const approving = Promise.all(
+      ids.map((id) =>
+        approve(victim, id).catch((error: unknown) => {
+          // The connection has gone with its replica.
+          if (!(error instanceof TypeError)) throw error;
+        }),
+      ),
+    );
+    await vi.waitUntil(async () => (await readStates()).some(({ state }) => state === 'approved'), {
+      timeout: 60_000,
+      interval: 1,
+    });
+    await victim.end('SIGKILL');
+    await approving;
+    for (const { id, state } of await readStates())
+      if (state === 'pending') expect((await approve(survivor, String(id))).status).toBe(200);
+    await vi.waitUntil(async () => (await readStates()).every(({ grant_state }) => grant_state === 'written'), {
+      timeout: 60_000,
+    });
+    for (const [i, id] of READ_BY_RITA.entries())
+      expect((await ask(survivor, 'main', ids[i], ofRita(id))).decision).toBe(true);
+  });
+
+  it('are told once more, where the replica is killed that has sent a webhook and not yet noted it', async () => {
+    const [survivor] = running as [Remit];
+    isHolding = true;
+    const id = await submit(survivor, 'told');
+    expect((await approve(survivor, id)).status).toBe(200);
+    const find = () => received.filter(({ body }) => body.includes(id));
+    await vi.waitUntil(() => find().length === 1, { timeout: 60_000 });
+    const alive = running.filter(({ child }) => child.exitCode === null && child.signalCode === null);
+    await Promise.all(alive.map((remit) => remit.end('SIGKILL')));
+    isHolding = false;
+    const readWaiting = async (): Promise<unknown> => {
+      const sql = `select count(*)::int as n from deliveries d join events e on e.id = d.event where e.ids->>'approval' = $1`;
+      return (await database.run([{ sql, params: [id] }]))[0]?.[0]?.['n'];
+    };
+    expect(await readWaiting()).toBe(1);
+    // The lease of the one that has died is over.
+    await database.run([{ sql: 'update deliveries set next_at = now()' }]);
+    await start('four');
+    await vi.waitUntil(() => find().length === 2, { timeout: 60_000 });
+    expect(new Set(find().map((webhook) => webhook.id)).size).toBe(1);
+    await vi.waitUntil(async () => (await readWaiting()) === 0, { timeout: 60_000 });
   });
 });

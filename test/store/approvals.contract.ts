@@ -16,6 +16,7 @@ import {
   type TaskAnswer,
 } from '../../src/store/approvals.js';
 import type { Database } from '../../src/store/database/port.js';
+import { ElevationStore } from '../../src/store/elevations.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
 import {
   MAX_KEPT_TASKS_OF_PAIR,
@@ -383,6 +384,42 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       const good = await approved();
       expect(await store.end(good.id, 'cancelled', NOW)).toBeUndefined();
       expect(await store.end(good.id, 'revoked', later(15))).toBeUndefined();
+    });
+
+    it('knows all elevations of one relationship, and marks what is deleted only where none of them lives', async () => {
+      const elevations = new ElevationStore(getDatabase());
+      const resource = { type: 'repository', id: `r"${uuid()}` };
+      const { user } = newOpening();
+      const elevate = async (relation: string, of = user, id = resource.id): Promise<StoredTask> => {
+        const { question } = newTask();
+        const more = {
+          steps: [{ ...ELEVATION, relation }],
+          question: { ...question, resource: { ...resource, id, properties: {} } },
+        };
+        const task = await newStore().answer(await opened(newOpening({ user: of, task: newTask(more) })), yes(), NOW);
+        if (task === undefined) throw new Error('not answered');
+        return task;
+      };
+      const [first, second] = [await elevate('maintainer'), await elevate('maintainer')];
+      await elevate('owner');
+      await elevate('maintainer', newParty('user'));
+      await elevate('maintainer', user, 'other');
+      await opened(newOpening({ user, task: newTask({ steps: [ELEVATION] }) }));
+      const right = { resource, relation: 'maintainer', subject: user ?? newParty('user') };
+      const list = async (): Promise<Record<string, string>> =>
+        Object.fromEntries((await elevations.listOfRight(right)).map(({ id, grantState }) => [id, grantState]));
+      expect(await list()).toEqual({ [first.id]: 'wanted', [second.id]: 'wanted' });
+      expect(await elevations.noteGranted(first.id, 'written')).toBe(true);
+      expect(await elevations.noteDeleting(right, [first.id, second.id])).toBe(false);
+      await newStore().end(first.id, 'revoked', NOW);
+      expect(await elevations.noteDeleting(right, [first.id])).toBe(false);
+      await newStore().end(second.id, 'revoked', NOW);
+      expect(await elevations.noteDeleting(right, [first.id, second.id])).toBe(true);
+      expect(await list()).toEqual({ [first.id]: 'deleting', [second.id]: 'deleting' });
+      const unsettled = (await elevations.listUnsettled(NOW, 1000)).map(({ id }) => id);
+      expect(unsettled).toEqual(expect.arrayContaining([first.id, second.id]));
+      await elevations.noteDeleted([first.id]);
+      expect(await list()).toEqual({ [second.id]: 'deleting' });
     });
 
     it('ends all of a pair at once, and nothing of others', async () => {

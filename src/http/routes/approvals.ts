@@ -77,7 +77,8 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
         request,
         async () => {
           const source: PageSource<StoredTask, SeenTask> = {
-            list: (key, size) => service.approvals.list(person, [state], { after: parseKey(key), limit: size, now }),
+            list: (key, size) =>
+              service.approvals.list(person, [state], { after: parseTaskKey(key), limit: size, now }),
             see: (tasks) => seeTasks(tasks, person),
             keyOf: (task) => `${task.asked} ${task.id}`,
           };
@@ -233,7 +234,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
   }
 }
 
-function parseKey(key: string | undefined): TaskKey | undefined {
+function parseTaskKey(key: string | undefined): TaskKey | undefined {
   const [asked, id] = key?.split(' ') ?? [];
   return asked === undefined || id === undefined ? undefined : { asked, id };
 }
