@@ -25,13 +25,16 @@ describe('the sample', () => {
       'HR::Action export',
       'HR::Action read',
       'HR::Action update',
+      'Office::Action read',
+      'Office::Action send',
     ]);
     expect(rules.vocabulary).toMatchObject({ userObject: 'user', agentObject: 'agent' });
-    expect(rules.policies.size).toBe(15);
+    expect(rules.policies.size).toBe(18);
     expect([...rules.policies.values()].filter((p) => p.duties !== undefined).map((p) => p.id)).toEqual([
       'owners-hear-of-protected-merges',
       'pay-is-for-the-cleared',
       'agent-exports-carry-no-pii',
+      'agent-exports-are-reviewed',
     ]);
   });
 
