@@ -58,6 +58,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/author/why-not/token-candidates.ts': 'test/author/why-not/why-not.test.ts',
   'src/author/why-not/token-needs.ts': 'test/author/why-not/why-not.test.ts',
   'src/author/why-not/value-origins.ts': 'test/author/why-not/why-not.test.ts',
+  'src/govern/limits/required-amount.ts': 'test/govern/limits/charges.test.ts',
   'src/govern/limits/list-remaining.ts': 'test/http/routes/consent-limits.test.ts',
   'src/decide/question-limits.ts': 'test/govern/limits/grant-limits.test.ts',
   'src/policy/schema/limits-format.ts': 'test/policy/schema/limits.test.ts',

@@ -2,29 +2,11 @@
 import { cedarPrincipal, listAgents, permissionSubject, type ActingParties } from '../../model/acting.js';
 import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
 import type { Charge, Limit, LimitedGrant, LimitSubject } from '../../model/limits.js';
-import { formatQuantity, readAmount, rescaleQuantity } from '../../model/quantities.js';
-import type { Properties, Question } from '../../model/question.js';
-import type { ActionOnResource } from '../../policy/schema/action.js';
-import { getStatedMember, isObject } from '../../policy/schema/types.js';
 import { formatUid } from '../../policy/schema/uid.js';
 import { memoizeByObject } from '../../runtime/memoize.js';
 import { sha256 } from '../../runtime/sha256.js';
+import { readRequired, type AmountProblem, type LimitedQuestion } from './required-amount.js';
 import { windowAt } from './windows.js';
-
-/** A question whose parties are established, as far as its limits are about it. */
-export interface LimitedQuestion {
-  readonly question: Pick<Question, 'action' | 'context'>;
-  readonly acting: ActingParties;
-  readonly target: ActionOnResource;
-  readonly now: Date;
-}
-
-/** An amount that a limit can't take. */
-export interface AmountProblem {
-  readonly kind: 'missing' | 'unfit';
-  /** Names the amount and says what is wrong with it. */
-  readonly message: string;
-}
 
 export interface ChargePlan {
   /** One for each limit and combination of parties, the limits in their order. */
@@ -74,7 +56,7 @@ export function planOwnerCharges(owner: LimitOwner, limited: LimitedQuestion): C
   for (const limit of owner.limits) {
     if (limit.bound.unit !== undefined && limited.target.action.amount === undefined) continue;
     const required = readRequired(limit, limited);
-    if (typeof required === 'object') problem ??= required;
+    if (typeof required === 'object') problem ??= { ...required, grant: owner.grant };
     for (const parties of listParties(limit.by, limited.acting))
       addCharge(toCharge(owner, limit, parties, typeof required === 'object' ? 0n : required, now));
   }
@@ -142,33 +124,4 @@ function listParties(by: readonly LimitSubject[], acting: ActingParties): Party[
   ];
   const users = by.includes('user') ? [toParty('user', user)] : [];
   return by.includes('agent') ? distinctAgents.map((agent) => [...users, toParty('agent', agent)]) : [users];
-}
-
-/** Reads how much the question uses of the limit, in the limit's decimals. */
-function readRequired({ bound }: Limit, { question, target }: LimitedQuestion): bigint | AmountProblem {
-  if (bound.unit === undefined) return 1n;
-  const path = target.action.amount ?? [];
-  const place = ['context', ...path].join('.');
-  const unfit = (problem: string): AmountProblem => ({ kind: 'unfit', message: `${place} ${problem}.` });
-  const [member, ...names] = path;
-  const stated = findStated(member === 'action' ? question.action.properties : question.context, names);
-  if (stated === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
-  const read = readAmount(stated);
-  if ('problem' in read) return unfit(read.problem);
-  const { amount } = read;
-  if (amount.value < 0n) return unfit('must not be negative');
-  if (amount.unit !== bound.unit) return unfit(`is in ${amount.unit}, and its limit in ${bound.unit}`);
-  const required = rescaleQuantity(amount, bound.decimals);
-  if (required !== undefined) return required;
-  return unfit(`is ${formatQuantity(amount)}, which has no place in 64 bits with ${bound.decimals} decimals`);
-}
-
-/** The value at the path; undefined where none is stated. */
-function findStated(values: Properties, path: readonly string[]): unknown {
-  let value: unknown = values;
-  for (const name of path) {
-    if (!isObject(value)) return undefined;
-    value = getStatedMember(value, name);
-  }
-  return value;
 }

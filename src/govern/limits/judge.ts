@@ -1,8 +1,9 @@
 /** Judges what is left of limits: whether a question fits, what is told where it doesn't, and what policies read of it. */
-import type { Charge, LimitReading, LimitState, Quantity } from '../../model/limits.js';
+import type { Charge, LimitedGrant, LimitReading, LimitState, Quantity } from '../../model/limits.js';
 import { readDecimalNumber } from '../../model/quantities.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { ChargePlan } from './charges.js';
+import type { AmountProblem } from './required-amount.js';
 
 /** A charge with what was left before the question. */
 export interface Room {
@@ -46,15 +47,22 @@ export function judgeLimits(plan: ChargePlan, state: LimitState): LimitJudgement
   const reasons: Reason[] = [];
   if (state.retry?.kind === 'executed') reasons.push(reason('consent', 'key_used'));
   const { problem } = plan;
-  if (problem !== undefined)
-    reasons.push(
-      reason('consent', problem.kind === 'missing' ? 'attribute_missing' : 'limit_exceeded', problem.message),
-    );
+  if (problem !== undefined) reasons.push(tellProblem(problem));
   for (const room of isHeld ? [] : rooms) {
     const { charge } = room;
     if (charge.required > room.remaining) reasons.push(tellExceeded(room));
   }
   return { reasons, evidence: rooms.map((room) => describeRoom(room, isHeld)) };
+}
+
+function tellProblem({ kind, message, grant }: AmountProblem): Reason {
+  if (kind === 'missing') return reason('consent', 'attribute_missing', message);
+  return { ...reason('consent', 'limit_exceeded', message), ...nameGrant(grant) };
+}
+
+/** The member of a reason that names the grant whose limit it is. */
+function nameGrant(grant: LimitedGrant | undefined): Pick<Reason, 'consent' | 'delegation'> {
+  return grant === undefined ? {} : { [grant.kind]: grant.id };
 }
 
 function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
@@ -67,7 +75,7 @@ function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
   const reset = required > limit.bound.value ? undefined : resetsAt;
   return {
     ...reason('consent', 'limit_exceeded', message),
-    ...(grant === undefined ? {} : { [grant.kind]: grant.id }),
+    ...nameGrant(grant),
     ...told,
     ...(reset === undefined ? {} : { resets_at: reset }),
   };
@@ -77,7 +85,7 @@ function describeRoom({ charge, remaining, resetsAt }: Room, isHeld: boolean): R
   const { limit, parties, required, grant } = charge;
   return {
     limit: limit.text,
-    ...(grant === undefined ? {} : { [grant.kind]: grant.id }),
+    ...nameGrant(grant),
     ...(parties.length === 0 ? {} : { of: parties }),
     required: toStatedQuantity({ ...limit.bound, value: isHeld ? 0n : required }),
     remaining: toStatedQuantity({ ...limit.bound, value: remaining }),

@@ -8,7 +8,7 @@ import type { RetryKey } from '../../model/limits.js';
 import { formatCallerId, type Question } from '../../model/question.js';
 import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
-import type { LimitedQuestion } from './charges.js';
+import type { LimitedQuestion } from './required-amount.js';
 
 /** The time for which a key is known. */
 const KEY_LIFETIME_MS = 24 * 3_600_000;

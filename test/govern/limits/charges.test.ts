@@ -1,7 +1,8 @@
 /** Limits of a running company: what is used is reserved with the record, bounded exactly, and told. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { planCharges, type LimitedQuestion } from '../../../src/govern/limits/charges.js';
+import { planCharges } from '../../../src/govern/limits/charges.js';
+import type { LimitedQuestion } from '../../../src/govern/limits/required-amount.js';
 import { windowAt } from '../../../src/govern/limits/windows.js';
 import type { Limit } from '../../../src/model/limits.js';
 import { readLimit } from '../../../src/policy/schema/limits.js';
