@@ -4,7 +4,7 @@ import type { Database } from './database/port.js';
 import { APPROVAL_TABLES } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { LIMIT_TABLES } from './limit-tables.js';
-import { OUTBOX_TABLES } from './outbox.js';
+import { OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
@@ -125,6 +125,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     // Parts of a list may have counters in common.
     ...RESERVING_FUNCTION,
     `create index limit_uses_recent on limit_uses (at)`,
+    ...WITHDRAWING_FUNCTIONS,
   ],
 ];
 

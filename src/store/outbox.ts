@@ -27,6 +27,28 @@ export const OUTBOX_TABLES = [
      deferrable initially deferred for each row execute function number_event()`,
 ] as const;
 
+/**
+ * Takes back what was told of decisions that were not answered: nobody reads it, and what isn't sent yet is not sent. The rows
+ * stay, since the next position follows from the last.
+ */
+export const WITHDRAWING_FUNCTIONS = [
+  `create index events_of_decisions on events ((ids->>'decision')) where event in ('approval.used', 'review.opened')`,
+  `create function withdraw_events(p_decisions uuid[]) returns void language sql as $$
+     with withdrawn as (
+       update events e set distributed = true, user_type = null, user_id = null, permission = null,
+         resource_type = null, resource_id = null
+       where e.event in ('approval.used', 'review.opened') and e.ids->>'decision' = any (p_decisions::text[])
+       returning e.id)
+     delete from deliveries d using withdrawn w where d.event = w.id
+   $$`,
+  `create or replace function release_approvals(p_decisions uuid[]) returns void language plpgsql as $$
+   begin
+     perform 1 from approval_tasks t where t.used_by = any (p_decisions) order by t.id for update;
+     update approval_tasks set used_by = null, used_at = null where used_by = any (p_decisions);
+     perform withdraw_events(p_decisions);
+   end $$`,
+] as const;
+
 /** The statement that stores an event, for a list with the statements of what it tells of. */
 export function eventStatement({ event, at, ids, user, holders }: OutboxEvent): SqlStatement {
   return {

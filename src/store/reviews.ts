@@ -190,7 +190,8 @@ export function openEmergencyReviewStatement(
 /** Closes what was opened by decisions that were not answered as allows: there is nothing to look at. */
 export function dropReviewsStatement(decisions: readonly string[]): SqlStatement {
   return {
-    sql: 'delete from reviews where decision = any ($1::uuid[]) and closed is null',
+    sql: `with dropped as (delete from reviews where decision = any ($1::uuid[]) and closed is null returning decision)
+          select withdraw_events(array(select decision from dropped))`,
     params: [`{${decisions.join(',')}}`],
   };
 }

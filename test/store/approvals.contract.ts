@@ -7,6 +7,7 @@ import type { DecisionRecord } from '../../src/model/decision.js';
 import type { RecordResult } from '../../src/model/limits.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import { DecisionStore } from '../../src/store/decisions.js';
+import { DeliveryStore } from '../../src/store/deliveries.js';
 import {
   ApprovalStore,
   endAllStatement,
@@ -337,6 +338,14 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect(await use(standing.id, uuid(), later(15))).toBe('expired');
     });
 
+    /** The events of a use that are anybody's. */
+    const countReaders = async (decision: string): Promise<number> => {
+      const [rows = []] = await getDatabase().run([
+        { sql: `select id from events where event = 'approval.used' and ids->>'decision' = $1 and user_id is not null`, params: [decision] },
+      ]); // prettier-ignore
+      return rows.length;
+    };
+
     it('is used up with the record of one decision, of however many replicas at once', async () => {
       const replicas = [new DecisionStore(getDatabase()), new DecisionStore(getDatabase())] as const;
       const [once, other] = [await approved(), await approved()];
@@ -358,11 +367,19 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect((await record(replicas[1], uuid(), other.id, winner)).kind).toBe('stored');
       expect((await newStore().find(other.id))?.used_by).toBeUndefined();
       // A decision that was not answered gives it back, and one that was given up before it was stored takes none.
+      const deliveries = new DeliveryStore(getDatabase());
+      const endpoint = uuid();
+      while (await deliveries.distribute([{ endpoint, events: ['approval.used'] }]));
+      expect([await countReaders(winner), (await deliveries.count([endpoint])).get(endpoint)?.waiting]).not.toContain(0);
       replicas[0].correct({ ...RECORD, id: winner, decision: false }, NO_ACCOUNT, true);
       await replicas[0].flush();
       expect((await newStore().find(once.id))?.used_by).toBeUndefined();
       expect((await record(replicas[1], winner, once.id)).kind).toBe('stored');
       expect((await newStore().find(once.id))?.used_by).toBeUndefined();
+      // Nobody is told of the use, neither by the stream nor by what is yet to be sent.
+      expect(await countReaders(winner)).toBe(0);
+      const sent = await deliveries.claim(endpoint, 1000, 60_000);
+      expect(sent.filter(({ event }) => event.ids['decision'] === winner)).toEqual([]);
     }); // prettier-ignore
 
     it('is used only while it is approved, and its relationship is there', async () => {
