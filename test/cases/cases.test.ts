@@ -108,9 +108,11 @@ async function onRecord(answer: Answer, c: Case): Promise<void> {
   expect(facts).toBeDefined();
   const again = redecide({ ...record, facts } as Parameters<typeof redecide>[0], remit.service.activePolicies.rules);
   expect(again.missing).toEqual([]);
-  const { valid_until, reasons, remedies, obligations, rationale, reason_user, reason_admin } = answer.context ?? {};
+  const { valid_until, reasons, remedies, obligations, reason_user, reason_admin } = answer.context ?? {};
   expect(again.decision).toMatchObject({ decision: answer.decision, valid_until, reasons, remedies, obligations });
-  expect(again.decision.rationale).toEqual(rationale);
+  // Reviews are on record, and no client is told of them.
+  expect(again.decision.rationale).toEqual(record['rationale']);
+  expect(JSON.stringify(answer)).not.toContain('agent-exports-are-reviewed');
   expect([[again.decision.reason_user], [again.decision.reason_admin]]).toEqual(
     [reason_user, reason_admin].map((said) => Object.values(said ?? {})),
   );

@@ -40,9 +40,9 @@ export function decisionText({ decision, context = {} }: DecisionAnswer, cures: 
 export function stepLines(steps: Rationale['steps'], reasons: readonly Reason[]): string[] {
   return steps.flatMap(({ step, outcome, evidence }) => {
     const own = reasons.filter((reason) => reason.step === step);
-    // What a step is the place of was asked for, if not by the action.
+    // Another thing was asked for where the action asks for nothing.
     const { required, ...others } = evidence;
-    const shown = required === false && own.length > 0 ? others : evidence;
+    const shown = required === false && own.length + Object.keys(others).length > 0 ? others : evidence;
     return [
       `  ${OUTCOME_MARKS[outcome]} ${step.padEnd(12)} ${evidenceText(shown)}`.trimEnd(),
       ...own.map(({ code, message }) => `      ${code}: ${message}`),
