@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { findHeldPermissions, heldPermissionKey } from '../../govern/permission-holders.js';
 import { describeRef, formatRef, isSameRef, isUuid, type EntityRef } from '../../model/ids.js';
-import { formatCallerId } from '../../model/question.js';
+import { formatCallerId, type Properties } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import { reviewKey, type ReviewConclusion, type ReviewState, type StoredReview } from '../../store/reviews.js';
 import { authenticate } from '../edge/authentication.js';
@@ -59,6 +59,12 @@ const reviewFormat = z
     decision: z.string(),
     permission: z.string().describe('Its holders on the resource review it'),
     action: z.string(),
+    properties: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe(
+        'What the question stated of the action that can decide; left out where that is nothing, or longer than 16 KiB',
+      ),
     resource: z.object({ type: z.string(), id: z.string() }),
     user: z.string().optional(),
     agents: z.array(z.string()).describe('The agent that acted, then the earlier ones'),
@@ -78,6 +84,7 @@ const reviewFormat = z
       decision: '0199b6a0-5c1e-7c1a-9f0e-2d1c3b4a5f60',
       permission: 'audit',
       action: 'merge',
+      properties: { branch: 'main' },
       resource: { type: 'repository', id: 'api' },
       user: 'user:maria',
       agents: ['agent:merge-bot'],
@@ -109,9 +116,10 @@ export function reviewListRoutes(app: TypedApp, service: Service): void {
       const now = service.now();
       const start = pageTokens.decode({ token }, query, 'page_token');
       const { found, next } = await places.run(request, () => readPage(service, person, { state, now, start, limit }));
+      const properties = await service.reviews.fetchActionProperties(found.map(({ decision }) => decision));
       return {
         page: pageTokens.encode(next, query),
-        results: found.map((review) => toReviewJson(review, person, now)),
+        results: found.map((review) => toReviewJson(review, properties.get(review.decision), person, now)),
       };
     },
   });
@@ -209,7 +217,12 @@ function isSameConclusion({ conclusion }: StoredReview, other: ReviewConclusion)
   );
 }
 
-function toReviewJson(review: StoredReview, person: EntityRef, now: Date): z.infer<typeof reviewFormat> {
+function toReviewJson(
+  review: StoredReview,
+  properties: Properties | undefined,
+  person: EntityRef,
+  now: Date,
+): z.infer<typeof reviewFormat> {
   const { decision, permission, action, resource, user, agents, opened, due, conclusion } = review;
   const state = conclusion !== undefined ? 'closed' : due <= now ? 'overdue' : 'open';
   const { closed, ...concluded } = conclusion ?? {};
@@ -217,6 +230,7 @@ function toReviewJson(review: StoredReview, person: EntityRef, now: Date): z.inf
     decision,
     permission,
     action,
+    ...(properties === undefined || Object.keys(properties).length === 0 ? {} : { properties }),
     resource,
     ...(user === undefined ? {} : { user: describeRef(user) }),
     agents: agents.map(describeRef),

@@ -21,7 +21,7 @@ entity User;
 entity Agent;
 entity Repo;
 @scope("repo.write") @title("Merge a branch") @effect("write") @consent("standing")
-action "merge" appliesTo { principal: [Agent, User], resource: [Repo], context: {} };
+action "merge" appliesTo { principal: [Agent, User], resource: [Repo], context: { action: { branch?: String, text?: String } } };
 @permission("merge") @scope("repo.write") @title("Look") @effect("read")
 action "look" appliesTo { principal: [Agent, User], resource: [Repo], context: {} };`,
   'policies/all.cedar': `
@@ -64,11 +64,11 @@ beforeEach(async () => {
   expect(given.statusCode, given.body).toBe(201);
 });
 
-async function ask(action = 'merge', repo = 'api', context: object = {}): Promise<Answer> {
+async function ask(action = 'merge', repo = 'api', context: object = {}, properties: object = {}): Promise<Answer> {
   const token = await remit.mint({ user: 'ann', agent: 'bot', scope: 'repo.write' });
   return remit.evaluate({
     subject: { type: 'user', id: 'ann' },
-    action: { name: action },
+    action: { name: action, properties },
     resource: { type: 'repo', id: repo },
     context: { token, ...context },
   });
@@ -97,6 +97,19 @@ const told = async (after: number) =>
 const position = async () => (await new EventLog(remit.service.database).findRange()).last;
 
 describe('an allow with the duty', () => {
+  it('shows what the action was asked with, where people can read it', async () => {
+    const stated = { branch: 'main' };
+    const [, long] = [
+      await ask('merge', 'api', {}, { ...stated, undeclared: 'x' }),
+      await ask('merge', 'api', {}, { text: 'x'.repeat(20_000) }),
+      await merge(),
+    ];
+    const { results } = await list('aud');
+    expect(results).toHaveLength(3);
+    expect(results.filter((item) => 'properties' in item)).toMatchObject([{ properties: stated }]);
+    expect(results.map(({ decision }) => decision)).toContain(long.context?.id);
+  });
+
   it('opens a review for the holders of the permission, of which the client sees nothing', async () => {
     const before = await position();
     const answer = await ask();
