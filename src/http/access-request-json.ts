@@ -136,7 +136,7 @@ type ResultJson = z.infer<typeof resultFormat>;
 
 export const cancelBody = z
   .looseObject({ reason: z.string().max(128).optional(), comment: z.string().max(2000).optional() })
-  .optional()
+  .nullish()
   .meta({ id: 'AccessRequestCancellation', examples: [{ reason: 'no_longer_needed' }] });
 
 export interface TaskJsonContext {

@@ -32,7 +32,12 @@ import { readVisiblePage, type PageSource } from '../visible-page.js';
 const approvalParams = z.object({ id: z.string().max(64) });
 const NO_APPROVAL = createProblem('not_found', 'There is no such approval.');
 const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another person has to.');
+const NOT_TO_END = createProblem(
+  'forbidden',
+  'You may not end this: the user it is for may, who approved it, and an admin.',
+);
 const ANSWERED = createProblem('conflict', 'It waits for no answer of yours any more.');
+const ENDED = createProblem('conflict', 'It has ended already.');
 /** Pages that are looked through at one time; one caller alone has half of them. */
 const MAX_APPROVAL_LISTINGS = 4;
 
@@ -127,6 +132,7 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
         if (seen === undefined) return isFirst ? reply.code(404).send(NO_APPROVAL) : reply.code(409).send(ANSWERED);
         const { task, answerable } = seen;
         const now = service.now();
+        if (isRepeated(task, body, by, answerable)) return reply.send(toJson(seen, now));
         if (readTaskState(task, now) !== 'pending' || task.answers.length <= known)
           return reply.code(409).send(ANSWERED);
         if (answerable.length === 0)
@@ -161,13 +167,16 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
       if (caller.kind === 'user') {
         const person = userReference(service, caller.user);
         const mayEnd = isTaskUser(task, person) || task.answers.some(({ by }) => isSameRef(by, person));
-        if (!mayEnd) return reply.code(404).send(NO_APPROVAL);
+        if (!mayEnd) {
+          const [seen] = await seeTasks([task], person);
+          return seen === undefined ? reply.code(404).send(NO_APPROVAL) : reply.code(403).send(NOT_TO_END);
+        }
       }
       const now = service.now();
       const ended =
         (await service.approvals.end(task.id, 'revoked', now)) ??
         (await service.approvals.end(task.id, 'cancelled', now));
-      if (ended === undefined) return reply.code(409).send(ANSWERED);
+      if (ended === undefined) return reply.code(409).send(ENDED);
       await service.elevations.settleOrLeave(ended.id);
       return reply.code(204).send();
     },
@@ -232,6 +241,20 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
     if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
     return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
   }
+}
+
+/** Whether the person has said the same before, so that an answer whose reply was lost can be made again. */
+function isRepeated(
+  { state, answers, denied, scope }: StoredTask,
+  body: ApprovalDecisionBody,
+  by: EntityRef,
+  answerable: readonly number[],
+): boolean {
+  if (body.decision === 'deny') return denied !== undefined && isSameRef(denied.by, by) && denied.note === body.note;
+  const hasApproved = answers.some((answer) => isSameRef(answer.by, by) && answer.note === body.note);
+  return (
+    hasApproved && answerable.length === 0 && scope === body.scope && (state === 'pending' || state === 'approved')
+  );
 }
 
 function parseTaskKey(key: string | undefined): TaskKey | undefined {

@@ -191,6 +191,12 @@ describe('an answer', () => {
     }
     expect(await list('pete', '?state=approved')).toEqual([]);
     for (const decision of ['approve', 'deny']) expect((await decide(id, 'olga', { decision })).statusCode).toBe(409);
+    // The same again is answered as it is: the reply may have been lost.
+    const repeated = await decide(id, 'olga', { decision: 'approve', note: 'Looks right.' });
+    expect([repeated.statusCode, repeated.json()]).toEqual([200, response.json()]);
+    expect((await decide(id, 'ann', { decision: 'approve', note: 'Looks right.' })).statusCode).toBe(409);
+    const longer = { decision: 'approve', scope: 'until', until: minutes(20).toISOString(), note: 'Looks right.' };
+    expect((await decide(id, 'olga', longer)).statusCode).toBe(409);
   });
 
   it('denies the whole, and that is the end', async () => {
@@ -292,7 +298,11 @@ describe('an answer', () => {
     const responses = await Promise.all(
       ['approve', 'deny', 'approve', 'deny'].map((decision) => decide(id, 'olga', { decision })),
     );
-    expect(responses.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
+    // The one that counts, and the same once more.
+    const counted = responses
+      .filter(({ statusCode }) => statusCode === 200)
+      .map((response) => response.json<Approval>());
+    expect(new Set(counted.map(({ state }) => state)).size).toBe(1);
     expect(responses.every(({ statusCode }) => [200, 404, 409].includes(statusCode))).toBe(true);
   });
 });
@@ -399,7 +409,8 @@ describe('the end of an approval', () => {
 
   it('ends what waits for the user, and not for who could answer', async () => {
     const id = await open();
-    expect((await call('DELETE', `/${id}`, userToken('olga'))).statusCode).toBe(404);
+    expect((await call('DELETE', `/${id}`, userToken('olga'))).statusCode).toBe(403);
+    expect((await call('DELETE', `/${id}`, userToken('bob'))).statusCode).toBe(404);
     expect((await call('DELETE', `/${id}`, userToken('ann'))).statusCode).toBe(204);
     expect(await status(id)).toBe('cancelled');
   });
@@ -462,7 +473,9 @@ describe('answers at the same moment', () => {
   it('all count where they come together, and of those to one step one does', async () => {
     const id = await open({ steps: STEPS });
     const people = ['olga', 'owen', 'ann', 'olga', 'owen', 'ann'];
-    const answers = await Promise.all(people.map((user) => decide(id, user)));
+    const answers = await Promise.all(
+      people.map((user, i) => decide(id, user, { decision: 'approve', note: `answer ${i}` })),
+    );
     expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(3);
     expect(await remit.service.approvals.find(id)).toMatchObject({ state: 'approved' });
     expect((await remit.service.approvals.find(id))?.answers.map(({ step }) => step).sort()).toEqual([0, 1, 2]);
@@ -473,7 +486,8 @@ describe('answers at the same moment', () => {
     interleave(async () => {
       expect((await decide(id, 'olga')).statusCode).toBe(200);
     });
-    expect((await decide(id, 'olga')).statusCode).toBe(409);
+    expect((await decide(id, 'olga', { decision: 'approve', note: 'Again.' })).statusCode).toBe(409);
+    expect((await remit.service.approvals.find(id))?.answers).toHaveLength(1);
     const denied = await open({ steps: STEPS, question: { resource: { type: 'repository', id: 'api' } } });
     interleave(async () => {
       expect((await decide(denied, 'olga', { decision: 'deny' })).statusCode).toBe(200);
