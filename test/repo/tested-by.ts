@@ -260,6 +260,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/policy/lint/lint.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/missing-delegator.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/named-approver.ts': 'test/policy/lint/lints.test.ts',
+  'src/policy/lint/unliftable-forbid.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/never-applies.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/relaxed-forbid.ts': 'test/policy/lint/lints.test.ts',
   'src/policy/lint/shadowed-forbid.ts': 'test/policy/lint/lints.test.ts',

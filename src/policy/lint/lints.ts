@@ -7,6 +7,7 @@ import { namedApprover } from './named-approver.js';
 import { neverApplies } from './never-applies.js';
 import { relaxedForbid } from './relaxed-forbid.js';
 import { shadowedForbid } from './shadowed-forbid.js';
+import { unliftableForbid } from './unliftable-forbid.js';
 import { unmaskedClass } from './unmasked-class.js';
 import { unpermittedAction } from './unpermitted-action.js';
 import { unreachablePermission } from './unreachable-permission.js';
@@ -22,6 +23,7 @@ export const LINTS: readonly Lint[] = [
   wideningPermit,
   relaxedForbid,
   namedApprover,
+  unliftableForbid,
   untestedPermit,
   missingDelegator,
   unpermittedAction,

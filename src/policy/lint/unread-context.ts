@@ -2,6 +2,7 @@
 import { formatUid, namespaceOf } from '../schema/uid.js';
 import type { Action } from '../schema/action.js';
 import { collectContextReads } from '../expressions.js';
+import type { Policy } from '../policies.js';
 import { applicableTypes, type Lint } from './lint.js';
 
 export const unreadContext: Lint = {
@@ -13,7 +14,8 @@ export const unreadContext: Lint = {
     vocabulary.actions.flatMap((action) => {
       const reads = [...policies.values()]
         .filter((policy) => applicableTypes(policy, action).length > 0)
-        .flatMap((policy) => [...collectContextReads(policy.json)]);
+        .flatMap((policy) => [...collectContextReads(policy.json)])
+        .concat(listReadElsewhere(action, [...policies.values()]));
       return listContextPaths(action)
         .filter((path) => !reads.some((read) => read === '' || isPathWithin(read, path) || isPathWithin(path, read)))
         .map((path) => ({
@@ -22,6 +24,18 @@ export const unreadContext: Lint = {
         }));
     }),
 };
+
+/** The members that something else than a policy reads: the amount that limits count, and what people are shown to say yes to. */
+function listReadElsewhere(action: Action, policies: readonly Policy[]): string[] {
+  const { amount, consent, elevation } = action;
+  const isShown =
+    consent === 'each' ||
+    elevation !== undefined ||
+    policies.some(
+      (policy) => policy.remedies.some(({ type }) => type === 'approval') && applicableTypes(policy, action).length > 0,
+    );
+  return [...(amount === undefined ? [] : [amount.join('.')]), ...(isShown ? ['action', 'request'] : [])];
+}
 
 /** The members that the action declares, each permission of `can` and `agent_can` by itself. */
 function listContextPaths(action: Action): string[] {

@@ -291,6 +291,7 @@ describe('relaxed-forbid', () => {
 });
 
 describe('named-approver', () => {
+  const named = (found: readonly string[]): string[] => found.filter((text) => text.includes(' named-approver '));
   const schema = SCHEMA.replaceAll('Remit::Delegation }', 'Remit::Delegation, approval?: Remit::Approval }');
   const asking = (unless: string, remedy = 'approval:edit'): string[] =>
     lints({ schema, policies: `@remedy("${remedy}") ${forbid('x', `unless { context has approval && ${unless} }`)}` });
@@ -309,7 +310,34 @@ describe('named-approver', () => {
   it('is none that reads that there is an approval, or when it was given, and none that asks for no approval', () => {
     expect(asking('context.approval.approved_at > datetime("2020-01-01")')).toEqual([]);
     expect(asking('context.approval has expires_at')).toEqual([]);
-    expect(asking('context.approval.by == "user:carol"', 'consent')).toEqual([]);
+    expect(named(asking('context.approval.by == "user:carol"', 'consent'))).toEqual([]);
+  });
+});
+
+describe('unliftable-forbid', () => {
+  const schema = SCHEMA.replaceAll('Remit::Delegation }', 'Remit::Delegation, approval?: Remit::Approval }');
+  const asked = (when: string, remedy = '@remedy("approval:edit") ', texts: Texts = { schema }): string[] =>
+    lints({ ...texts, policies: `${remedy}${forbid('x', when)}` }).filter((text) =>
+      text.includes(' unliftable-forbid '),
+    );
+
+  it('is one with a remedy that its condition does not read, one that reads what nobody can be asked for, or what an action lacks', () => {
+    expect(asked('when { context.delegation.depth > 2 }')).toEqual([
+      'p:3:1 unliftable-forbid "x" asks for an approval, and does not read context.approval: none lifts it',
+    ]);
+    expect(asked('unless { context has approval }', '')).toEqual([
+      'p:3:1 unliftable-forbid "x" makes an exception of what is approved, and no @remedy says who approves: nobody can be asked',
+    ]);
+    const half = SCHEMA.replace('Remit::Delegation }', 'Remit::Delegation, approval?: Remit::Approval }');
+    expect(asked('unless { context has approval }', undefined, { schema: half })).toEqual([
+      'p:3:1 unliftable-forbid "x" asks for an approval, which Action::"edit" does not declare: none lifts it there',
+    ]);
+  });
+
+  it('is none that an approval lifts, and none that forbids what is approved', () => {
+    expect(asked('unless { context has approval }')).toEqual([]);
+    expect(asked('when { !(context has approval) }')).toEqual([]);
+    expect(asked('when { context has approval && context.delegation.depth > 2 }', '')).toEqual([]);
   });
 });
 
@@ -401,11 +429,12 @@ describe('unused-permission', () => {
       'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
     ]);
     const policies = `@remedy("approval:sign") ${forbid('x', 'when { principal has kind && principal.kind == "y" && principal.suspended }', 'principal is Agent, action, resource')}`;
-    expect(lints({ zed, policies })).toEqual([
+    const unused = (texts: Texts): string[] => lints(texts).filter((text) => text.includes(' unused-permission '));
+    expect(unused({ zed, policies })).toEqual([
       'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
     ]);
     const reviewed = `${policies}\n@id("r") @duty("review:whole") permit (principal is Agent, action, resource);`;
-    expect(lints({ zed, policies: reviewed })).toEqual([]);
+    expect(unused({ zed, policies: reviewed })).toEqual([]);
     const schema = SCHEMA.replace('action "edit"', '@emergency("sign")\naction "edit"');
     expect(lints({ schema, zed })).toEqual([
       'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
@@ -464,7 +493,23 @@ describe('unread-context', () => {
     ['in a duty', 'can: { edit: Bool }', 'when { context.can.edit }'],
   ])('is none that is read: %s', (name, members, when) => {
     const policy = forbid('x', when, 'principal, action == Action::"view", resource');
-    const policies = name === 'in a duty' ? `@duty("notification:x") ${policy.replace('forbid', 'permit')}` : policy;
+    const annotated: Readonly<Record<string, string>> = {
+      'in a duty': `@duty("notification:x") ${policy.replace('forbid', 'permit')}`,
+      'by has': `@remedy("approval:edit") ${policy}`,
+    };
+    const policies = annotated[name] ?? policy;
     expect(lints({ schema: declare(members), policies })).toEqual([]);
+  });
+
+  it('is none that limits count, or that people are shown to say yes to', () => {
+    const schema = declare('action: { text?: String }, request: { ticket?: String }');
+    const unread = (texts: Texts): string[] => lints(texts).filter((text) => text.includes(' unread-context '));
+    expect(unread({ schema })).toHaveLength(2);
+    expect(unread({ schema: schema.replace('action "view"', '@consent("each") action "view"') })).toEqual([]);
+    const amounts = declare('action: { amount?: Remit::Amount }');
+    expect(unread({ schema: amounts })).toHaveLength(1);
+    expect(
+      unread({ schema: amounts.replace('action "view"', '@amount("context.action.amount") action "view"') }),
+    ).toEqual([]);
   });
 });
