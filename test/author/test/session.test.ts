@@ -230,6 +230,7 @@ it("the sample's tests pass and cover all of its policies", async () => {
     'policies/agents_test.yaml',
     'policies/code_test.yaml',
     'policies/hr_test.yaml',
+    'policies/office_test.yaml',
     'schema/acme.zed.yaml',
   ]);
   expect(report.files.flatMap(({ results }) => results.filter((r) => r.outcome !== 'passed').flatMap(failureText))).toEqual([]); // prettier-ignore
