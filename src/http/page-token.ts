@@ -22,6 +22,8 @@ const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
+const NOT_OF_QUESTION = 'is not the next_token of this question';
+
 export class PageTokens {
   private readonly key: Uint8Array;
 
@@ -39,18 +41,24 @@ export class PageTokens {
    * @param place the token's, for the error
    * @throws BadRequest where the token is not one of this query
    */
-  decode(page: z.infer<typeof pageFormat>, query: object, place = 'page.token'): string | undefined {
+  decode(
+    page: z.infer<typeof pageFormat>,
+    query: object,
+    place = 'page.token',
+    problem = NOT_OF_QUESTION,
+  ): string | undefined {
     const token = page?.token ?? '';
     if (token === '') return undefined;
     const bytes = Buffer.from(token, 'base64url');
     // Base64url decodes leniently; only one text counts as the token.
-    if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES) throw invalidPageToken(place);
+    if (bytes.toString('base64url') !== token || bytes.length < IV_BYTES + TAG_BYTES)
+      throw new BadRequest(problem, place);
     const decipher = createDecipheriv(CIPHER, this.key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
     decipher.setAAD(digestQuery(query)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     try {
       return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
     } catch {
-      throw invalidPageToken(place);
+      throw new BadRequest(problem, place);
     }
   }
 
@@ -63,10 +71,6 @@ export class PageTokens {
     const text = Buffer.concat([cipher.update(after, 'utf8'), cipher.final()]);
     return { next_token: Buffer.concat([iv, cipher.getAuthTag(), text]).toString('base64url') };
   }
-}
-
-function invalidPageToken(place: string): BadRequest {
-  return new BadRequest('is not the next_token of this question', place);
 }
 
 /** Hashes a query, whatever the order of its members. */

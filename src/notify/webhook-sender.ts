@@ -151,7 +151,7 @@ export class WebhookSender {
     // RFC 9110 section 15.5.11: it is gone for good.
     const isDead = pause === undefined || failure === 'status_410';
     receiver.outcomes[isDead ? 'dead' : 'failed'] += 1;
-    this.tellState(receiver, failure);
+    this.tellState(receiver, failure, isDead);
     const retryMs = isDead ? undefined : Math.round(pause * 1000 * (1 - JITTER + 2 * JITTER * random()));
     return deliveries.settleFailed(receiver.key, delivery, failure, retryMs);
   }
@@ -168,16 +168,16 @@ export class WebhookSender {
   }
 
   /** Logs that a receiver has begun to fail, and that it no longer does. */
-  private tellState(receiver: Receiver, failure: AttemptFailure | undefined): void {
+  private tellState(receiver: Receiver, failure: AttemptFailure | undefined, isGivenUp = false): void {
     if (receiver.isFailing === (failure !== undefined)) return;
     receiver.isFailing = failure !== undefined;
     const name = describeWebhookEndpoint(receiver.endpoint);
     if (failure === undefined) this.deps.log(`Notifications reach ${name} again.`, { event: 'webhook_recovered' });
     else
-      this.deps.log(`A notification could not be sent to ${name} (${failure}). It is tried again.`, {
-        event: 'webhook_failing',
-        failure,
-      });
+      this.deps.log(
+        `A notification could not be sent to ${name} (${failure}). It is ${isGivenUp ? 'given up' : 'tried again'}.`,
+        { event: 'webhook_failing', failure },
+      );
   }
 
   private describeLoop(pauseMs: number): Parameters<typeof repeat>[1] {

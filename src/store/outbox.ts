@@ -28,7 +28,7 @@ export const OUTBOX_TABLES = [
 ] as const;
 
 /**
- * Takes back what was told of decisions that were not answered: nobody reads it, and what isn't sent yet is not sent. The rows
+ * Takes back what was told of decisions that were not answered: the stream shows it no more, and what waits isn't sent. The rows
  * stay, since the next position follows from the last.
  */
 export const WITHDRAWING_FUNCTIONS = [

@@ -47,6 +47,8 @@ export const consentStep: JudgingStep = {
   },
 };
 
+const CONSENT_NEEDS = { standing: 'standing consent', each: "the user's yes each time" } as const;
+
 /** Consent is what a person gives an agent: a person acting alone needs none. */
 function judgeConsent({ target: { action }, acting }: BoundQuestion, { consent }: Facts): Judgement {
   if (action.consent === undefined || acting.mode === 'human') return { reasons: [], evidence: { required: false } };
@@ -60,7 +62,7 @@ function judgeConsent({ target: { action }, acting }: BoundQuestion, { consent }
   if (consent?.kind === 'confirmed')
     return { reasons: [], evidence: { ...evidence, confirmed: consent.at, ends: consent.until } };
   const missing = consent ?? { code: 'consent_required' as const, message: NO_USER };
-  const message = `"${action.name}" needs ${action.consent} consent. ${missing.message}`;
+  const message = `"${action.name}" needs ${CONSENT_NEEDS[action.consent]}. ${missing.message}`;
   return { reasons: [reason('consent', missing.code, message)], evidence, remedies: [{ type: 'consent' }] };
 }
 

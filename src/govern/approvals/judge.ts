@@ -20,6 +20,16 @@ export type ApprovalFinding =
 
 export type GoodApproval = Approval & { readonly approved_until: string };
 
+const INELIGIBILITY_TEXTS: Readonly<Record<string, string>> = {
+  unknown_step: 'it asks for nothing of theirs',
+  not_the_user: "the yes is the user's own",
+  requester: 'nobody approves what is asked for them, or by them',
+  agent: 'agents approve nothing',
+  no_permission: 'the permission is not held',
+  own_path: 'the permission is held only by way of those who ask',
+  not_found_in_time: 'no way to the permission was found that does not rest on those who ask',
+};
+
 /** @param retryOf the decision of an earlier question with the same `Idempotency-Key`: its approval serves the retry as well */
 export function judgeApproval(reading: ApprovalReading, now: Date, retryOf: string | undefined): ApprovalFinding {
   if ('fault' in reading) return { kind: 'unknown', fault: reading.fault };
@@ -36,7 +46,10 @@ export function judgeApproval(reading: ApprovalReading, now: Date, retryOf: stri
     return bad('approval_used', `The approval ${id} was for one use, and the decision ${user} has used it.`);
   const [first] = ineligible;
   if (first !== undefined)
-    return bad('approver_ineligible', `${describeRef(first.by)} may not approve this, or no longer: ${first.why}.`);
+    return bad(
+      'approver_ineligible',
+      `${describeRef(first.by)} may not approve this, or no longer: ${INELIGIBILITY_TEXTS[first.why] ?? first.why}.`,
+    );
   if (!approval.granted) return bad('grant_pending', `What the approval ${id} gives is not written yet.`);
   return { kind: 'good', approval: { ...approval, approved_until: end } };
 }

@@ -39,7 +39,9 @@ export function readRequired({ bound }: Limit, { question, target }: LimitedQues
   if (amount.unit !== bound.unit) return unfit(`is in ${amount.unit}, and its limit in ${bound.unit}`);
   const required = rescaleQuantity(amount, bound.decimals);
   if (required !== undefined) return required;
-  return unfit(`is ${formatQuantity(amount)}, which has no place in 64 bits with ${bound.decimals} decimals`);
+  return unfit(
+    `is ${formatQuantity(amount)}, which can not be counted exactly in 64 bits with ${bound.decimals} decimals`,
+  );
 }
 
 /** The value at the path; undefined where none is stated. */

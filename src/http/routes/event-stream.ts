@@ -47,7 +47,12 @@ export function eventStreamRoutes(app: TypedApp, service: Service): void {
       const key = formatRef(person);
       const query = { stream: 'events', caller: key };
       const lastId = request.headers['last-event-id'];
-      const decoded = pageTokens.decode({ token: typeof lastId === 'string' ? lastId : '' }, query, LAST_EVENT_ID);
+      const decoded = pageTokens.decode(
+        { token: typeof lastId === 'string' ? lastId : '' },
+        query,
+        LAST_EVENT_ID,
+        'is not an id of your stream',
+      );
       const after = decoded === undefined ? (await service.events.findRange()).last : Number(decoded);
       const ofUser = open.get(key) ?? 0;
       if (ofUser >= MAX_STREAMS_OF_USER)

@@ -1,4 +1,4 @@
-/** Finds forbids whose approval would lift nothing, and those that only an approval lifts for which nobody can be asked. */
+/** Finds forbids that ask for an approval which would lift nothing, and those that except what no person can be asked to approve. */
 import { collectContextReads } from '../expressions.js';
 import type { Policy } from '../policies.js';
 import { formatUid } from '../schema/uid.js';
@@ -11,14 +11,14 @@ export const unliftableForbid: Lint = {
   cure: 'Name who approves in `@remedy("approval:…")`, read `context has approval` in an `unless`, and declare `approval?: Remit::Approval` in the action’s context.',
   run: (input) =>
     listForbids(input).flatMap((policy) =>
-      findProblems(policy, input).map((problem) => ({
+      findLiftProblems(policy, input).map((problem) => ({
         location: policy.location,
         message: `"${policy.id}" ${problem}`,
       })),
     ),
 };
 
-function findProblems(policy: Policy, { rules }: LintInput): string[] {
+function findLiftProblems(policy: Policy, { rules }: LintInput): string[] {
   const readsApproval = (conditions: Policy['json']['conditions']): boolean =>
     [...collectContextReads({ ...policy.json, conditions })].some(
       (path) => path === '' || path === 'approval' || path.startsWith('approval.'),

@@ -85,7 +85,7 @@ describe('a limit on an amount', () => {
       'more decimals than the unit has',
       { value: 1, unit: 'EUR', decimals: 3 },
       'limit_exceeded',
-      /no place in 64 bits with 2 decimals/,
+      /can not be counted exactly in 64 bits with 2 decimals/,
     ],
     ['more than 64 bits', { value: 9007199254740991, unit: 'EUR', decimals: 0 }, 'limit_exceeded', /has less left/],
     ['decimals below none', { value: 1, unit: 'EUR', decimals: -18 }, 'limit_exceeded', /"decimals" from 0 to 18/],
