@@ -5,6 +5,7 @@ import { installLoadShedding, Admission } from './edge/load-shedding.js';
 import { getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { accessRequestRoutes } from './routes/access-requests.js';
+import { approvalAnswerRoutes } from './routes/approval-answers.js';
 import { approvalRoutes } from './routes/approvals.js';
 import { agentAccessRoutes } from './routes/agent-access.js';
 import { consentRequestRoutes } from './routes/consent-requests.js';
@@ -64,7 +65,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [
-    decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, scopeRoutes, healthRoutes,
+    decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
   ], // prettier-ignore
 };
 

@@ -98,6 +98,8 @@ export const approvalListFormat = z
   .object({ page: nextPageFormat, results: z.array(shownApprovalFormat) })
   .meta({ id: 'ApprovalList' });
 
+export const approvalParams = z.object({ id: z.string().max(64) });
+
 export const approvalDecisionBody = z
   .strictObject({
     decision: z.enum(['approve', 'deny']),

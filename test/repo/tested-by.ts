@@ -151,6 +151,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/govern/consents/narrow-consent.ts': 'test/http/routes/consents.test.ts',
   'src/govern/consents/requested-consent.ts': 'test/http/routes/consents.test.ts',
   'src/govern/requested-details.ts': 'test/http/routes/consents.test.ts',
+  'src/http/routes/approval-answers.ts': 'test/http/routes/approvals.test.ts',
+  'src/http/task-reader.ts': 'test/http/routes/approvals.test.ts',
   'src/http/consent-json.ts': 'test/http/routes/consents.test.ts',
   'src/http/consent-offer.ts': 'test/http/routes/consents.test.ts',
   'src/http/grant-parties.ts': 'test/http/routes/consents.test.ts',

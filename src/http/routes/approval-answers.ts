@@ -1,0 +1,115 @@
+/** `/v1/approvals/{id}/decision`: people say yes or no to what is asked of them. */
+import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
+import { approveSteps, isUserStep, readTaskState, type ApprovalTerms } from '../../govern/approvals/task-progress.js';
+import { BadRequest } from '../../model/faults.js';
+import { isSameRef, type EntityRef } from '../../model/ids.js';
+import type { Service } from '../../service/service.js';
+import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
+import {
+  approvalDecisionBody,
+  approvalParams,
+  shownApprovalFormat,
+  type ApprovalDecisionBody,
+} from '../approval-json.js';
+import { askApproverGraph } from '../approver-graph.js';
+import { authenticate } from '../edge/authentication.js';
+import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
+import { requireUser } from '../edge/request-party.js';
+import { userReference } from '../grant-parties.js';
+import { TaskReader, type SeenTask } from '../task-reader.js';
+import type { TypedApp } from '../typed-app.js';
+import { NO_APPROVAL } from './approvals.js';
+
+const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another person has to.');
+const ANSWERED = createProblem('conflict', 'It waits for no answer of yours any more.');
+const OUTDATED: Readonly<Record<OutdatedTask, ReturnType<typeof createProblem>>> = {
+  rules_changed: createProblem('conflict', 'The rules have changed since this was asked: it has to be asked again.'),
+  condition_lost: createProblem('conflict', 'The user may not ask for this right any more.'),
+};
+
+export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
+  const tasks = new TaskReader(service);
+
+  app.post('/v1/approvals/:id/decision', {
+    schema: {
+      tags: ['approvals'],
+      summary:
+        'Approve every step that you may answer, or deny the whole. Approving needs a sign-in of the last five minutes',
+      params: approvalParams,
+      body: approvalDecisionBody,
+      response: { 200: shownApprovalFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest: authenticate(app, service, [], { users: true }),
+    handler: async (request, reply) => {
+      const caller = requireUser(request);
+      const { body } = request;
+      const by = userReference(service, caller.user);
+      // Who answers another step at the same moment changes the task first: then this answer is made to what it is by then. Each
+      // of the others has answered a step more, so there are no more tries than steps.
+      for (let known = -1; ;) {
+        const isFirst = known < 0;
+        const seen = await tasks.find(request.params.id, by);
+        if (seen === undefined) return isFirst ? reply.code(404).send(NO_APPROVAL) : reply.code(409).send(ANSWERED);
+        const { task, answerable } = seen;
+        const now = service.now();
+        if (isRepeated(task, body, by, answerable)) return reply.send(tasks.toJson(seen, now));
+        if (readTaskState(task, now) !== 'pending' || task.answers.length <= known)
+          return reply.code(409).send(ANSWERED);
+        if (answerable.length === 0)
+          return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(ANSWERED);
+        if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
+        const outdated =
+          body.decision === 'approve'
+            ? await askApproverGraph(service, service.deadlineMs, (deps, deadline) =>
+                deadline.race(findOutdated(task, deps)),
+              )
+            : undefined;
+        if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
+        const answered = await service.approvals.answer(
+          task,
+          toTaskAnswer(seen, body, { by, at: now, terms: service.config.approvals }),
+          now,
+        );
+        known = task.answers.length;
+        if (answered === undefined) continue;
+        if (answered.state === 'approved') await service.elevations.settleOrLeave(answered.id);
+        return reply.send(tasks.toJson({ task: answered, answerable: [] }, now));
+      }
+    },
+  });
+}
+
+/** @throws BadRequest where the end is none that the approval can have */
+function toTaskAnswer(
+  { task, answerable }: SeenTask,
+  { decision, scope, until, note }: ApprovalDecisionBody,
+  { by, at, terms }: { readonly by: EntityRef; readonly at: Date; readonly terms: ApprovalTerms },
+): TaskAnswer {
+  const { answers } = task;
+  if (decision === 'deny') {
+    const denied = { by, at: at.toISOString(), ...(note === undefined ? {} : { note }) };
+    return { answers, state: 'denied', scope: task.scope, denied };
+  }
+  if (scope === 'until' && answerable.some((step) => isUserStep(task, step)))
+    throw new BadRequest('must be "once": your own yes is to this one question, and you are asked each time', 'scope');
+  const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
+  if (scope === 'until' && end === undefined) throw new BadRequest('is required: the request names none', 'until');
+  const ends = end === undefined ? undefined : new Date(end);
+  if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
+  return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
+}
+
+/** Whether the person has said the same before, so that an answer whose reply was lost can be made again. */
+function isRepeated(
+  { state, answers, denied, scope }: StoredTask,
+  body: ApprovalDecisionBody,
+  by: EntityRef,
+  answerable: readonly number[],
+): boolean {
+  if (body.decision === 'deny') return denied !== undefined && isSameRef(denied.by, by) && denied.note === body.note;
+  const hasApproved = answers.some((answer) => isSameRef(answer.by, by) && answer.note === body.note);
+  return (
+    hasApproved && answerable.length === 0 && scope === body.scope && (state === 'pending' || state === 'approved')
+  );
+}
