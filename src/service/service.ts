@@ -7,11 +7,7 @@ import type { TracesConfig, RequestTracer } from '../telemetry/request-tracer.js
 import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { ElevationKeeper } from '../govern/approvals/elevation.js';
-import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
-import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
-import { ReviewSweeper } from '../govern/review-sweeper.js';
-import { startSweeping } from '../govern/delegation-sweeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
@@ -26,9 +22,7 @@ import { DelegationStore } from '../store/delegations.js';
 import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
 import { EventTail } from '../notify/event-tail.js';
-import { startPruning } from '../notify/event-pruner.js';
-import { WebhookSender } from '../notify/webhook-sender.js';
-import { OpenReservations } from '../govern/limits/open-reservations.js';
+import type { WebhookSender } from '../notify/webhook-sender.js';
 import { LimitStore } from '../store/limits.js';
 import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
@@ -39,6 +33,7 @@ import type { Log } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { DevelopmentIssuer } from '../issue/development-issuer.js';
 import { CredentialVerifier } from '../tokens/credentials.js';
+import { startBackgroundWork, type BackgroundWork } from './background-work.js';
 import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
 import { describeUnfitEntities } from './unfit-entities.js';
@@ -138,9 +133,9 @@ export async function openService(
           entities,
           decisions,
           trust,
-          webhooks,
-          reservations,
-          reviews: reviewSweeper,
+          webhooks: background.webhooks,
+          reservations: background.reservations,
+          reviews: background.reviewSweeper,
         }),
     );
     const reported = { log, watch: metrics.observeCall };
@@ -196,51 +191,32 @@ export async function openService(
       rules: () => activePolicies.rules,
       now,
     });
-    const stopSweeping = startSweeping(delegations, { exclusive: database.exclusive, log, about: 'Delegations' });
-    closers.push(stopSweeping);
     const elevations = new ElevationKeeper({
       store: new ElevationStore(database),
       graph: () => activePolicies.engine,
       now,
     });
-    closers.push(startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }));
-    closers.push(startExpiringTasks({ database, now }, log));
-    closers.push(new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log));
     const reviews = new ReviewStore(database);
-    const reservations: OpenReservations = new OpenReservations(limits, settleAfterMs, now);
-    closers.push(reservations.start(log).stop);
-    const reviewSweeper: ReviewSweeper = new ReviewSweeper(reviews, now);
-    closers.push(reviewSweeper.start(log).stop);
     const deliveries = new DeliveryStore(database);
-    const webhooks: WebhookSender = new WebhookSender({ deliveries, now, log }, config.notifications);
-    closers.push(() => webhooks.stop());
     const events = new EventLog(database);
-    closers.push(startPruning(events, now, log));
+    const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
+    const background: BackgroundWork = startBackgroundWork({ ...parts, meta, log });
+    closers.push(() => background.stop());
     return {
-      config,
-      database,
-      activePolicies,
+      ...parts,
       credentials,
-      now,
       deadlineMs,
       trust,
       secret: await meta.require('secret'),
       entities,
-      consents,
       approvals,
       signing,
       consentRequests: new ConsentRequestStore(database),
       delegationStore,
-      delegations,
-      elevations,
       decisions,
       revocations,
-      deliveries,
-      limits,
-      reviews,
-      events,
       eventTail: new EventTail(events, log),
-      webhooks,
+      webhooks: background.webhooks,
       metrics,
       traces,
       devKey,

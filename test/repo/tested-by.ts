@@ -302,6 +302,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/runtime/flock.ts': 'test/runtime/directory-lock.test.ts',
   'src/runtime/worker-thread.ts': 'test/faults/lost-engines.test.ts',
   'src/runtime/yield.ts': 'test/law/law.test.ts',
+  'src/service/background-work.ts': 'test/http/routes/elevation.test.ts',
   'src/service/active-policies.ts': 'test/service/reload/apply.schema.test.ts',
   'src/service/clients-and-issuers.ts': 'test/service/reload/apply.load.test.ts',
   'src/service/collect-counts.ts': 'test/telemetry/metrics.test.ts',

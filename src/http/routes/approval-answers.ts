@@ -68,7 +68,7 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
         if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
         const answered = await service.approvals.answer(
           task,
-          toTaskAnswer(seen, body, { by, at: now, terms: service.config.approvals }),
+          readAnswer(seen, body, { by, at: now, terms: service.config.approvals }),
           now,
         );
         known = task.answers.length;
@@ -81,7 +81,7 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
 }
 
 /** @throws BadRequest where the end is none that the approval can have */
-function toTaskAnswer(
+function readAnswer(
   { task, answerable }: SeenTask,
   { decision, scope, until, note }: ApprovalDecisionBody,
   { by, at, terms }: { readonly by: EntityRef; readonly at: Date; readonly terms: ApprovalTerms },

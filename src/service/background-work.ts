@@ -1,0 +1,66 @@
+/** The work that a service does between questions: it ends what has expired, tells of what is due, and sends notifications. */
+import type { Config } from '../config/config.js';
+import type { ElevationKeeper } from '../govern/approvals/elevation.js';
+import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
+import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
+import type { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { startSweeping } from '../govern/delegation-sweeper.js';
+import { OpenReservations } from '../govern/limits/open-reservations.js';
+import { ReviewSweeper } from '../govern/review-sweeper.js';
+import { startPruning } from '../notify/event-pruner.js';
+import { WebhookSender } from '../notify/webhook-sender.js';
+import type { ConsentStore } from '../store/consents.js';
+import type { Database } from '../store/database/port.js';
+import type { DeliveryStore } from '../store/deliveries.js';
+import type { EventLog } from '../store/event-log.js';
+import type { LimitStore } from '../store/limits.js';
+import type { MetaStore } from '../store/meta.js';
+import type { ReviewStore } from '../store/reviews.js';
+import type { Log } from '../telemetry/log.js';
+import type { ActivePolicies } from './active-policies.js';
+
+export interface BackgroundWorkDeps {
+  readonly config: Pick<Config, 'notifications' | 'settleAfterMs'>;
+  readonly database: Database;
+  readonly activePolicies: ActivePolicies;
+  readonly consents: ConsentStore;
+  readonly delegations: DelegationKeeper;
+  readonly elevations: ElevationKeeper;
+  readonly limits: LimitStore;
+  readonly reviews: ReviewStore;
+  readonly deliveries: DeliveryStore;
+  readonly events: EventLog;
+  readonly meta: MetaStore;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+export interface BackgroundWork {
+  readonly webhooks: WebhookSender;
+  readonly reservations: OpenReservations;
+  readonly reviewSweeper: ReviewSweeper;
+  /** Resolves once no turn is under way. */
+  readonly stop: () => Promise<void>;
+}
+
+export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
+  const { config, database, activePolicies, consents, delegations, elevations, limits, reviews } = deps;
+  const { deliveries, events, meta, now, log } = deps;
+  const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
+  const reservations = new OpenReservations(limits, config.settleAfterMs, now);
+  const reviewSweeper = new ReviewSweeper(reviews, now);
+  const stops = [
+    startSweeping(delegations, { exclusive: database.exclusive, log, about: 'Delegations' }),
+    startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }),
+    startExpiringTasks({ database, now }, log),
+    new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log),
+    reservations.start(log).stop,
+    reviewSweeper.start(log).stop,
+    () => webhooks.stop(),
+    startPruning(events, now, log),
+  ];
+  const stop = async (): Promise<void> => {
+    for (const stopOne of stops.reverse()) await stopOne().catch(() => undefined);
+  };
+  return { webhooks, reservations, reviewSweeper, stop };
+}
