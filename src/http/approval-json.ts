@@ -1,5 +1,6 @@
 /** Tasks as those who may answer them read them, and how they are answered. */
 import { z } from 'zod';
+import { findElevationEnd } from '../govern/approvals/elevated-right.js';
 import { findLatestEnd, findStepPermission, readTaskState } from '../govern/approvals/task-progress.js';
 import type { ApprovalsConfig } from '../config/approvals.js';
 import { readBoundAccess } from '../decide/approval-binding.js';
@@ -28,9 +29,11 @@ const stepFormat = z.object({
   kind: z.enum(['permission', 'user', 'elevation']),
   permission: z.string().optional().describe('Its holders may answer; absent where only the user may'),
   gives: z
-    .object({ relation: z.string(), resource: z.string(), to: z.string(), seconds: z.int() })
+    .object({ relation: z.string(), resource: z.string(), to: z.string(), seconds: z.int(), until: z.string() })
     .optional()
-    .describe('The right that the user gets with it, and for how long at most'),
+    .describe(
+      'The right that the user gets with it, and for how long at most; `until`: its end, or the latest that it can have now',
+    ),
   by: z.string().optional().describe('Who has said yes'),
   at: z.string().optional(),
   note: z.string().optional(),
@@ -143,7 +146,7 @@ export function toApprovalJson(
     action: { name: question.action.name, properties: { ...question.action.properties } },
     resource: { ...question.resource, properties: { ...question.resource.properties } },
     context: { ...question.context },
-    steps: task.steps.map((_, index) => toStepJson(task, index)),
+    steps: task.steps.map((_, index) => toStepJson(task, index, now)),
     may_answer: state === 'pending' && answerable.length > 0,
     emergency: task.emergency !== undefined,
     ...(requested === undefined ? {} : { requested_until: requested }),
@@ -166,7 +169,7 @@ export function toApprovalJson(
   };
 }
 
-function toStepJson(task: StoredTask, index: number): z.infer<typeof stepFormat> {
+function toStepJson(task: StoredTask, index: number, now: Date): z.infer<typeof stepFormat> {
   const step = task.steps[index];
   if (step === undefined) throw new TypeError(`there is no step ${index}`);
   const answer = task.answers.find((one) => one.step === index);
@@ -182,10 +185,18 @@ function toStepJson(task: StoredTask, index: number): z.infer<typeof stepFormat>
             resource: describeRef(resource),
             to: describeRef(task.user),
             seconds: step.seconds,
+            until: new Date(findElevationEnd(task, step.seconds, findApprovedAt(task, now))).toISOString(),
           },
         }
       : {}),
     ...(answer === undefined ? {} : { by: describeRef(answer.by), at: answer.at }),
     ...(answer?.note === undefined ? {} : { note: answer.note }),
   };
+}
+
+/** The instant of the last yes; now, while some are missing. In milliseconds since the epoch. */
+function findApprovedAt({ state, answers }: StoredTask, now: Date): number {
+  return state === 'pending' || answers.length === 0
+    ? now.getTime()
+    : Math.max(...answers.map(({ at }) => Date.parse(at)));
 }

@@ -60,19 +60,32 @@ export function isSettledForGood({ state, end, ended, grantState }: ElevationGra
 
 /** The right that an approval gives, and until when; undefined where it gives none. */
 export function describeElevation({
-  id, state, grantState, steps, user, question: { resource }, answers, scope, approved_until, requested_until, emergency, decided, asked,
+  id, state, grantState, steps, user, question: { resource }, answers, decided, asked, ...terms
 }: StoredElevation): { readonly right: ElevatedRight; readonly grant: ElevationGrant } | undefined {
   const step = steps.find((one) => one.kind === 'elevation');
   if (step?.kind !== 'elevation' || user === undefined || answers.length === 0) return undefined;
   const approvedAt = Math.max(...answers.map(({ at }) => Date.parse(at)));
-  const ends = [
-    approvedAt + step.seconds * 1000,
+  return {
+    right: { resource: { type: resource.type, id: resource.id }, relation: step.relation, subject: user },
+    grant: { id, state, grantState, end: findElevationEnd(terms, step.seconds, approvedAt), ended: Date.parse(decided ?? asked) },
+  };
+} // prettier-ignore
+
+/** The end of the right that an elevation gives, or would give, in milliseconds since the epoch. */
+export function findElevationEnd(
+  {
+    scope,
+    approved_until,
+    requested_until,
+    emergency,
+  }: Pick<StoredElevation, 'scope' | 'approved_until' | 'requested_until' | 'emergency'>,
+  seconds: number,
+  approvedAt: number,
+): number {
+  return Math.min(
+    approvedAt + seconds * 1000,
     ...(scope === 'until' && approved_until !== undefined ? [Date.parse(approved_until)] : []),
     ...(requested_until === undefined ? [] : [Date.parse(requested_until)]),
     ...(emergency === undefined ? [] : [approvedAt + EMERGENCY_MS]),
-  ];
-  return {
-    right: { resource: { type: resource.type, id: resource.id }, relation: step.relation, subject: user },
-    grant: { id, state, grantState, end: Math.min(...ends), ended: Date.parse(decided ?? asked) },
-  };
-} // prettier-ignore
+  );
+}

@@ -363,10 +363,14 @@ describe('who may answer', () => {
     const step = { kind: 'elevation', permission: 'own', relation: 'maintainer', seconds: 3600 } as const;
     const id = await open({ steps: [step] });
     expect((await call('GET', `/${id}`, userToken('olga'))).json()).toMatchObject({
-      steps: [{ kind: 'elevation', gives: { relation: 'maintainer', resource: 'repository:api', to: 'user:ann', seconds: 3600 } }],
+      steps: [{ kind: 'elevation', gives: { relation: 'maintainer', resource: 'repository:api', to: 'user:ann', seconds: 3600, until: minutes(60).toISOString() } }],
     }); // prettier-ignore
     expect((await decide(id, 'olga')).json()).toMatchObject({ state: 'approved' });
     expect((await remit.service.approvals.find(id))?.granted).toBe(true);
+    const short = await open({ steps: [step] }, { requested_access: { requested_until: minutes(5).toISOString() } });
+    expect((await call('GET', `/${short}`, userToken('olga'))).json()).toMatchObject({
+      steps: [{ gives: { seconds: 3600, until: minutes(5).toISOString() } }],
+    });
   });
 });
 
