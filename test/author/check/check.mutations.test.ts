@@ -11,6 +11,7 @@ import { checkProject, type CheckResult } from '../../../src/author/check/check.
 import { CHECK_RULES } from '../../../src/author/check/check-rules.js';
 import { compareRules } from '../../../src/author/diff/compare.js';
 import { openSide } from '../../../src/author/diff/side.js';
+import { FindingsError } from '../../../src/diagnostics/diagnostics.js';
 import type { Rules } from '../../../src/policy/load.js';
 import type { TestCase } from '../../../src/author/test/case.js';
 import { TestEnvironment } from '../../../src/author/test/environment.js';
@@ -27,10 +28,9 @@ const sources = FILES.map((file) => ({ file, text: readFileSync(join(root, file)
 const TITLE = 'how a reason is worded decides nothing';
 /** Mistakes that nothing catches, each with the reason why it means the same. */
 const EQUIVALENT = new Map([
-  ['annotation at policies/code.cedar:39', TITLE],
-  ['annotation at policies/hr.cedar:32', TITLE],
-  ['annotation at policies/agents.cedar:32', TITLE],
-  ['annotation at policies/code.cedar:15', TITLE],
+  ['annotation at schema/acme.cedarschema:29', 'the definition of Employee is employee anyway'],
+  ['annotation at policies/agents.cedar:7', TITLE],
+  ['annotation at policies/hr.cedar:42', TITLE],
 ]);
 
 let directory: string;
@@ -113,7 +113,15 @@ async function catching(mutation: Mutation): Promise<'check' | 'diff' | 'test' |
   const { rules, cases } = openSide(config);
   const { groups, schema } = await compareRules(original, rules, { cases: [], requests: 300, seed: 1, records: [] });
   if (groups.length + schema.length > 0) return 'diff';
-  return (await pass(cases(), rules)) ? undefined : 'test';
+  let asked: readonly TestCase[];
+  try {
+    asked = cases();
+  } catch (error) {
+    // A test states what nothing reads any more, such as uses of a limit that is gone.
+    if (error instanceof FindingsError) return 'test';
+    throw error;
+  }
+  return (await pass(asked, rules)) ? undefined : 'test';
 }
 
 async function pass(cases: readonly TestCase[], rules: Rules): Promise<boolean> {

@@ -106,10 +106,10 @@ describe('a file that is gone, and something else fails for it', () => {
     write(live, 'policies/hr.cedar', '');
     rmSync(policy('agents.cedar'));
     await hears(live, /not taken.*hr\.cedar.* is empty.*; gone since .*: \S*policies\/agents\.cedar$/);
-    for (const name of ['hr.cedar', 'code.cedar']) rmSync(policy(name));
+    for (const name of ['hr.cedar', 'code.cedar', 'office.cedar']) rmSync(policy(name));
     await hears(
       live,
-      /not taken.*no \*\.cedar file here; gone since .*: (\S*policies\/(agents|code|hr)\.cedar(; )?){3}$/,
+      /not taken.*no \*\.cedar file here; gone since .*: (\S*policies\/(agents|code|hr|office)\.cedar(; )?){4}$/,
     );
   });
 });
@@ -188,9 +188,9 @@ describe('a start', () => {
 
   it.each<[string, (policies: string) => void, RegExp]>([
     ['with a test that fails', (policies) => writeFileSync(join(policies, 'alice_test.yaml'), SUITE('deny')), /the policies are not taken: .*alice_test\.yaml:8: alice reads › .*expected deny, got allow/],
-    ['with no policy file', (policies) => { for (const name of ['agents', 'code', 'hr']) rmSync(join(policies, `${name}.cedar`)); }, /policies: there is no \*\.cedar file here/],
+    ['with no policy file', (policies) => { for (const name of ['agents', 'code', 'hr', 'office']) rmSync(join(policies, `${name}.cedar`)); }, /policies: there is no \*\.cedar file here/],
     ['with an empty file', (policies) => writeFileSync(join(policies, 'hr.cedar'), ' \n'), /hr\.cedar: is empty: write its policies, or remove it/],
-    ['with nothing but comments', (policies) => { for (const name of ['agents', 'code', 'hr']) writeFileSync(join(policies, `${name}.cedar`), '// later\n'); }, /agents\.cedar:1: neither this file nor any other has a policy/],
+    ['with nothing but comments', (policies) => { for (const name of ['agents', 'code', 'hr', 'office']) writeFileSync(join(policies, `${name}.cedar`), '// later\n'); }, /agents\.cedar:1: neither this file nor any other has a policy/],
   ])('%s is refused', (_what, change, why) => {
     const { status, text } = startWith(change);
     expect([status, text]).toEqual([2, expect.stringMatching(why)]);
