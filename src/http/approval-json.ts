@@ -1,6 +1,6 @@
 /** Tasks as those who may answer them read them, and how they are answered. */
 import { z } from 'zod';
-import { findElevationEnd } from '../govern/approvals/elevated-right.js';
+import { findApprovedAt, findElevationEnd } from '../govern/approvals/elevated-right.js';
 import { findLatestEnd, findStepPermission, readTaskState } from '../govern/approvals/task-progress.js';
 import type { ApprovalsConfig } from '../config/approvals.js';
 import { readBoundAccess } from '../decide/approval-binding.js';
@@ -175,6 +175,8 @@ function toStepJson(task: StoredTask, index: number, now: Date): z.infer<typeof 
   const answer = task.answers.find((one) => one.step === index);
   const permission = findStepPermission(step, task);
   const { resource } = task.question;
+  const isOpen = task.state === 'pending' || task.answers.length === 0;
+  const approvedAt = isOpen ? now.getTime() : findApprovedAt(task.answers);
   return {
     kind: step.kind,
     ...(permission === undefined ? {} : { permission }),
@@ -185,18 +187,11 @@ function toStepJson(task: StoredTask, index: number, now: Date): z.infer<typeof 
             resource: describeRef(resource),
             to: describeRef(task.user),
             seconds: step.seconds,
-            until: new Date(findElevationEnd(task, step.seconds, findApprovedAt(task, now))).toISOString(),
+            until: new Date(findElevationEnd(task, step.seconds, approvedAt)).toISOString(),
           },
         }
       : {}),
     ...(answer === undefined ? {} : { by: describeRef(answer.by), at: answer.at }),
     ...(answer?.note === undefined ? {} : { note: answer.note }),
   };
-}
-
-/** The instant of the last yes; now, while some are missing. In milliseconds since the epoch. */
-function findApprovedAt({ state, answers }: StoredTask, now: Date): number {
-  return state === 'pending' || answers.length === 0
-    ? now.getTime()
-    : Math.max(...answers.map(({ at }) => Date.parse(at)));
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { v7 as uuid } from 'uuid';
 import type { Charge, Reservation, RetryKey } from '../../src/model/limits.js';
-import type { DecisionRecord } from '../../src/model/decision.js';
+import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import type { Database } from '../../src/store/database/port.js';
 import { PgliteDatabase } from '../../src/store/database/pglite.js';
@@ -29,6 +29,10 @@ const record = (id = uuid(), decision = true): DecisionRecord => ({
   id, evaluated_at: '2030-01-01T00:00:00.000Z', client: 'c', decision, dry_run: false, policy_version: 'v',
   request: { subject: { type: 'user', id: 'a' }, action: 'read', resource: { type: 'doc', id: '1' } },
   reasons: [], obligations: [], rationale: { steps: [] },
+}); // prettier-ignore
+const listRecord = (): SearchRecord => ({
+  id: uuid(), evaluated_at: '2030-01-01T00:00:00.000Z', client: 'c', decision: true, dry_run: false, policy_version: 'v',
+  search: 'filter', acting: { chain: [] }, request: {}, found: 9,
 }); // prettier-ignore
 
 function suite(
@@ -142,18 +146,7 @@ function suite(
 
     it('stores a list with as many uses as there is room for, and says so on its record', async () => {
       const key = uuid();
-      const list = {
-        id: uuid(),
-        evaluated_at: '2030-01-01T00:00:00.000Z',
-        client: 'c',
-        decision: true,
-        dry_run: false,
-        policy_version: 'v',
-        search: 'filter' as const,
-        acting: { chain: [] },
-        request: {},
-        found: 9,
-      };
+      const list = listRecord();
       const parts = [{ charges: [charge(key, 5, 1)], count: 7 }];
       expect(await store().record(list, NO_ACCOUNT, { at: START, parts, partial: true })).toEqual({
         kind: 'stored',
@@ -170,18 +163,7 @@ function suite(
 
     it('reserves the parts of a list one after the other, where they share counters', async () => {
       const [shared, own] = [uuid(), uuid()];
-      const list = {
-        id: uuid(),
-        evaluated_at: '2030-01-01T00:00:00.000Z',
-        client: 'c',
-        decision: true,
-        dry_run: false,
-        policy_version: 'v',
-        search: 'filter' as const,
-        acting: { chain: [] },
-        request: {},
-        found: 9,
-      };
+      const list = listRecord();
       const [narrow, wide] = [
         [charge(shared, 5, 1), charge(own, 2, 1)],
         [charge(shared, 5, 1), charge(uuid(), 9, 1)],

@@ -11,7 +11,6 @@ import { GraphSchema } from '../../graph/schema/schema.js';
 import { readRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import { examineWorld, readWorldSource, worldFormat } from '../../config/world.js';
-import { NO_APPROVER_RULES } from '../../govern/approvals/eligibility.js';
 import { readConfiguration } from './configuration.js';
 import { applyIgnores } from './ignores.js';
 import { runLints } from '../../policy/lint/lints.js';
@@ -67,12 +66,11 @@ export async function checkProject(
         errorAt('config-invalid', configuration.locate(reference.path), reference),
       ),
   });
-  const approverRules = config?.approvals ?? NO_APPROVER_RULES;
   // Tests need policies and a world without errors.
   if (!tests || report.rules === undefined || report.findings.some(isError)) return completeCheck(report);
   // Loaded only here: tests need SpiceDB and the steps of a decision, and other checks don't.
   const { runTests } = await import('./run-tests.js');
-  return completeCheck(report, await runTests({ sources: configuration.sources, world, approverRules }, report.rules));
+  return completeCheck(report, await runTests({ ...configuration, sources: configuration.sources }, report.rules));
 }
 
 /** Checks policies, schemas and a world without starting SpiceDB. A service that reloads them checks them by this. */

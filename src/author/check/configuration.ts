@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { configFormat, loadConfig, type Config, type Environment } from '../../config/config.js';
 import { displayPath, type SourcePaths } from '../../config/files.js';
 import { readYaml, type YamlFile } from '../../config/yaml.js';
+import { NO_APPROVER_RULES, type ApproverRules } from '../../govern/approvals/eligibility.js';
 import { ConfigError } from '../../model/faults.js';
 import type { Finding } from '../../diagnostics/diagnostics.js';
 import type { CheckWarning } from './check-rules.js';
@@ -16,6 +17,8 @@ export interface ConfigurationFile extends Pick<YamlFile<unknown>, 'file' | 'loc
   /** undefined where the file names no schema or no policies. */
   readonly sources: SourcePaths | undefined;
   readonly world: string | undefined;
+  /** The configuration says who may approve; nothing where it can't be used. */
+  readonly approverRules: ApproverRules;
   /** undefined where the service wouldn't start with it on this machine. */
   readonly config: Config | undefined;
 }
@@ -34,6 +37,7 @@ export function readConfiguration(path: string, env?: Environment): Configuratio
     config,
     sources: references,
     world: references?.world,
+    approverRules: config?.approvals ?? NO_APPROVER_RULES,
   };
 }
 

@@ -70,13 +70,12 @@ function openPolicies(name: string, sources: SourcePaths): DiffSide {
 }
 
 function loadSide(name: string, file: string, renamePath: PathRenamer, close: () => void): DiffSide {
-  const { sources, world, findings, config } = readConfiguration(file);
+  const { sources, world, findings, approverRules } = readConfiguration(file);
   if (sources === undefined) {
     assertNoErrors(findings);
     throw new ConfigError('the configuration names no schema and no policies', displayPath(file));
   }
   const rules = loadRules(renameSources(readSources(sources), renamePath));
-  const approverRules = config?.approvals ?? NO_APPROVER_RULES;
   return { name, rules, cases: () => readSideCases(sources, { rules, world, approverRules }, renamePath), close };
 }
 

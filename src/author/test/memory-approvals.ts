@@ -1,9 +1,11 @@
 /** Answers denied questions as the people of a test would, and serves decisions the approvals that come of it. */
 import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
+import { isTaskUser } from '../../govern/approvals/answerable-steps.js';
+import { findStepPermission } from '../../govern/approvals/task-progress.js';
 import type { Approval, ApprovalAnswer, Approvals, ApprovalStep, PresentedApproval } from '../../model/approvals.js';
 import type { Decision } from '../../model/decision.js';
 import { parseDescribedParties } from '../../model/acting.js';
-import { isSameRef, type EntityRef } from '../../model/ids.js';
+import type { EntityRef } from '../../model/ids.js';
 import { Deadline } from '../../runtime/deadline.js';
 import type { ApprovalSpec } from './format.js';
 
@@ -33,15 +35,11 @@ export class MemoryApprovals implements Approvals {
     const emergency = specs.some((spec) => spec.emergency) ? offer.emergency : undefined;
     const requester = parseDescribedParties(rationale.acting);
     const mayAnswer = async (step: ApprovalStep, by: EntityRef): Promise<boolean> => {
-      if (step.kind === 'user') return requester.user !== undefined && isSameRef(requester.user, by);
+      const permission = findStepPermission(step, { emergency });
+      if (permission === undefined) return isTaskUser(requester, by);
       // What an elevation gives is a relationship, which a test states itself.
       if (step.kind === 'elevation') return false;
-      const question = {
-        resource: request.resource,
-        permission: emergency ?? step.permission,
-        approver: by,
-        requester,
-      };
+      const question = { resource: request.resource, permission, approver: by, requester };
       const found = await Deadline.run(SEARCH_DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
       return 'eligible' in found && found.eligible;
     };

@@ -5,7 +5,7 @@
 import type { LoadedWorld } from '../../config/world.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import { parseRelationship } from '../../graph/relationship-text.js';
-import type { EntityRef } from '../../model/ids.js';
+import { parseDescribedRef, type EntityRef } from '../../model/ids.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { Rules } from '../../policy/load.js';
 import type { TestSpec } from './format.js';
@@ -40,9 +40,9 @@ export class StatedGrants {
     const users = new Set([...this.worldUsers, ...added.flatMap((text) => this.listAddedUsers(text))]);
     for (const [i, { by }] of approvals.entries()) {
       if (users.has(by)) continue;
-      const alone = by.startsWith(`${this.userType}:`) ? by.slice(this.userType.length + 1) : undefined;
-      const suggestion =
-        alone !== undefined && users.has(alone) ? `did you mean "${alone}"?` : suggestNearest(by, users);
+      // The API's own spelling has the type before the id.
+      const described = parseDescribedRef(by);
+      const suggestion = suggestNearest(described?.type === this.userType ? described.id : by, users);
       this.findings.report([...at, 'approvals', i, 'by'], `the world has no ${this.userType} "${by}"`, suggestion);
     }
   }

@@ -89,13 +89,12 @@ export function evidenceText(evidence: Readonly<Record<string, unknown>>): strin
     .map(([name, value]) => {
       if (name === 'required' && value === false) return 'not asked for';
       if (name === 'path' && Array.isArray(value)) return `by ${value.join(' → ')}`;
-      if (Array.isArray(value)) return `${name.replaceAll('_', ' ')} ${value.map(citationText).join(', ')}`;
       return `${name.replaceAll('_', ' ')} ${citationText(value)}`;
     })
     .join(', ');
 }
 
-/** A policy by its id and place; any other object by its members. */
+/** A policy by its id and place; any other object by its members; the elements of a list one after the other. */
 function citationText(value: unknown): string {
   if (!isObject(value)) return Array.isArray(value) ? value.map(citationText).join(', ') : String(value);
   const { id, source } = value;

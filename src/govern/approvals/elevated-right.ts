@@ -1,4 +1,5 @@
 /** The right that elevations give: one relationship of a user, which ends with the last of those that live. Pure. */
+import type { ApprovalAnswer } from '../../model/approvals.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { StoredElevation } from '../../store/elevations.js';
 import { EMERGENCY_MS } from './task-progress.js';
@@ -64,12 +65,16 @@ export function describeElevation({
 }: StoredElevation): { readonly right: ElevatedRight; readonly grant: ElevationGrant } | undefined {
   const step = steps.find((one) => one.kind === 'elevation');
   if (step?.kind !== 'elevation' || user === undefined || answers.length === 0) return undefined;
-  const approvedAt = Math.max(...answers.map(({ at }) => Date.parse(at)));
   return {
     right: { resource: { type: resource.type, id: resource.id }, relation: step.relation, subject: user },
-    grant: { id, state, grantState, end: findElevationEnd(terms, step.seconds, approvedAt), ended: Date.parse(decided ?? asked) },
+    grant: { id, state, grantState, end: findElevationEnd(terms, step.seconds, findApprovedAt(answers)), ended: Date.parse(decided ?? asked) },
   };
 } // prettier-ignore
+
+/** The instant of the last yes, in milliseconds since the epoch. @param answers one at least */
+export function findApprovedAt(answers: readonly Pick<ApprovalAnswer, 'at'>[]): number {
+  return Math.max(...answers.map(({ at }) => Date.parse(at)));
+}
 
 /** The end of the right that an elevation gives, or would give, in milliseconds since the epoch. */
 export function findElevationEnd(

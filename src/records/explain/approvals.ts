@@ -1,5 +1,4 @@
 /** Explains what a decision has to do with approvals: what would have lifted a deny, and the approval that an allow has used. */
-import { parseDescribedParties } from '../../model/acting.js';
 import type { ApprovalStep } from '../../model/approvals.js';
 import type { DecisionRecord } from '../../model/decision.js';
 import { describeRef } from '../../model/ids.js';
@@ -30,11 +29,7 @@ export function explainOffer({
   rationale,
 }: DecisionRecord): ExplainedOffer | undefined {
   if (offer === undefined) return undefined;
-  const { user } = parseDescribedParties(rationale.acting);
-  const parties = {
-    user: user === undefined ? 'the user' : describeRef(user),
-    resource: describeRef(request.resource),
-  };
+  const parties = { user: rationale.acting?.user ?? 'the user', resource: describeRef(request.resource) };
   return {
     steps: offer.steps.map((step) => describeStep(step, parties)),
     ...(offer.emergency === undefined ? {} : { emergency: offer.emergency }),
