@@ -176,7 +176,8 @@ const MAX_RECORDINGS = 5;
 async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
   const id = newDecisionId();
   let current = evaluation;
-  for (let recording = 1; recording <= MAX_RECORDINGS + countOtherConsents(evaluation); recording += 1) {
+  const most = MAX_RECORDINGS + countOtherConsents(evaluation);
+  for (let recording = 1; recording <= most; recording += 1) {
     const result = await storeDecision(id, current, deps, deadline);
     if (!('overtaken' in result)) return result;
     current = await judgeAgain(current, result.overtaken, deps, deadline);

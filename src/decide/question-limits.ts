@@ -13,37 +13,41 @@ import { toConsentOwner, toDelegationOwner } from '../govern/limits/grant-limits
 import { findRooms } from '../govern/limits/judge.js';
 import type { Consent } from '../model/consents.js';
 import type { Charge, LimitState } from '../model/limits.js';
+import { findConsentEnd } from '../govern/consents/consent-state.js';
 import type { ConsentFinding } from '../govern/consents/find-consent.js';
+import { memoizeByObjects } from '../runtime/memoize.js';
 import type { BoundQuestion } from './bound-question.js';
 import { listDelegationLinks } from './delegation-links.js';
 import type { Facts } from './step.js';
 
 /** The grants that were read for a question. */
-export type ReadGrants = Pick<Facts, 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;
+type ReadGrants = Pick<Facts, 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;
 
 /** The plan of what the question uses, resting on the consent that was found. */
 export function planUse(bound: BoundQuestion, grants: ReadGrants, consent: ConsentFinding | undefined): ChargePlan {
-  const found = consent?.kind === 'found' ? findConsentOwner(bound, consent.consent) : undefined;
-  const owners = [...listDelegationOwners(bound, grants), ...(found === undefined ? [] : [found])];
-  return combinePlans([planCharges(bound), ...owners.map((owner) => planOwnerCharges(owner, bound))]);
+  const found = consent?.kind === 'found' ? planConsent(bound, consent.consent) : undefined;
+  const ofDelegations = listDelegationOwners(bound, grants).map((owner) => planOwnerCharges(owner, bound));
+  return combinePlans([planCharges(bound), ...ofDelegations, ...(found === undefined ? [] : [found])]);
 }
 
 /** All charges to grants that the question could have, whichever consent it rests on. */
 export function listPossibleCharges(bound: BoundQuestion, grants: ReadGrants): Charge[] {
-  const owners = [...listDelegationOwners(bound, grants), ...listConsentOwners(bound, grants)];
-  return owners.flatMap((owner) => planOwnerCharges(owner, bound).charges);
+  const ofDelegations = listDelegationOwners(bound, grants).flatMap((owner) => planOwnerCharges(owner, bound).charges);
+  return [...ofDelegations, ...listConsentCharges(bound, grants)];
 }
 
-/** The charges of the consents that the question could rest on. */
-export function listConsentCharges(bound: BoundQuestion, grants: Pick<ReadGrants, 'consents'>): Charge[] {
-  return listConsentOwners(bound, grants).flatMap((owner) => planOwnerCharges(owner, bound).charges);
+/** The charges of the consents that the question could rest on. Those that have ended are left out. */
+export function listConsentCharges(bound: BoundQuestion, { consents }: Pick<ReadGrants, 'consents'>): Charge[] {
+  if (consents === undefined || 'fault' in consents) return [];
+  return consents
+    .filter((consent) => findConsentEnd(consent, bound.now) === undefined)
+    .flatMap((consent) => planConsent(bound, consent)?.charges ?? []);
 }
 
 /** Whether enough is left of a consent's limits. Where that isn't known, or nothing is charged, another isn't looked for. */
 export function hasRoomFor(bound: BoundQuestion, consent: Consent, limits: Facts['limits']): boolean {
-  const owner = findConsentOwner(bound, consent);
-  if (owner === undefined || limits === undefined || 'fault' in limits || limits.retry?.kind === 'held') return true;
-  const plan = planOwnerCharges(owner, bound);
+  const plan = planConsent(bound, consent);
+  if (plan === undefined || limits === undefined || 'fault' in limits || limits.retry?.kind === 'held') return true;
   if (plan.problem !== undefined) return false;
   return findRooms(plan, limits).every(({ charge, remaining }) => charge.required <= remaining);
 }
@@ -62,17 +66,9 @@ function listDelegationOwners(bound: BoundQuestion, grants: Omit<ReadGrants, 'co
   });
 }
 
-/** Those that have ended are left out: a question can't rest on them. */
-function listConsentOwners(bound: BoundQuestion, { consents }: Pick<ReadGrants, 'consents'>): LimitOwner[] {
-  if (consents === undefined || 'fault' in consents) return [];
-  const now = bound.now.getTime();
-  return consents.flatMap((consent) => {
-    const { withdrawn, ends } = consent;
-    const hasEnded = withdrawn !== undefined || (ends !== undefined && Date.parse(ends) <= now);
-    return hasEnded ? [] : (findConsentOwner(bound, consent) ?? []);
-  });
-}
-
-function findConsentOwner({ acting }: BoundQuestion, consent: Consent): LimitOwner | undefined {
-  return acting.mode === 'delegated' ? toConsentOwner(consent, acting) : undefined;
-}
+/** The plan of a question that rests on the consent; undefined where that has no limits. Finding, reading and reserving ask for it. */
+const planConsent = memoizeByObjects((bound: BoundQuestion, consent: Consent): ChargePlan | undefined => {
+  const { acting } = bound;
+  const owner = acting.mode === 'delegated' ? toConsentOwner(consent, acting) : undefined;
+  return owner === undefined ? undefined : planOwnerCharges(owner, bound);
+});

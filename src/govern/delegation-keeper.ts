@@ -183,7 +183,8 @@ function toRelationship({ giver, agent }: DelegationPair, bounds: DelegationBoun
   };
 }
 
-function hasEnded({ bounds: { ends } }: StoredDelegation, now: Date): boolean {
+/** Whether its time is over. */
+export function hasEnded({ bounds: { ends } }: Pick<StoredDelegation, 'bounds'>, now: Date): boolean {
   return ends !== undefined && Date.parse(ends) <= now.getTime();
 }
 

@@ -39,6 +39,11 @@ export function readDecimalNumber(text: string, decimals: number): bigint {
   return /[1-9]/.test(fraction.slice(decimals)) ? kept + 1n : kept;
 }
 
+/** Whether one number is less than another of the same unit, exactly and of any size. */
+export function isLessQuantity(a: Omit<Quantity, 'unit'>, b: Omit<Quantity, 'unit'>): boolean {
+  return a.value * 10n ** BigInt(b.decimals) < b.value * 10n ** BigInt(a.decimals);
+}
+
 /** Compares quantities of one unit exactly: negative where `a` is less, 0 where they are equal. @returns undefined for two units, and where one doesn't fit in 64 bits with the decimals of the other */
 export function compareQuantities(a: Quantity, b: Quantity): number | undefined {
   if (a.unit !== b.unit) return undefined;

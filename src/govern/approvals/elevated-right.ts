@@ -19,7 +19,7 @@ export interface ElevationGrant extends Pick<StoredElevation, 'id' | 'state' | '
 const LATE_WRITE_MS = 60_000;
 
 /** The change that the graph lacks. */
-export type RightStep =
+type RightStep =
   | { readonly kind: 'write'; readonly end: number; readonly overwrites: boolean }
   /** Others have taken what these gave: it is theirs no more. */
   | { readonly kind: 'forget'; readonly ids: readonly string[] }

@@ -4,6 +4,7 @@
  * dies in between leaves a right that is still to be given, or one that is still to be taken: never one that is forgotten.
  */
 import { toExactFilter, type RelationshipGraph } from '../../graph/port.js';
+import { toUtcInstant } from '../../graph/relationship-text.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { ElevationStore, StoredElevation } from '../../store/elevations.js';
@@ -115,7 +116,7 @@ export class ElevationKeeper {
     right: ElevatedRight,
     { end, overwrites }: { readonly end: number; readonly overwrites: boolean },
   ): Promise<void> {
-    const relationship = { ...right, expiresAt: new Date(end).toISOString().replace('.000Z', 'Z') };
+    const relationship = { ...right, expiresAt: toUtcInstant(new Date(end).toISOString()) };
     const condition = overwrites ? undefined : { absent: [relationship] };
     try {
       await this.deps.graph().write([{ operation: 'touch', relationship }], ELEVATION_WRITER, condition);

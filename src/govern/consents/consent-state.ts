@@ -4,10 +4,16 @@ import type { Rules } from '../../policy/load.js';
 import { findBasisChange } from './consent-basis.js';
 
 export function readConsentState(consent: Consent, now: Date, rules: Rules): ConsentState {
-  const { withdrawn, ends } = consent;
+  return findConsentEnd(consent, now) ?? (findBasisChange(consent, rules) === undefined ? 'active' : 'suspended');
+}
+
+/** How it has ended; undefined where it has not, whatever the schemas say. */
+export function findConsentEnd(
+  { withdrawn, ends }: Pick<Consent, 'withdrawn' | 'ends'>,
+  now: Date,
+): 'withdrawn' | 'expired' | undefined {
   if (withdrawn !== undefined) return 'withdrawn';
-  if (ends !== undefined && Date.parse(ends) <= now.getTime()) return 'expired';
-  return findBasisChange(consent, rules) === undefined ? 'active' : 'suspended';
+  return ends !== undefined && Date.parse(ends) <= now.getTime() ? 'expired' : undefined;
 }
 
 /** Whether it has ended, so that nothing can change it any more. */

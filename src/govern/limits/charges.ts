@@ -2,11 +2,12 @@
 import { cedarPrincipal, listAgents, permissionSubject, type ActingParties } from '../../model/acting.js';
 import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
 import type { Charge, Limit, LimitedGrant, LimitSubject } from '../../model/limits.js';
+import { isLessQuantity } from '../../model/quantities.js';
 import { formatUid } from '../../policy/schema/uid.js';
 import { memoizeByObject } from '../../runtime/memoize.js';
 import { sha256 } from '../../runtime/sha256.js';
 import { readRequired, type AmountProblem, type LimitedQuestion } from './required-amount.js';
-import { windowAt } from './windows.js';
+import { windowAt, type LimitWindow } from './windows.js';
 
 export interface ChargePlan {
   /** One for each limit and combination of parties, the limits in their order. */
@@ -51,14 +52,15 @@ export function planOwnerCharges(owner: LimitOwner, limited: LimitedQuestion): C
   // Limits that count the same uses have one counter, and the tighter of them holds for both.
   const addCharge = (charge: Charge): void => {
     const other = charges.get(charge.key);
-    if (other === undefined || isTighterBound(charge.limit.bound, other.limit.bound)) charges.set(charge.key, charge);
+    if (other === undefined || isLessQuantity(charge.limit.bound, other.limit.bound)) charges.set(charge.key, charge);
   };
   for (const limit of owner.limits) {
     if (limit.bound.unit !== undefined && limited.target.action.amount === undefined) continue;
     const required = readRequired(limit, limited);
     if (typeof required === 'object') problem ??= { ...required, grant: owner.grant };
+    const window = windowAt(limit, now);
     for (const parties of listParties(limit.by, limited.acting))
-      addCharge(toCharge(owner, limit, parties, typeof required === 'object' ? 0n : required, now));
+      addCharge(toCharge(owner, { limit, window, parties, required: typeof required === 'object' ? 0n : required }));
   }
   return { charges: [...charges.values()], problem };
 }
@@ -73,17 +75,23 @@ export function combinePlans(plans: readonly ChargePlan[]): ChargePlan {
   };
 }
 
-/** A charge of nothing to each limit of a grant: what is left of it is read by these. */
-export function listGrantCharges(owner: LimitOwner, now: Date): Charge[] {
-  return owner.limits.map((limit) => toCharge(owner, limit, [], 0n, now.getTime()));
+/** A charge of nothing to one limit of a grant: what is left of it is read by that. */
+export function chargeNothing(owner: LimitOwner, limit: Limit, now: Date): Charge {
+  return toCharge(owner, { limit, window: windowAt(limit, now.getTime()), parties: [], required: 0n });
 }
 
 type Party = readonly [text: string, key: string];
 
-function toCharge(owner: LimitOwner, limit: Limit, parties: readonly Party[], required: bigint, now: number): Charge {
-  const { since, end, length } = windowAt(limit, now);
+interface PlannedCharge {
+  readonly limit: Limit;
+  readonly window: LimitWindow;
+  readonly parties: readonly Party[];
+  readonly required: bigint;
+}
+
+function toCharge(owner: LimitOwner, { limit, window, parties, required }: PlannedCharge): Charge {
+  const { since, end, length } = window;
   const { name, counter, grant, agent, expires } = owner;
-  const window = nameWindow(limit, since);
   return {
     limit,
     owner: name,
@@ -92,7 +100,9 @@ function toCharge(owner: LimitOwner, limit: Limit, parties: readonly Party[], re
       grant === undefined || agent === undefined
         ? parties.map(([text]) => text)
         : [describeRef(grant.giver), describeRef(agent)],
-    key: sha256(JSON.stringify([counter, limit.bound.unit ?? '', window, parties.map(([, key]) => key)])),
+    key: sha256(
+      JSON.stringify([counter, limit.bound.unit ?? '', nameWindow(limit, since), parties.map(([, key]) => key)]),
+    ),
     required,
     since: limit.window === 'sliding' ? since : undefined,
     end,
@@ -103,10 +113,6 @@ function toCharge(owner: LimitOwner, limit: Limit, parties: readonly Party[], re
 /** Tells windows apart: calendar windows of two zones that begin at one instant count other uses later. */
 function nameWindow({ window, period, zone }: Limit, since: number | undefined): readonly unknown[] {
   return window === 'calendar' ? [period, since, zone] : [period];
-}
-
-function isTighterBound(a: Limit['bound'], b: Limit['bound']): boolean {
-  return a.value * 10n ** BigInt(b.decimals) < b.value * 10n ** BigInt(a.decimals);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Judges what is left of limits: whether a question fits, what is told where it doesn't, and what policies read of it. */
 import type { Charge, LimitedGrant, LimitReading, LimitState, Quantity } from '../../model/limits.js';
-import { readDecimalNumber } from '../../model/quantities.js';
+import { isLessQuantity, readDecimalNumber } from '../../model/quantities.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { ChargePlan } from './charges.js';
 import type { AmountProblem } from './required-amount.js';
@@ -112,7 +112,7 @@ export function findBudget(
   for (const room of findRooms(plan, state)) {
     const { unit } = room.charge.limit.bound;
     const other = leastLeft.get(unit);
-    if (other === undefined || hasLessLeft(room, other)) leastLeft.set(unit, room);
+    if (other === undefined || isLessQuantity(toLeft(room), toLeft(other))) leastLeft.set(unit, room);
   }
   const [first, ...others] = leastLeft.values();
   if (first === undefined) return undefined;
@@ -121,9 +121,8 @@ export function findBudget(
   return { remaining: Number(tightest.remaining), ...(unit === undefined ? {} : { unit }) };
 }
 
-function hasLessLeft(a: Room, b: Room): boolean {
-  const [left, right] = [a.charge.limit.bound.decimals, b.charge.limit.bound.decimals];
-  return a.remaining * 10n ** BigInt(right) < b.remaining * 10n ** BigInt(left);
+function toLeft({ charge, remaining }: Room): Quantity {
+  return { ...charge.limit.bound, value: remaining };
 }
 
 /** Compares the parts that are left as fractions, exactly. */

@@ -1,7 +1,7 @@
 /** Lists what is left of the limits that a user has set, in their delegations and consents. */
 import type { Consent, ConsentPair } from '../../model/consents.js';
 import type { LimitUses, StatedLimit } from '../../model/limits.js';
-import { listGrantCharges, type LimitOwner } from './charges.js';
+import { chargeNothing, type LimitOwner } from './charges.js';
 import { toConsentOwner } from './grant-limits.js';
 import { findRooms, type Room } from './judge.js';
 
@@ -17,9 +17,9 @@ export interface RemainingLimit extends GrantLimit {
   readonly room: Room;
 }
 
-/** The limits of a grant one by one. @param stated as the grant has them */
-export function splitLimits(owner: LimitOwner, stated: readonly StatedLimit[] = []): GrantLimit[] {
-  return stated.map((limit, index) => ({ owner, index, stated: limit }));
+/** The limits of a grant one by one. @param owner undefined where it has none. @param stated as the grant has them */
+export function splitLimits(owner: LimitOwner | undefined, stated: readonly StatedLimit[] = []): GrantLimit[] {
+  return owner === undefined ? [] : stated.map((limit, index) => ({ owner, index, stated: limit }));
 }
 
 /** Reads what is left of each, all at one moment. @throws Fault */
@@ -28,7 +28,10 @@ export async function readRemaining(
   uses: LimitUses,
   now: Date,
 ): Promise<readonly RemainingLimit[]> {
-  const charges = limits.flatMap(({ owner, index }) => listGrantCharges(owner, now)[index] ?? []);
+  const charges = limits.flatMap(({ owner, index }) => {
+    const limit = owner.limits[index];
+    return limit === undefined ? [] : [chargeNothing(owner, limit, now)];
+  });
   if (charges.length === 0) return [];
   const rooms = findRooms({ charges }, await uses.read(charges, undefined));
   return limits.flatMap((limit, i) => {
@@ -43,10 +46,9 @@ export async function omitUsedUp(
   uses: LimitUses,
   now: Date,
 ): Promise<Consent[]> {
-  const limits = consents.flatMap((stored) => {
-    const owner = toConsentOwner(stored.consent, stored);
-    return owner === undefined ? [] : splitLimits(owner, stored.consent.limits);
-  });
+  const limits = consents.flatMap((stored) =>
+    splitLimits(toConsentOwner(stored.consent, stored), stored.consent.limits),
+  );
   const read = await readRemaining(
     limits.filter(({ stated }) => stated.per === 'total'),
     uses,

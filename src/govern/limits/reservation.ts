@@ -6,7 +6,7 @@ import type { Charge, LimitState, Reservation, RetryKey } from '../../model/limi
 export interface PlannedUse {
   readonly charges: readonly Charge[];
   /** Charges that the question could have instead. */
-  readonly others?: readonly Charge[];
+  readonly others: readonly Charge[];
   readonly state: LimitState | undefined;
   readonly retry: RetryKey | undefined;
   readonly approval: ApprovalUse | undefined;
@@ -18,7 +18,7 @@ export interface PlannedUse {
  * @returns undefined where nothing is to be reserved
  */
 export function planReservation(
-  { charges, others = [], state, retry, approval }: PlannedUse,
+  { charges, others, state, retry, approval }: PlannedUse,
   now: Date,
 ): Reservation | undefined {
   if (charges.length === 0 && retry === undefined && approval === undefined) return undefined;

@@ -1,5 +1,6 @@
 /** `/v1/consents/limits`: what is left of the limits that a user has set. */
 import { z } from 'zod';
+import { hasEnded } from '../../govern/delegation-keeper.js';
 import { toConsentOwner, toDelegationOwner } from '../../govern/limits/grant-limits.js';
 import { toStatedQuantity } from '../../govern/limits/judge.js';
 import {
@@ -106,15 +107,13 @@ export function consentLimitRoutes(app: TypedApp, service: Service): void {
     ]);
     const ofDelegations = delegations.flatMap((stored) => {
       const { bounds, state } = stored;
-      const hasEnded = bounds.ends !== undefined && Date.parse(bounds.ends) <= now.getTime();
-      if (state !== 'given' || hasEnded || (agent !== undefined && stored.agent.id !== agent.id)) return [];
-      const owner = toDelegationOwner(stored, bounds);
-      return owner === undefined ? [] : splitLimits(owner, bounds.limits);
+      if (state !== 'given' || hasEnded(stored, now) || (agent !== undefined && stored.agent.id !== agent.id))
+        return [];
+      return splitLimits(toDelegationOwner(stored, bounds), bounds.limits);
     });
-    const ofConsents = consents.flatMap((stored) => {
-      const owner = isOver(stored, now, rules) ? undefined : toConsentOwner(stored.consent, stored);
-      return owner === undefined ? [] : splitLimits(owner, stored.consent.limits);
-    });
+    const ofConsents = consents
+      .filter((stored) => !isOver(stored, now, rules))
+      .flatMap((stored) => splitLimits(toConsentOwner(stored.consent, stored), stored.consent.limits));
     return [...ofDelegations, ...ofConsents].sort((a, b) => (readPlace(a) < readPlace(b) ? -1 : 1));
   }
 }
