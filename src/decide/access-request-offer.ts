@@ -6,7 +6,7 @@ import { mayAskAgain } from '../govern/approvals/advice.js';
 import type { AccessRequestOffer, ApprovalStep } from '../model/approvals.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { ReasonCode } from '../model/reasons.js';
-import type { Policy } from '../policy/policies.js';
+import { hasRemedy } from '../policy/policies.js';
 import { bindApproval } from './approval-binding.js';
 import { findRequiredPermissions, listDenyingForbids, type GivenAnswers } from './approval-facts.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -31,30 +31,41 @@ interface AssumedAnswers {
 }
 
 /** The steps that lift a deny, none of which can be left out. */
-interface LiftingSteps {
+interface Lifting {
   readonly steps: readonly ApprovalStep[];
   /** Whether they lift it as well where they are given in an emergency: policies read whether it was one. */
-  readonly inEmergency: boolean;
+  readonly liftsInEmergency: () => boolean;
 }
 
 /** @param steps all that judge facts. @returns undefined where nothing can be asked for */
 export function findAccessRequestOffer(
-  { unbound, bound, facts, stepResults }: Evaluation,
+  evaluation: Evaluation,
   steps: readonly JudgingStep[],
 ): AccessRequestOffer | undefined {
+  const { unbound, bound, facts } = evaluation;
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
-  const outcomes = stepResults.map(({ outcome }) => outcome);
-  if (allPass(outcomes) || mayTellOfStatements(bound) || !mayAskAgain(facts.approval)) return undefined;
-  const lifting = assumeWhatLifts(outcomes, bound, facts, steps);
-  if (lifting === undefined || lifting.steps.length === 0) return undefined;
+  const lifting = findLifting(evaluation, steps);
+  if (lifting === undefined) return undefined;
   const { emergency } = bound.target.action;
   return {
     steps: lifting.steps,
     binding: bindApproval(bound, facts, lifting.steps),
     question_sha256: hashQuestion(bound, facts),
-    ...(emergency === undefined || !lifting.inEmergency ? {} : { emergency }),
+    ...(emergency === undefined || !lifting.liftsInEmergency() ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };
+}
+
+/** The steps that would lift the deny, also where nothing can be asked for on it; undefined where approving would not. */
+export function findLifting(
+  { bound, facts, stepResults }: Evaluation,
+  steps: readonly JudgingStep[],
+): Lifting | undefined {
+  if (bound === undefined || facts === undefined) return undefined;
+  const outcomes = stepResults.map(({ outcome }) => outcome);
+  if (allPass(outcomes) || mayTellOfStatements(bound) || !mayAskAgain(facts.approval)) return undefined;
+  const lifting = assumeWhatLifts(outcomes, bound, facts, steps);
+  return lifting === undefined || lifting.steps.length === 0 ? undefined : lifting;
 }
 
 const LIFTABLE_REASONS: readonly ReasonCode[] = ['policy_forbid', 'consent_required'];
@@ -78,7 +89,7 @@ function assumeWhatLifts(
   bound: BoundQuestion,
   facts: Facts,
   steps: readonly JudgingStep[],
-): LiftingSteps | undefined {
+): Lifting | undefined {
   const elevation = findElevationStep(bound, facts);
   const nothing: AssumedAnswers = { permissions: false, user: false, elevation, emergency: false };
   // The outcomes are known already, unless the question presents an approval: what that gives is left out.
@@ -87,7 +98,7 @@ function assumeWhatLifts(
   let assumed = isJudged ? assumeMore(nothing, found, bound) : nothing;
   while (assumed !== undefined) {
     const judged = judgeAssuming(assumed, bound, facts, steps);
-    if (allPass(judged.outcomes)) return listNeededSteps(assumed, judged.permissions, bound, facts, steps);
+    if (allPass(judged.outcomes)) return listNeededSteps(assumed, judged.listPermissions(), bound, facts, steps);
     assumed = assumeMore(assumed, judged.outcomes, bound);
   }
   return undefined;
@@ -95,8 +106,8 @@ function assumeWhatLifts(
 
 interface AssumedJudgement {
   readonly outcomes: readonly StepOutcome[];
-  /** The permissions whose holders were taken to have said yes. */
-  readonly permissions: readonly string[];
+  /** Lists the permissions whose holders were taken to have said yes, which takes asking Cedar once more. */
+  readonly listPermissions: () => readonly string[];
 }
 
 function judgeAssuming(
@@ -114,14 +125,14 @@ function judgeAssuming(
   };
   const facts = elevation === undefined ? found : { ...found, check: assumeElevation(bound, found) };
   const assumedFacts = evaluateFacts(bound, facts, given);
-  const unapproved = permissions ? evaluateFacts(bound, facts, { user: given.user }) : undefined;
   return {
     outcomes: steps.map(({ judge }) => judge(bound, assumedFacts)),
-    permissions: unapproved === undefined ? [] : (findRequiredPermissions(bound, unapproved) ?? []),
+    listPermissions: () =>
+      permissions ? (findRequiredPermissions(bound, evaluateFacts(bound, facts, { user: given.user })) ?? []) : [],
   };
 }
 
-function allPass(outcomes: readonly StepOutcome[]): boolean {
+export function allPass(outcomes: readonly StepOutcome[]): boolean {
   return outcomes.every(({ outcome }) => outcome === 'pass');
 }
 
@@ -149,10 +160,6 @@ function canAskUser({ acting, target }: BoundQuestion): boolean {
   return acting.mode === 'delegated' && target.action.consent !== undefined;
 }
 
-function hasRemedy({ remedies }: Policy, type: 'approval' | 'consent'): boolean {
-  return remedies.some((remedy) => remedy.type === type);
-}
-
 /** The steps without those that turn out not to be needed beside the others. */
 function listNeededSteps(
   assumed: AssumedAnswers,
@@ -160,11 +167,11 @@ function listNeededSteps(
   bound: BoundQuestion,
   facts: Facts,
   steps: readonly JudgingStep[],
-): LiftingSteps {
+): Lifting {
   const judge = (answers: AssumedAnswers): AssumedJudgement => judgeAssuming(answers, bound, facts, steps);
   const without = assumed.user ? judge({ ...assumed, user: false }) : undefined;
   const isUserNeeded = without !== undefined && !allPass(without.outcomes);
-  const needed = without === undefined || isUserNeeded ? permissions : without.permissions;
+  const needed = without === undefined || isUserNeeded ? permissions : without.listPermissions();
   const isReadByPolicies = needed.length > 0 && bound.target.action.emergency !== undefined;
   return {
     steps: [
@@ -172,6 +179,7 @@ function listNeededSteps(
       ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
       ...(assumed.elevation === undefined ? [] : [assumed.elevation]),
     ],
-    inEmergency: !isReadByPolicies || allPass(judge({ ...assumed, user: isUserNeeded, emergency: true }).outcomes),
+    liftsInEmergency: () =>
+      !isReadByPolicies || allPass(judge({ ...assumed, user: isUserNeeded, emergency: true }).outcomes),
   };
 }

@@ -3,6 +3,7 @@
  * steps of a decision, so a capability says nothing that a single question would not be answered. The route
  * /v1/capabilities calls it.
  */
+import { uniteRemedies } from '../decide/lifting-remedies.js';
 import { Deadline } from '../runtime/deadline.js';
 import {
   compareByCodePoint,
@@ -107,14 +108,7 @@ function toCapabilityResult({ allowed, denials, lifting }: DecisionPreview): Cap
   const isRequestDependent = ({ code }: Reason): boolean => REQUEST_DEPENDENT_REASONS.includes(code);
   const isLiftable = denials.every(({ reasons, remediable }) => remediable || reasons.every(isRequestDependent));
   if (denials.length === 0 || !isLiftable) return undefined;
-  const remedies = [
-    ...new Map(
-      denials
-        .filter(({ remediable }) => remediable)
-        .flatMap((denial) => denial.remedies)
-        .map((remedy) => [JSON.stringify(remedy), remedy]),
-    ).values(),
-  ];
+  const remedies = uniteRemedies(denials.flatMap((denial) => (denial.remediable ? denial.remedies : [])));
   const depends = denials.some(({ reasons }) => reasons.some(isRequestDependent));
   return { status: depends ? 'depends' : 'remediable', remedies };
 }

@@ -155,7 +155,7 @@ function toPreview(evaluation: Evaluation, findsLifting: boolean): DecisionPrevi
   if (verdict === 'deny') {
     const denials = outcomes.filter((outcome) => outcome.outcome === 'deny');
     const limits = denials.every(isLimitDenial) ? listLimits() : [];
-    const lifting = findsLifting ? { lifting: findLiftingRemedies(evaluation, JUDGING_STEPS) } : {};
+    const lifting = findsLifting ? { lifting: findLiftingRemedies(evaluation) } : {};
     return { allowed: false, obligations: [], charges: [], reviews: [], limits, denials, ...lifting };
   }
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));

@@ -31,6 +31,10 @@ export interface Policy {
   readonly duties: readonly Duty[] | undefined;
 }
 
+export function hasRemedy({ remedies }: Pick<Policy, 'remedies'>, type: Remedy['type']): boolean {
+  return remedies.some((remedy) => remedy.type === type);
+}
+
 /** Deeper expressions can exhaust Cedar's stack when they are evaluated. */
 export const MAX_EXPRESSION_DEPTH = 100;
 export const MAX_POLICY_BYTES = 64 * 1024;

@@ -3,7 +3,6 @@ import type { DecisionRecord } from '../../model/decision.js';
 import type { ReasonCode } from '../../model/reasons.js';
 import type { RuleSources, Rules } from '../../policy/load.js';
 import type { Remedy } from '../../model/remedies.js';
-import { JUDGING_STEPS } from '../../decide/decide.js';
 import { findLiftingRemedies } from '../../decide/lifting-remedies.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 import { changeText, type ProposedChange } from './change.js';
@@ -115,7 +114,7 @@ export async function explainDenial(
     const describedChanges = changes.map((change) => ({ words: changeSentence(change, tokenExpiry), change }));
     const { decisions } = evaluator;
     const remedies = start.redecision.decision.remedies.filter(({ type }) => type !== 'scope' && type !== 'token');
-    const lifting = findLiftingRemedies(start.redecision.evaluation, JUDGING_STEPS);
+    const lifting = findLiftingRemedies(start.redecision.evaluation);
     const people = lifting === undefined ? {} : { people: lifting };
     const certain = hypothetical.complete || changes.every(({ kind }) => kind !== 'relationship');
     if (allowed)

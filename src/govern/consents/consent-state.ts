@@ -7,7 +7,7 @@ export function readConsentState(consent: Consent, now: Date, rules: Rules): Con
   return findConsentEnd(consent, now) ?? (findBasisChange(consent, rules) === undefined ? 'active' : 'suspended');
 }
 
-/** How it has ended; undefined where it has not, whatever the schemas say. */
+/** Says how it has ended; undefined where it has not, whatever the schemas say. */
 export function findConsentEnd(
   { withdrawn, ends }: Pick<Consent, 'withdrawn' | 'ends'>,
   now: Date,

@@ -1,5 +1,6 @@
 /** Finds forbids that ask for an approval and read who gave it, which isn't known yet when it is asked for. */
 import { collectContextReads } from '../expressions.js';
+import { hasRemedy } from '../policies.js';
 import { listForbids, type Lint } from './lint.js';
 
 /** The members of `context.approval` that say who gave it, each with what says it instead. */
@@ -16,7 +17,7 @@ export const namedApprover: Lint = {
   cure: 'Give those who may approve a permission, and name it in `@remedy`.',
   run: (input) =>
     listForbids(input)
-      .filter(({ remedies }) => remedies.some(({ type }) => type === 'approval'))
+      .filter((policy) => hasRemedy(policy, 'approval'))
       .flatMap((policy) => {
         const reads = collectContextReads(policy.json);
         return Object.entries(MEMBER_CURES)

@@ -1,6 +1,7 @@
 /** Finds forbids that ask for an approval which would lift nothing, and those that except what no person can be asked to approve. */
+import { isSameOrNestedField } from '../duty-fields.js';
 import { collectContextReads } from '../expressions.js';
-import type { Policy } from '../policies.js';
+import { hasRemedy, type Policy } from '../policies.js';
 import { formatUid } from '../schema/uid.js';
 import { applicableTypes, listForbids, type Lint, type LintInput } from './lint.js';
 
@@ -21,10 +22,10 @@ export const unliftableForbid: Lint = {
 function findLiftProblems(policy: Policy, { rules }: LintInput): string[] {
   const readsApproval = (conditions: Policy['json']['conditions']): boolean =>
     [...collectContextReads({ ...policy.json, conditions })].some(
-      (path) => path === '' || path === 'approval' || path.startsWith('approval.'),
+      (path) => path === '' || isSameOrNestedField(path, 'approval'),
     );
   const { conditions } = policy.json;
-  if (!policy.remedies.some(({ type }) => type === 'approval'))
+  if (!hasRemedy(policy, 'approval'))
     return readsApproval(conditions.filter(({ kind }) => kind === 'unless'))
       ? ['makes an exception of what is approved, and no @remedy says who approves: nobody can be asked']
       : [];

@@ -2,7 +2,8 @@
 import { formatUid, namespaceOf } from '../schema/uid.js';
 import type { Action } from '../schema/action.js';
 import { collectContextReads } from '../expressions.js';
-import type { Policy } from '../policies.js';
+import { isSameOrNestedField } from '../duty-fields.js';
+import { hasRemedy, type Policy } from '../policies.js';
 import { applicableTypes, type Lint } from './lint.js';
 
 export const unreadContext: Lint = {
@@ -12,12 +13,16 @@ export const unreadContext: Lint = {
   cure: 'Remove it from the action’s context, or read it.',
   run: ({ rules: { vocabulary, policies }, locateDeclaration }) =>
     vocabulary.actions.flatMap((action) => {
-      const reads = [...policies.values()]
-        .filter((policy) => applicableTypes(policy, action).length > 0)
-        .flatMap((policy) => [...collectContextReads(policy.json)])
-        .concat(listReadElsewhere(action, [...policies.values()]));
+      const applicable = [...policies.values()].filter((policy) => applicableTypes(policy, action).length > 0);
+      const reads = [
+        ...applicable.flatMap((policy) => [...collectContextReads(policy.json)]),
+        ...listReadElsewhere(action, applicable),
+      ];
       return listContextPaths(action)
-        .filter((path) => !reads.some((read) => read === '' || isPathWithin(read, path) || isPathWithin(path, read)))
+        .filter(
+          (path) =>
+            !reads.some((read) => read === '' || isSameOrNestedField(read, path) || isSameOrNestedField(path, read)),
+        )
         .map((path) => ({
           location: locateDeclaration('action', namespaceOf(action.uid.type), action.name, `context.${path}`),
           message: `no policy that takes ${formatUid(action.uid)} reads context.${path}${path.includes('.') ? ', which is checked for every decision' : ''}`,
@@ -25,15 +30,13 @@ export const unreadContext: Lint = {
     }),
 };
 
-/** The members that something else than a policy reads: the amount that limits count, and what people are shown to say yes to. */
-function listReadElsewhere(action: Action, policies: readonly Policy[]): string[] {
-  const { amount, consent, elevation } = action;
-  const isShown =
-    consent === 'each' ||
-    elevation !== undefined ||
-    policies.some(
-      (policy) => policy.remedies.some(({ type }) => type === 'approval') && applicableTypes(policy, action).length > 0,
-    );
+/**
+ * The members that something else than a policy reads: the amount that limits count, and what people are shown to say yes to.
+ * @param policies those that take the action
+ */
+function listReadElsewhere({ amount, consent, elevation }: Action, policies: readonly Policy[]): string[] {
+  const isAskedFor = policies.some((policy) => hasRemedy(policy, 'approval'));
+  const isShown = consent === 'each' || elevation !== undefined || isAskedFor;
   return [...(amount === undefined ? [] : [amount.join('.')]), ...(isShown ? ['action', 'request'] : [])];
 }
 
@@ -44,8 +47,4 @@ function listContextPaths(action: Action): string[] {
     ...action.can.map((permission) => `can.${permission}`),
     ...action.agentCan.map((permission) => `agent_can.${permission}`),
   ];
-}
-
-function isPathWithin(path: string, prefix: string): boolean {
-  return path === prefix || path.startsWith(`${prefix}.`);
 }
