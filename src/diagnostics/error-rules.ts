@@ -48,9 +48,9 @@ export const ERROR_RULES = {
     cure: 'See the annotations in docs/reference/configuration.md.',
   },
   'context-member': {
-    title: 'A member of `context` that Remit does not supply, or not of this type',
+    title: 'A member of `context` that Remit does not supply, or not of this type, or not always',
     why: 'Policies that read it would fail, and so deny, every time.',
-    cure: 'Use one of the members in docs/reference/configuration.md; what clients send goes under `request`.',
+    cure: 'Use one of the members in docs/reference/configuration.md, with `?` where it says so; what clients send goes under `request`.',
   },
   'unsupported-type': {
     title: 'A type that Remit can’t give a value to',

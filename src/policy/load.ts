@@ -11,8 +11,10 @@ import { findDutyProblem, listReviewPermissions } from './duties.js';
 import { FindingCollector, isError, assertNoErrors, type Finding } from '../diagnostics/diagnostics.js';
 import { DEFAULT_ZONE } from '../runtime/local-time.js';
 import { GraphSchema } from '../graph/schema/schema.js';
+import { collectContextReads } from './expressions.js';
 import { readPolicies, type Policy } from './policies.js';
 import { locateAnnotation, locateByte } from './policy-text.js';
+import { listNeedlesslyRequired } from './schema/check-action.js';
 import { joinSchemaFiles, parseCedarSchema } from './schema/read.js';
 import { canApply } from './scope-match.js';
 import { PolicySlices } from './slices.js';
@@ -162,7 +164,7 @@ function validateWithCedar(
   const warned = new Set<string>();
   for (const { policy: id, message, help, offset = 0, warning } of policyDiagnostics) {
     const policy = byId.get(id);
-    if (policy === undefined || (warning && warned.has(id))) continue;
+    if (policy === undefined || (warning && (warned.has(id) || readsWrongDeclaration(policy, vocabulary)))) continue;
     if (warning) warned.add(id);
     findings.error(
       warning ? 'policy-impossible' : 'policy-invalid',
@@ -171,6 +173,12 @@ function validateWithCedar(
       suggestCure(message, vocabulary) ?? help,
     );
   }
+}
+
+/** Whether what Cedar warns of may follow from a member that the schema says is always there, which the schema is told of. */
+function readsWrongDeclaration({ json }: Policy, { actions }: Vocabulary): boolean {
+  const wrong = new Set<string>(actions.flatMap(listNeedlesslyRequired));
+  return [...collectContextReads(json)].some((path) => wrong.has(path.split('.')[0] ?? ''));
 }
 
 /** Holds a policy's duties and remedies against the resources that its scope can match. */

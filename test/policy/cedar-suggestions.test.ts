@@ -38,6 +38,27 @@ it('A member within what is declared is suggested by Cedar', () => {
   expect(suggestions('context.local.huor', 'local: Remit::Local')).toEqual(['did you mean `hour`?']);
 });
 
+it.each(['approval', 'consent', 'budget'] as const)('A context that has %s always is named as the cause, and the policies are not', (member) => {
+  const type = { approval: 'Approval', consent: 'Consent', budget: 'Budget' }[member];
+  const { findings } = readRules({
+    relationships: { name: 'graph.zed', text: ZED },
+    actions: [{ name: 's', text: `entity User;\nentity Doc;\naction "view" appliesTo { principal: [User], resource: [Doc], context: { ${member}: Remit::${type} } };` }],
+    policies: [{ name: 'p', text: `@id("p") permit (principal, action, resource);\n@id("f") forbid (principal, action, resource) unless { context has ${member} };` }],
+  });
+  expect(findings.map(({ file, line, rule, suggestion }) => `${file}:${line} ${rule} ${suggestion ?? ''}`)).toEqual([
+    `s:3 context-member declare it as ${member}?`,
+  ]);
+}); // prettier-ignore
+
+it('Policies are told that they never match beside another wrong declaration', () => {
+  const { findings } = readRules({
+    relationships: { name: 'graph.zed', text: ZED },
+    actions: [{ name: 's', text: 'entity User;\nentity Doc;\naction "view" appliesTo { principal: [User], resource: [Doc], context: { approval: Remit::Approval } };' }],
+    policies: [{ name: 'p', text: '@id("f") forbid (principal, action, resource) when { false };' }],
+  });
+  expect(findings.map(({ rule }) => rule)).toEqual(['context-member', 'policy-impossible']);
+}); // prettier-ignore
+
 it.each(CONTEXT_MEMBERS.filter((member) => member !== 'agent_can'))('The declaration of %s is one that fits', (member) => {
   const [suggestion = ''] = suggestions(`context.${member}`);
   const declaration = (/^declare `(.+)` in the action's context$/.exec(suggestion)?.[1] ?? '')

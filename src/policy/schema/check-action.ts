@@ -28,6 +28,19 @@ const CONTEXT_MEMBER_KINDS = {
   request: 'Record',
 } as const;
 
+/** Members that a question may lack, with what is missing then. */
+const ABSENT_WHERE = {
+  consent: 'it is absent until the user has consented',
+  approval: 'it is absent until what is asked has been approved',
+  budget: 'it is absent where nothing has a limit',
+} as const;
+
+/** The members that a question may lack and that the action's context declares as always there. */
+export function listNeedlesslyRequired({ context, limits }: Action): (keyof typeof ABSENT_WHERE)[] {
+  const names = Object.keys(ABSENT_WHERE) as (keyof typeof ABSENT_WHERE)[];
+  return names.filter((name) => context[name]?.required === true && (name !== 'budget' || limits.length === 0));
+}
+
 /** @param annotations of the action, whose values may be none of those that there are */
 export function checkAction(
   action: Action,
@@ -80,6 +93,13 @@ export function checkAction(
         `context.${name} must be of type ${expectedKind}, not ${actualKind}`,
       );
   }
+  for (const name of listNeedlesslyRequired(action))
+    findings.error(
+      'context-member',
+      locate(`context.${name}`),
+      `context.${name} must be optional: ${ABSENT_WHERE[name]}, and policies that read it would only deny then`,
+      `declare it as ${name}?`,
+    );
   checkLocalTime(action, locate, findings);
 }
 

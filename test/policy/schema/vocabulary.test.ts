@@ -365,6 +365,21 @@ describe('a schema that does not fit is refused at its place:', () => {
       'context.ip_address is nothing that Remit supplies; a client\'s own go under "request"',
     ],
     [
+      'an approval that is always there',
+      action('', 'context: { approval: Remit::Approval },'),
+      'context.approval must be optional: it is absent until what is asked has been approved, and policies that read it would only deny then (declare it as approval?)',
+    ],
+    [
+      'a consent that is always there',
+      action('', 'context: { consent: Remit::Consent },'),
+      'context.consent must be optional: it is absent until the user has consented, and policies that read it would only deny then (declare it as consent?)',
+    ],
+    [
+      'a budget that is always there, without a limit of the action',
+      action('', 'context: { budget: Remit::Budget },'),
+      'context.budget must be optional: it is absent where nothing has a limit, and policies that read it would only deny then (declare it as budget?)',
+    ],
+    [
       'a permission in context.can that is not there',
       action('', 'context: { can: { edti: Bool } },'),
       'definition "doc" has no permission or relation "edti" (did you mean "edit"?)',
