@@ -5,6 +5,7 @@ import { listKnownScopes } from '../policy/known-scopes.js';
 import type { Rules } from '../policy/load.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
 import { MEMBER_NAME } from '../govern/approvals/deputies.js';
+import { ADMINISTER_PERMISSION } from '../govern/approvals/requester-ties.js';
 import type { GraphSchema } from '../graph/schema/schema.js';
 import type { ApproverRules } from '../govern/approvals/eligibility.js';
 import type { ConfiguredClient } from './clients.js';
@@ -47,19 +48,44 @@ export function checkReferences(
           })),
       ),
     ),
-    ...[...approvals.administeredBy].flatMap(([type, permission]) =>
-      findMemberProblems(type, [permission], rules.graph).map((problem) => ({
-        path: ['approvals', 'administered_by', type],
-        ...problem,
-      })),
-    ),
-    ...[...approvals.deputies].flatMap(([type, relation], i) =>
-      findMemberProblems(type, [relation, MEMBER_NAME], rules.graph).map((problem) => ({
-        path: ['approvals', 'deputies', i],
-        ...problem,
-      })),
+    ...listNamedMembers(approvals).flatMap(({ type, members, path }) =>
+      findMemberProblems(type, members, rules.graph).map((problem) => ({ path, ...problem })),
     ),
   ];
+}
+
+interface NamedMembers {
+  readonly type: string;
+  /** Permissions or relations of the definition. */
+  readonly members: readonly string[];
+  /** The place in the configuration file that names them. */
+  readonly path: readonly PropertyKey[];
+}
+
+function listNamedMembers({ administeredBy, deputies }: ApproverRules): NamedMembers[] {
+  return [
+    ...[...administeredBy].map(([type, permission]) => ({
+      type,
+      members: [permission],
+      path: ['approvals', 'administered_by', type],
+    })),
+    ...[...deputies].map(([type, relation], i) => ({
+      type,
+      members: [relation, MEMBER_NAME],
+      path: ['approvals', 'deputies', i],
+    })),
+  ];
+}
+
+/**
+ * The permissions that who may approve rests on, as `team#manage`; `administer`, which counts in every definition, by its
+ * name alone. The lint of permissions that nothing uses is told of them.
+ */
+export function listApproverPermissions(approvals: ApproverRules): ReadonlySet<string> {
+  const configured = listNamedMembers(approvals).flatMap(({ type, members }) =>
+    members.map((member) => `${type}#${member}`),
+  );
+  return new Set([ADMINISTER_PERMISSION, ...configured]);
 }
 
 function findMemberProblems(type: string, members: readonly string[], graph: GraphSchema): Problem[] {

@@ -3,10 +3,11 @@
  * them. The service reads the same files by the same code, and refuses to run by them where there is an error.
  */
 import { resolveConfigPath, type Environment } from '../../config/config.js';
-import { checkReferences } from '../../config/check-references.js';
+import { checkReferences, listApproverPermissions } from '../../config/check-references.js';
 import { readSources } from '../../config/files.js';
 import { readYaml } from '../../config/yaml.js';
 import { errorAt, isError, warningAt, type Finding } from '../../diagnostics/diagnostics.js';
+import type { ApproverRules } from '../../govern/approvals/eligibility.js';
 import { GraphSchema } from '../../graph/schema/schema.js';
 import { readRules, type Rules, type RuleSources } from '../../policy/load.js';
 import type { SourceFile } from '../../diagnostics/source.js';
@@ -38,6 +39,7 @@ export interface CheckOptions {
 interface ConfigurationChecks {
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];
+  readonly approverRules: ApproverRules;
   /** Finds names in the configuration that the schema doesn't have. */
   readonly referenceFindings: (rules: Rules) => readonly Finding[];
 }
@@ -57,9 +59,10 @@ export async function checkProject(
     return { findings: configuration.findings, files: [configuration.file], rules: undefined };
   const sources = readSources(configuration.sources);
   const graph = GraphSchema.tryParse(sources.relationships.text, sources.relationships.name);
-  const { world, config } = configuration;
+  const { world, config, approverRules } = configuration;
   const report = inspectSources(sources, world === undefined ? undefined : readWorldSource(world), {
     files: [configuration.file],
+    approverRules,
     findings: [...configuration.findings, ...(graph instanceof GraphSchema ? await checkWithSpiceDb(graph) : [])],
     referenceFindings: (rules) =>
       (config === undefined ? [] : checkReferences(config, rules)).map((reference) =>
@@ -74,36 +77,43 @@ export async function checkProject(
 }
 
 /** Checks policies, schemas and a world without starting SpiceDB. A service that reloads them checks them by this. */
-export function checkSources(sources: RuleSources, world: SourceFile | undefined): CheckResult {
-  return completeCheck(inspectSources(sources, world));
+export function checkSources(
+  sources: RuleSources,
+  world: SourceFile | undefined,
+  approverRules: ApproverRules,
+): CheckResult {
+  const configuration = { files: [], findings: [], approverRules, referenceFindings: () => [] };
+  return completeCheck(inspectSources(sources, world, configuration));
 }
 
 interface SourceReport extends Pick<ReturnType<typeof readRules>, 'rules' | 'locateDeclaration'> {
   readonly files: readonly SourceFile[];
   readonly findings: readonly Finding[];
+  readonly approverRules: ApproverRules;
 }
 
 function inspectSources(
   sources: RuleSources,
   world: SourceFile | undefined,
-  configuration?: ConfigurationChecks,
+  configuration: ConfigurationChecks,
 ): SourceReport {
   const { rules, findings, locateDeclaration } = readRules(sources);
   return {
     rules,
     locateDeclaration,
+    approverRules: configuration.approverRules,
     files: [
-      ...(configuration?.files ?? []),
+      ...configuration.files,
       sources.relationships,
       ...sources.actions,
       ...sources.policies,
       ...(world === undefined ? [] : [world]),
     ],
     findings: [
-      ...(configuration?.findings ?? []),
+      ...configuration.findings,
       ...findings,
       ...(world === undefined ? [] : checkWorld(world, rules)),
-      ...(rules === undefined ? [] : (configuration?.referenceFindings(rules) ?? [])),
+      ...(rules === undefined ? [] : configuration.referenceFindings(rules)),
     ],
   };
 }
@@ -112,11 +122,12 @@ const NO_TESTS: TestFindings = { files: [], findings: [], unseen: undefined };
 
 /** Adds the lints' findings, leaves out those that the files ignore, and sorts them. */
 function completeCheck(
-  { rules, locateDeclaration, files: sourceFiles, findings: sourceFindings }: SourceReport,
+  { rules, locateDeclaration, files: sourceFiles, findings: sourceFindings, approverRules }: SourceReport,
   { unseen, ...tests } = NO_TESTS,
 ): CheckResult {
   const files = [...sourceFiles, ...tests.files];
-  const lintFindings = rules === undefined ? [] : runLints({ rules, locateDeclaration, untestedKinds: unseen });
+  const configuredPermissions = listApproverPermissions(approverRules);
+  const lintFindings = rules === undefined ? [] : runLints({ rules, locateDeclaration, configuredPermissions, untestedKinds: unseen }); // prettier-ignore
   const remaining = applyIgnores([...sourceFindings, ...tests.findings, ...lintFindings], files, {
     complete: rules !== undefined,
     skipped: unseen === undefined ? [untestedPermit.rule] : [],

@@ -3,6 +3,7 @@
  * may be missing.
  */
 import { dirname, resolve } from 'node:path';
+import { resolveApprovals } from '../../config/approvals.js';
 import { configFormat, loadConfig, type Config, type Environment } from '../../config/config.js';
 import { displayPath, type SourcePaths } from '../../config/files.js';
 import { readYaml, type YamlFile } from '../../config/yaml.js';
@@ -17,7 +18,7 @@ export interface ConfigurationFile extends Pick<YamlFile<unknown>, 'file' | 'loc
   /** undefined where the file names no schema or no policies. */
   readonly sources: SourcePaths | undefined;
   readonly world: string | undefined;
-  /** The configuration says who may approve; nothing where it can't be used. */
+  /** The configuration says who may approve, also where this machine lacks what else it needs; nothing where it has errors. */
   readonly approverRules: ApproverRules;
   /** undefined where the service wouldn't start with it on this machine. */
   readonly config: Config | undefined;
@@ -37,7 +38,7 @@ export function readConfiguration(path: string, env?: Environment): Configuratio
     config,
     sources: references,
     world: references?.world,
-    approverRules: config?.approvals ?? NO_APPROVER_RULES,
+    approverRules: yaml.value === undefined ? NO_APPROVER_RULES : resolveApprovals(yaml.value.approvals),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Relationship } from '../../model/relationships.js';
 import { isSureNo, type BoundedGraph } from './bounded-graph.js';
 
 /** The permission of a group's definition whose holders administer the group. */
-const ADMINISTER_PERMISSION = 'administer';
+export const ADMINISTER_PERMISSION = 'administer';
 
 export interface RequesterTiesOptions {
   readonly schema: GraphSchema;

@@ -10,6 +10,8 @@ import type { Action, EntityType } from '../schema/action.js';
 export interface LintInput {
   readonly rules: Rules;
   readonly locateDeclaration: LocateDeclaration;
+  /** The permissions that the configuration names, as `team#manage`. */
+  readonly configuredPermissions: ReadonlySet<string>;
   /**
    * The kinds of questions that a policy's scope matches and no test shows it deciding, by the policy's id; undefined
    * where no tests were run.

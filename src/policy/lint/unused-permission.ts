@@ -6,9 +6,9 @@ export const unusedPermission: Lint = {
   rule: 'unused-permission',
   title: 'A permission that nothing asks for',
   why: 'A reader of the schema may believe that it guards something.',
-  cure: 'Name it in an action’s `@permission` or `can`, in a `@remedy` or a `@duty("review:…")`, or remove it.',
-  run: ({ rules: { graph, vocabulary, policies } }) => {
-    const used = new Set(graph.mentionedNames());
+  cure: 'Name it in an action’s `@permission` or `can`, in a `@remedy` or a `@duty("review:…")`, or in the configuration’s `approvals`, or remove it.',
+  run: ({ rules: { graph, vocabulary, policies }, configuredPermissions }) => {
+    const used = new Set([...graph.mentionedNames(), ...configuredPermissions]);
     for (const action of vocabulary.actions) {
       const { permission: needed, agentPermission, can, agentCan, elevation, emergency } = action;
       const approvers = [elevation?.by, elevation?.condition, emergency];
@@ -26,7 +26,7 @@ export const unusedPermission: Lint = {
         .filter((name) => !used.has(name) && !used.has(`${type}#${name}`))
         .map((name) => ({
           location: graph.place(type, name),
-          message: `no action, remedy, review or other permission uses "${name}" of "${type}"`,
+          message: `no action, remedy, review, configuration or other permission uses "${name}" of "${type}"`,
         })),
     );
   },

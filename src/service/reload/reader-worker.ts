@@ -38,7 +38,7 @@ async function checkCandidate(
   const common = { readAt, fingerprint, files, version: hashSources(sources), suites };
   // Loaded on demand: it takes tens of MB, which a service whose files never change does not need.
   const { checkSources: examine } = await import('../../author/check/check.js');
-  const { findings: sourceFindings, rules } = examine(sources, world);
+  const { findings: sourceFindings, rules } = examine(sources, world, paths.approverRules);
   if (rules === undefined || sourceFindings.some(isError)) {
     const refused = summarizeErrors(sourceFindings)?.message ?? 'do not fit';
     return { ...common, findings: sourceFindings, content: { refused } };

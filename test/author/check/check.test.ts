@@ -3,7 +3,10 @@ import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
-import { checkProject } from '../../../src/author/check/check.js';
+import { checkProject, checkSources } from '../../../src/author/check/check.js';
+import { loadConfig } from '../../../src/config/config.js';
+import { readSources } from '../../../src/config/files.js';
+import type { Finding } from '../../../src/diagnostics/diagnostics.js';
 import { company, told } from './company.js';
 
 // SpiceDB is loaded, on machines that are busy with other tests.
@@ -176,6 +179,40 @@ describe('what the configuration needs of its surroundings', () => {
   });
 });
 
+describe('permissions that the configuration alone names', () => {
+  /** A company whose folders have more permissions than anything asks for. */
+  const grouped = (approvals: string): ReturnType<typeof company> => {
+    const c = company();
+    c.change('schema.zed', '  permission edit = editor\n', '  permission edit = editor\n  permission member = editor\n  permission manage = editor\n  permission administer = editor\n  permission stand_in = editor\n');
+    c.write('remit.yaml', `${c.read('remit.yaml')}\n${approvals}`);
+    return c;
+  }; // prettier-ignore
+  const unused = (findings: readonly Finding[]): string[] =>
+    findings.map(({ rule, message }) => `${rule} ${/uses "(\w+)"/.exec(message)?.[1] ?? message}`);
+
+  it('are used, and so is "administer", which who may approve rests on', async () => {
+    expect(unused((await grouped('').check()).findings)).toEqual(['member', 'manage', 'stand_in'].map((name) => `unused-permission ${name}`)); // prettier-ignore
+    const c = grouped('approvals: { administered_by: { folder: manage }, deputies: ["folder#stand_in"] }\n');
+    expect(unused((await c.check()).findings)).toEqual([]);
+    // A machine that only checks need not have the secrets.
+    c.change('remit.yaml', 'world: world.yaml', '#');
+    const client = `clients: [{ id: a, key_sha256: ${'a'.repeat(64)} }]`;
+    c.change(
+      'remit.yaml',
+      '\napprovals:',
+      `\n${client}\nspicedb: { mode: server, endpoint: "s:1", token_file: /run/nowhere }\napprovals:`,
+    );
+    expect((await c.check()).findings.map(({ rule }) => rule)).toEqual(['config-surroundings']);
+  });
+
+  it('are used for a service that reloads its policies as well', () => {
+    const c = grouped('');
+    const { sources } = loadConfig(c.config, {});
+    const rules = { administeredBy: new Map([['folder', 'manage']]), deputies: new Map([['folder', 'stand_in']]) };
+    expect(unused(checkSources(readSources(sources), undefined, rules).findings)).toEqual([]);
+  });
+});
+
 describe('remit-ignore', () => {
   /** A company with one warning, at `unused` of the SpiceDB schema. */
   const warned = (above: string, behind = ''): ReturnType<typeof company> => {
@@ -205,7 +242,7 @@ describe('remit-ignore', () => {
   ])('hides nothing with %s', async (_, comment, message) => {
     const found = await rules(warned(`  // ${comment}\n`));
     expect(found).toContain(message);
-    expect(found).toContain('unused-permission: no action, remedy, review or other permission uses "unused" of "folder"');
+    expect(found).toContain('unused-permission: no action, remedy, review, configuration or other permission uses "unused" of "folder"');
   }); // prettier-ignore
 
   it('does not hide an error, nor its own', async () => {
@@ -216,7 +253,7 @@ describe('remit-ignore', () => {
 
   it('is a finding where there is nothing to ignore, or only elsewhere', async () => {
     expect(await rules(warned('', '\n  // remit-ignore: unused-permission — too late'))).toEqual([
-      'unused-permission: no action, remedy, review or other permission uses "unused" of "folder"',
+      'unused-permission: no action, remedy, review, configuration or other permission uses "unused" of "folder"',
       'ignore-unused: there is no unused-permission to ignore here',
     ]);
   });

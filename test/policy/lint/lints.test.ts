@@ -37,17 +37,18 @@ interface Texts {
   readonly schema?: string;
   readonly policies?: string;
   readonly unseen?: ReadonlyMap<string, readonly string[]>;
+  readonly configured?: readonly string[];
 }
 
 /** The findings of a set of rules, as `file:line rule message`. */
-function lints({ zed = ZED, schema = SCHEMA, policies = '', unseen }: Texts): string[] {
+function lints({ zed = ZED, schema = SCHEMA, policies = '', unseen, configured }: Texts): string[] {
   const { rules, findings, locateDeclaration } = readRules({
     relationships: { name: 'z', text: zed },
     actions: [{ name: 's', text: schema }],
     policies: [{ name: 'p', text: `${BASE}${policies}` }],
   });
   if (rules === undefined) throw new Error(JSON.stringify(findings));
-  return runLints({ rules, locateDeclaration, untestedKinds: unseen }).map(
+  return runLints({ rules, locateDeclaration, configuredPermissions: new Set(configured), untestedKinds: unseen }).map(
     (f) => `${f.file}:${f.line}:${f.column} ${f.rule} ${f.message}`,
   );
 }
@@ -382,7 +383,7 @@ describe('unpermitted-action', () => {
       ],
     });
     if (rules === undefined) throw new Error('does not load');
-    const found = runLints({ rules, locateDeclaration, untestedKinds: undefined });
+    const found = runLints({ rules, locateDeclaration, configuredPermissions: new Set(), untestedKinds: undefined });
     expect(found.map((f) => `${f.line} ${f.rule} ${f.message}`)).toEqual([
       '7 unpermitted-action no permit takes Action::"edit"',
     ]);
@@ -422,22 +423,26 @@ describe('unreachable-permission', () => {
 });
 
 describe('unused-permission', () => {
-  it('is one that no action, remedy, review or other permission names', () => {
+  it('is one that no action, remedy, review, configuration or other permission names', () => {
     const zed = ZED.replace('permission edit', 'permission sign = owner\n  permission part = owner\n  permission whole = part\n  permission edit'); // prettier-ignore
     expect(lints({ zed })).toEqual([
-      'z:10:3 unused-permission no action, remedy, review or other permission uses "sign" of "doc"',
-      'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
+      'z:10:3 unused-permission no action, remedy, review, configuration or other permission uses "sign" of "doc"',
+      'z:12:3 unused-permission no action, remedy, review, configuration or other permission uses "whole" of "doc"',
     ]);
+    expect(lints({ zed, configured: ['doc#sign', 'team#whole'] })).toEqual([
+      'z:12:3 unused-permission no action, remedy, review, configuration or other permission uses "whole" of "doc"',
+    ]);
+    expect(lints({ zed, configured: ['doc#sign', 'whole'] })).toEqual([]);
     const policies = `@remedy("approval:sign") ${forbid('x', 'when { principal has kind && principal.kind == "y" && principal.suspended }', 'principal is Agent, action, resource')}`;
     const unused = (texts: Texts): string[] => lints(texts).filter((text) => text.includes(' unused-permission '));
     expect(unused({ zed, policies })).toEqual([
-      'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
+      'z:12:3 unused-permission no action, remedy, review, configuration or other permission uses "whole" of "doc"',
     ]);
     const reviewed = `${policies}\n@id("r") @duty("review:whole") permit (principal is Agent, action, resource);`;
     expect(unused({ zed, policies: reviewed })).toEqual([]);
     const schema = SCHEMA.replace('action "edit"', '@emergency("sign")\naction "edit"');
     expect(lints({ schema, zed })).toEqual([
-      'z:12:3 unused-permission no action, remedy, review or other permission uses "whole" of "doc"',
+      'z:12:3 unused-permission no action, remedy, review, configuration or other permission uses "whole" of "doc"',
     ]);
   });
 });
