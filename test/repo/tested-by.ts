@@ -26,6 +26,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/author/diff/synthetic-record.ts': 'test/author/diff/requests.test.ts',
   'src/author/diff/token-dimensions.ts': 'test/author/diff/requests.test.ts',
   'src/author/test/stated-grants.ts': 'test/author/test/memory-approvals.test.ts',
+  'src/author/test/stated-parties.ts': 'test/author/test/memory-limits.test.ts',
   'src/author/test/memory-delegations.ts': 'test/author/test/memory-limits.test.ts',
   'src/author/test/memory-consents.ts': 'test/author/test/memory-approvals.test.ts',
   'src/author/test/case.ts': 'test/author/test/suite.test.ts',

@@ -10,7 +10,6 @@ import type { Relationship, RelationshipUpdate } from '../../model/relationships
 import { relationshipKey, formatRelationship, parseRelationship } from '../../graph/relationship-text.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Decision, DecisionRecord } from '../../model/decision.js';
-import type { PresentedApproval } from '../../model/approvals.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import type { Rules } from '../../policy/load.js';
 import type { WriteLog } from '../../store/journal.js';
@@ -22,7 +21,7 @@ import { TokenVerifier } from '../../tokens/verify.js';
 import type { Scene } from './case.js';
 import { MemoryEntities } from './memory-entities.js';
 import type { ApprovalSpec, TokenSpec } from './format.js';
-import { MemoryApprovals } from './memory-approvals.js';
+import { MemoryApprovals, type ApprovalOutcome } from './memory-approvals.js';
 import { MemoryConsents } from './memory-consents.js';
 import { MemoryDelegations } from './memory-delegations.js';
 import { MemoryLimits } from './memory-limits.js';
@@ -119,8 +118,8 @@ export class TestEnvironment {
     };
   }
 
-  /** Has people answer a denied question. @returns what it presents then; undefined where it isn't approved */
-  approve(denied: Decision, answers: readonly ApprovalSpec[], rules: Rules): Promise<PresentedApproval | undefined> {
+  /** Has people answer a denied question. */
+  approve(denied: Decision, answers: readonly ApprovalSpec[], rules: Rules): Promise<ApprovalOutcome> {
     const graph = new GraphSnapshot(this.relationships, 'full');
     const userType = rules.vocabulary.userObject ?? 'user';
     return this.approvals.answer(denied, answers, userType, { graph, rules, ...this.approverRules });

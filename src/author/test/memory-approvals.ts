@@ -1,11 +1,12 @@
 /** Answers denied questions as the people of a test would, and serves decisions the approvals that come of it. */
-import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
 import { isTaskUser } from '../../govern/approvals/answerable-steps.js';
-import { findStepPermission } from '../../govern/approvals/task-progress.js';
+import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
+import { describeIneligibility } from '../../govern/approvals/judge.js';
+import { findStepPermission, listOpenSteps } from '../../govern/approvals/task-progress.js';
+import { parseDescribedParties } from '../../model/acting.js';
 import type { Approval, ApprovalAnswer, Approvals, ApprovalStep, PresentedApproval } from '../../model/approvals.js';
 import type { Decision } from '../../model/decision.js';
-import { parseDescribedParties } from '../../model/acting.js';
-import type { EntityRef } from '../../model/ids.js';
+import { describeRef, type EntityRef } from '../../model/ids.js';
 import { Deadline } from '../../runtime/deadline.js';
 import type { ApprovalSpec } from './format.js';
 
@@ -13,56 +14,91 @@ import type { ApprovalSpec } from './format.js';
 const ONCE_MS = 15 * 60_000;
 const SEARCH_DEADLINE_MS = 10_000;
 
+export interface ApprovalOutcome {
+  /** The approval that the question presents then; undefined where nothing is asked for, or not all of it is given. */
+  readonly approval: PresentedApproval | undefined;
+  /** The answers that a service would have refused, each with why. */
+  readonly refused: readonly string[];
+}
+
+/** The denial that people answer, with what decides who may. */
+interface AnswerRound {
+  readonly denial: Decision;
+  /** The permission whose holders answer in an emergency, where it was asked for as one. */
+  readonly emergency: string | undefined;
+  readonly deps: EligibilityDeps;
+}
+
 export class MemoryApprovals implements Approvals {
   private readonly approvals = new Map<string, Approval>();
 
   fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
-    const found = presented.flatMap(({ id }) => this.approvals.get(id) ?? []);
-    return Promise.resolve(new Map(found.map((approval) => [approval.id, approval])));
+    const presentedApprovals = presented.flatMap(({ id }) => this.approvals.get(id) ?? []);
+    return Promise.resolve(new Map(presentedApprovals.map((approval) => [approval.id, approval])));
   }
 
   /**
-   * Has people answer what the denial asks for, each of the steps that they may answer.
-   * @returns what the question presents then; undefined where nothing is asked for, or not all of it is given
+   * Has people answer what the denial asks for one after another, each of the steps that they may answer and that lack a yes,
+   * as a service would have them: a no of one of them is the last word, and a no of another changes nothing.
    */
   async answer(
-    { access_request: offer, id, evaluated_at, request, rationale }: Decision,
+    denial: Decision,
     specs: readonly ApprovalSpec[],
     userType: string,
     deps: EligibilityDeps,
-  ): Promise<PresentedApproval | undefined> {
-    if (offer === undefined || specs.some(({ decision }) => decision === 'deny')) return undefined;
+  ): Promise<ApprovalOutcome> {
+    const { access_request: offer, id, evaluated_at } = denial;
+    if (offer === undefined) return { approval: undefined, refused: ['nothing is asked of people here'] };
     const emergency = specs.some((spec) => spec.emergency) ? offer.emergency : undefined;
-    const requester = parseDescribedParties(rationale.acting);
-    const mayAnswer = async (step: ApprovalStep, by: EntityRef): Promise<boolean> => {
-      const permission = findStepPermission(step, { emergency });
-      if (permission === undefined) return isTaskUser(requester, by);
-      // What an elevation gives is a relationship, which a test states itself.
-      if (step.kind === 'elevation') return false;
-      const question = { resource: request.resource, permission, approver: by, requester };
-      const found = await Deadline.run(SEARCH_DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
-      return 'eligible' in found && found.eligible;
-    };
-    const answers: ApprovalAnswer[] = [];
-    for (const [index, step] of offer.steps.entries())
-      for (const { by } of specs) {
-        const person = { type: userType, id: by };
-        if (!(await mayAnswer(step, person))) continue;
-        answers.push({ step: index, by: person, at: evaluated_at });
-        break;
-      }
-    if (answers.length < offer.steps.length) return undefined;
-    // A user's own yes is to one question.
-    const isOnce = offer.steps.some(({ kind }) => kind === 'user') || specs.some((spec) => spec.scope !== 'until');
-    const scope = isOnce ? 'once' : 'until';
-    const ends = specs.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
-    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
     const { steps, binding } = offer;
-    const approved_until = new Date(end).toISOString();
+    const round = { denial, emergency, deps };
+    const refused: string[] = [];
+    const approving: ApprovalSpec[] = [];
+    const answers: ApprovalAnswer[] = [];
+    for (const [i, spec] of specs.entries()) {
+      const person = { type: userType, id: spec.by };
+      const open = listOpenSteps({ steps, answers });
+      const refusals = await Promise.all(open.map((step) => findRefusal(steps[step], person, round)));
+      const answerable = open.filter((_, index) => refusals[index] === undefined);
+      if (answerable.length === 0)
+        refused.push(`${describeRef(person)} may not answer: ${refusals[0] ?? 'it is approved already'}`);
+      else if (spec.decision === 'deny') {
+        const later = specs.slice(i + 1).map(({ by }) => `${userType}:${by} may not answer: it is denied already`);
+        return { approval: undefined, refused: [...refused, ...later] };
+      } else {
+        approving.push(spec);
+        answers.push(...answerable.map((step) => ({ step, by: person, at: evaluated_at })));
+      }
+    }
+    if (answers.length < steps.length) return { approval: undefined, refused };
+    // A user's own yes is to one question.
+    const isOnce = steps.some(({ kind }) => kind === 'user') || approving.some(({ scope }) => scope !== 'until');
+    const ends = approving.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
+    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
     this.approvals.set(id, {
-      ...{ id, state: 'approved', binding, steps, answers, scope, approved_until, granted: true },
+      ...{ id, state: 'approved', binding, steps, answers, scope: isOnce ? 'once' : 'until' },
+      ...{ approved_until: new Date(end).toISOString(), granted: true },
       ...(emergency === undefined ? {} : { emergency }),
     });
-    return { id };
+    return { approval: { id }, refused };
   }
+}
+
+/** Finds why the person may not answer the step; undefined where they may. */
+async function findRefusal(
+  step: ApprovalStep | undefined,
+  person: EntityRef,
+  { denial: { request, rationale }, emergency, deps }: AnswerRound,
+): Promise<string | undefined> {
+  if (step === undefined) return describeIneligibility('unknown_step');
+  // What an elevation gives is a relationship, which a test states itself.
+  if (step.kind === 'elevation') return 'the test states the relationship that an elevation gives';
+  const requester = parseDescribedParties(rationale.acting);
+  const permission = findStepPermission(step, { emergency });
+  if (permission === undefined)
+    return isTaskUser(requester, person) ? undefined : describeIneligibility('not_the_user');
+  const question = { resource: request.resource, permission, approver: person, requester };
+  const eligibility = await Deadline.run(SEARCH_DEADLINE_MS, (deadline) => findIneligibility(question, deps, deadline));
+  if ('fault' in eligibility) return `it can not be told whether they may (${eligibility.fault})`;
+  return eligibility.eligible ? undefined : describeIneligibility(eligibility.why);
 }

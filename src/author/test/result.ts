@@ -17,9 +17,9 @@ export interface TestResult {
 }
 
 export function toTestResult(caseResult: CaseResult, rules: Rules): TestResult {
-  const { case: testCase, decision, error, differences } = caseResult;
+  const { case: testCase, decision, error, differences, refusedAnswers = [] } = caseResult;
   const outcome = hasPassed(caseResult) ? 'passed' : error === undefined ? 'failed' : 'error';
-  const explanation = outcome === 'failed' && decision !== undefined ? explainDecision(decision, rules) : [];
+  const explanation = outcome === 'failed' && decision !== undefined ? [...explainDecision(decision, rules), ...refusedAnswers.map((text) => `approvals: ${text}`)] : []; // prettier-ignore
   return {
     place: testCase.expected.place,
     test: testCase.test,

@@ -25,6 +25,8 @@ export interface CaseResult {
   readonly decision?: Decision;
   /** The reason why the case couldn't be asked or decided. */
   readonly error?: string;
+  /** The answers of people that a service would have refused, each with why. */
+  readonly refusedAnswers?: readonly string[];
   readonly differences: readonly OutcomeDifference[];
 }
 
@@ -87,13 +89,16 @@ async function runCase(
       testCase.requester.token === undefined ? undefined : await environment.requestToken(testCase.requester.token);
     const question = caseQuestion(testCase, token);
     const asked = await decide(question, deps);
-    const approval =
-      testCase.approvals.length === 0 ? undefined : await environment.approve(asked, testCase.approvals, rules);
+    const isAnswered = testCase.approvals.length > 0 && !asked.decision && asked.fault === undefined;
+    const { approval, refused } = isAnswered
+      ? await environment.approve(asked, testCase.approvals, rules)
+      : { approval: undefined, refused: [] };
     const decision = approval === undefined ? asked : await decide({ ...question, approval }, deps);
     const differences = compareOutcome(testCase.expected, decision);
-    return decision.fault === undefined
-      ? { case: testCase, decision, differences }
-      : { case: testCase, decision, differences, error: decision.reason_admin };
+    return {
+      ...{ case: testCase, decision, differences, refusedAnswers: refused },
+      ...(decision.fault === undefined ? {} : { error: decision.reason_admin }),
+    };
   } catch (error) {
     return undecidedCase(testCase, problemMessage(error));
   }

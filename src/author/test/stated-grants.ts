@@ -1,6 +1,6 @@
 /**
- * Finds what a test's consents and approvals name that isn't there. A consent to an unknown action, or the answer of a person
- * whom the world doesn't have, changes no decision, so a test that expects a deny would pass because of a slip.
+ * Finds what a test's consents and approvals name that isn't there. A consent to an unknown action, or the answer of an
+ * unknown person, changes no decision, so a test that expects a deny would pass because of a slip.
  */
 import type { LoadedWorld } from '../../config/world.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';

@@ -13,6 +13,7 @@ import { TestNames } from './names.js';
 import { SuiteFindings, type Path } from './suite-findings.js';
 import { SceneBuilder } from './scenes.js';
 import { StatedGrants } from './stated-grants.js';
+import { StatedParties } from './stated-parties.js';
 import { StatedProperties } from './stated-properties.js';
 
 /** The rules and worlds that test files refer to. */
@@ -70,6 +71,7 @@ function buildCases(
   const scenes = new SceneBuilder({ ...surroundings, now: new Date(file.now) }, rules, findings);
   const stated = new StatedProperties(file, rules, findings);
   const grants = new StatedGrants(surroundings.world, rules, findings);
+  const parties = new StatedParties(surroundings.world, rules, findings);
   const cases: TestCase[] = [];
   const testNames = new Set<string>();
   for (const [i, test] of file.tests.entries()) {
@@ -83,6 +85,7 @@ function buildCases(
     const scene = scenes.sceneFor(test, at);
     grants.check(test, at);
     const matrix = buildMatrix(test, at, names, rules, findings);
+    parties.check(test, at, matrix.requesters);
     if (test.context !== undefined)
       stated.checkContext(
         [...at, 'context'],

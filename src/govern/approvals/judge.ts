@@ -30,6 +30,11 @@ const INELIGIBILITY_TEXTS: Readonly<Record<string, string>> = {
   not_found_in_time: 'no way to the permission was found that does not rest on those who ask',
 };
 
+/** Says why a person may not answer a step, as part of a sentence. */
+export function describeIneligibility(why: string): string {
+  return INELIGIBILITY_TEXTS[why] ?? why;
+}
+
 /** @param retryOf the decision of an earlier question with the same `Idempotency-Key`: its approval serves the retry as well */
 export function judgeApproval(reading: ApprovalReading, now: Date, retryOf: string | undefined): ApprovalFinding {
   if ('fault' in reading) return { kind: 'unknown', fault: reading.fault };
@@ -48,7 +53,7 @@ export function judgeApproval(reading: ApprovalReading, now: Date, retryOf: stri
   if (first !== undefined)
     return bad(
       'approver_ineligible',
-      `${describeRef(first.by)} may not approve this, or no longer: ${INELIGIBILITY_TEXTS[first.why] ?? first.why}.`,
+      `${describeRef(first.by)} may not approve this, or no longer: ${describeIneligibility(first.why)}.`,
     );
   if (!approval.granted) return bad('grant_pending', `What the approval ${id} gives is not written yet.`);
   return { kind: 'good', approval: { ...approval, approved_until: end } };

@@ -34,6 +34,8 @@ const HEAD = `now: 2030-03-04T10:00:00Z
 principals:
   bot: { type: user, id: ann, agent: bot }
   helper: { type: user, id: ann, agent: helper }
+  carls: { type: user, id: carl, agent: helper }
+  bens: { type: user, id: ben, agent: bot }
 actions:
   cheap: { name: pay, properties: { amount: { value: 1, unit: EUR, decimals: 2 } } }
   free: { name: pay, properties: { amount: { value: 0, unit: EUR, decimals: 2 } } }
@@ -62,6 +64,9 @@ async function run(tests: string): Promise<string> {
 const test = (used: string, expected: string, action = 'cheap', who = 'bot'): string =>
   `  - { name: "${used} ${action} ${who}", who: ${who}, actions: ${action}, resources: account:1, expect: ${expected}${used === '' ? '' : `, used: [${used}]`} }\n`;
 const EXCEEDED = '{ decision: deny, reasons: [limit_exceeded] }';
+const BOT_MAY = '{ who: bot, decision: allow }';
+const HELPER_MAY_NOT = '{ who: helper, decision: deny, reasons: [limit_exceeded] }';
+const BENS_MAY_NOT = '{ who: bens, decision: deny, reasons: [limit_exceeded] }';
 
 describe('used', () => {
   it('counts within its window, for its parties, exactly', async () => {
@@ -70,9 +75,8 @@ describe('used', () => {
       test('{ action: pay, count: 2 }', 'allow'),
       test('{ action: pay, count: 3 }', EXCEEDED),
       test('{ action: pay }, { action: pay }, { action: pay }', EXCEEDED),
-      test('{ action: pay, count: 3, agent: helper }', 'allow'),
-      test('{ action: pay, count: 3, agent: helper }', EXCEEDED, 'cheap', 'helper'),
-      test('{ action: pay, count: 3, user: ben }', 'allow'),
+      test('{ action: pay, count: 3, agent: helper }', `[${BOT_MAY}, ${HELPER_MAY_NOT}]`, 'cheap', '[bot, helper]'),
+      test('{ action: pay, count: 3, user: ben }', `[${BOT_MAY}, ${BENS_MAY_NOT}]`, 'cheap', '[bot, bens]'),
       test('{ action: export, count: 100 }', 'allow'),
       test('{ action: export, count: 100 }', EXCEEDED, 'export'),
       // A sliding day ends after its 24 hours, the month at midnight of Berlin.
@@ -102,14 +106,19 @@ describe('used', () => {
     ['{ action: pay, amount: { value: 1, unit: USD } }', /no limit of "pay" is in USD/],
     ['{ action: pay, count: -1 }', /used\[0\].count/],
     ['{ action: pay, uses: 1 }', /used\[0\].uses: unknown key/],
+    [
+      '{ action: pay, agent: helpr }',
+      /no limit counts what the agent "helpr" used for what is asked here, so nothing reads this/,
+    ],
+    ['{ action: pay, user: ben, agent: bot }', /no limit counts what the user "ben" and the agent "bot" used for what/],
   ])('refuses %s', async (used, problem) => {
     expect(await run(test(used, 'allow'))).toMatch(problem);
   });
 });
 
 describe('limits of what users have granted', () => {
-  const granted = (grants: string, used: string, expected: string, action = 'send'): string =>
-    `  - { name: "${action} ${grants} ${used} ${expected}", who: bot, actions: ${action}, resources: account:1, expect: ${expected}, ${grants}${used === '' ? '' : `, used: [${used}]`} }\n`;
+  const granted = (grants: string, used: string, expected: string, action = 'send', who = 'bot'): string =>
+    `  - { name: "${`${action} ${grants} ${used} ${expected}`.slice(0, 200)}", who: ${who}, actions: ${action}, resources: account:1, expect: ${expected}, ${grants}${used === '' ? '' : `, used: [${used}]`} }\n`;
   const details = 'details: [{ type: remit, actions: [send] }]';
   const consent = (limits: string, more = '') => `consents: [{ ${details}, limits: [${limits}]${more} }]`;
 
@@ -119,14 +128,14 @@ describe('limits of what users have granted', () => {
       granted(two, '', 'allow'),
       granted(two, '{ action: send }', 'allow'),
       granted(two, '{ action: send, count: 2 }', EXCEEDED),
-      granted(two, '{ action: send, count: 2, agent: helper }', 'allow'),
+      granted(two, '{ action: send, count: 2, agent: helper }', `[${BOT_MAY}, ${HELPER_MAY_NOT}]`, 'send', '[bot, helper]'),
       granted(two, '{ action: send, count: 2, at: 2030-03-03T10:00:00Z }', 'allow'),
       // The consent names no other action, and the delegation counts all of them.
       granted(two, '{ action: export, count: 2 }', 'allow'),
-      granted(consent('{ count: 1, per: total }', ', user: ben'), '', '{ decision: deny, reasons: [consent_required] }'),
+      granted(consent('{ count: 1, per: total }', ', user: ben'), '', '[{ who: bot, decision: deny, reasons: [consent_required] }, { who: bens, decision: allow }]', 'send', '[bot, bens]'),
       granted('delegations: [{ limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 2 }', 'allow', 'look'),
       granted('delegations: [{ limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 3 }', EXCEEDED, 'look'),
-      granted('delegations: [{ agent: helper, limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 3 }', 'allow', 'look'),
+      granted('delegations: [{ agent: helper, limits: [{ count: 3, per: P1D }] }]', '{ action: export, count: 3 }', `[${BOT_MAY}, ${HELPER_MAY_NOT}]`, 'look', '[bot, helper]'),
       granted('delegations: [{ details: [{ type: remit, actions: [export] }] }]', '', '{ decision: deny, reasons: [authorization_details_mismatch] }', 'look'),
       granted('delegations: [{ ends: 2030-03-04T10:00:00Z }]', '', '{ decision: deny, reasons: [delegation_missing] }', 'look'),
     ]; // prettier-ignore
@@ -137,7 +146,22 @@ describe('limits of what users have granted', () => {
     [granted(consent('{ count: 1 }'), '', 'allow'), /limits\[0\].per/],
     [granted(consent('{ count: 1, per: P1M, window: sliding }'), '', 'allow'), /months differ in length/],
     [granted('delegations: [{ limit: 1 }]', '', 'allow'), /delegations\[0\].limit: unknown key/],
+    [granted('delegations: [{ agent: bot }, { user: ann, online: false }]', '', 'allow'), /x_test\.yaml:\d+:\d{3}: delegations\[0\] is of "ann" to "bot" as well, and a user has one for an agent \(name the user and the agent of each\)/],
+    [granted('delegations: [{ agent: bt }]', '', 'allow'), /"bt" does not act here, so nothing reads this \(did you mean "bot"\?\)/],
+    [granted('delegations: [{ user: bn }]', '', 'allow', 'send', '[bot, bens]'), /nothing is asked for "bn" here, so nothing reads this \(did you mean "ben"\?\)/],
+    [granted('delegations: [{ user: ben, agent: helper }]', '', 'allow', 'send', '[bens, helper]'), /"helper" does not act for "ben" here, so nothing reads this/],
+    [granted(consent('', ', agent: coder'), '', 'allow'), /"coder" does not act here, so nothing reads this/],
+    [granted('delegations: [{}]', '', 'allow', 'look', 'user:ann'), /no agent asks for a user here, so nothing reads this/],
   ])('refuse %s', async (text, problem) => {
     expect(await run(text)).toMatch(problem);
+  }); // prettier-ignore
+
+  it('are those of agents that a delegation is passed on by, and of one pair each', async () => {
+    const tests = [
+      // The planner has passed on what carl delegated to it; of the two pairs each has a delegation of its own.
+      granted('delegations: [{ user: carl, agent: planner, details: [{ type: remit, actions: [export] }] }]', '', '{ decision: deny, reasons: [authorization_details_mismatch] }', 'look', 'carls'),
+      granted('delegations: [{ agent: bot, limits: [{ count: 3, per: P1D }] }, { agent: helper, limits: [{ count: 9, per: P1D }] }]', '{ action: export, count: 3 }', '[{ who: helper, decision: allow }, { who: bot, decision: deny, reasons: [limit_exceeded] }]', 'look', '[bot, helper]'),
+    ]; // prettier-ignore
+    expect(await run(tests.join(''))).toBe('');
   });
 });
