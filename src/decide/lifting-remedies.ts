@@ -5,7 +5,9 @@
 import { REMIT_DETAIL_TYPE } from '../model/acting.js';
 import type { ApprovalStep } from '../model/approvals.js';
 import type { Consent } from '../model/consents.js';
+import type { ReasonCode } from '../model/reasons.js';
 import type { Remedy } from '../model/remedies.js';
+import type { Policy } from '../policy/policies.js';
 import { NOOP_OBSERVER } from '../telemetry/observer.js';
 import { allPass, findLifting } from './access-request-offer.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -30,6 +32,15 @@ export function findLiftingRemedies(evaluation: Evaluation): readonly Remedy[] |
   return further === undefined ? undefined : uniteRemedies([CONSENT, ...further.steps.map(toRemedy)]);
 }
 
+/** Whether nothing but a person's yes has to be added for the reason to go away: whether it is enough, only judging again tells. */
+export function mayPeopleLift(code: ReasonCode, policy: Policy | undefined): boolean {
+  return code.startsWith('consent_') || (code === 'policy_forbid' && (policy?.remedies ?? []).some(isPeopleRemedy));
+}
+
+function isPeopleRemedy({ type }: Remedy): boolean {
+  return type === 'approval' || type === 'consent';
+}
+
 function toRemedy(step: ApprovalStep): Remedy {
   return step.kind === 'user' ? CONSENT : { type: 'approval', permission: step.permission };
 }
@@ -43,7 +54,9 @@ export function uniteRemedies(remedies: readonly Remedy[]): Remedy[] {
 function assumeConsent({ unbound, bound, facts, stepResults }: Evaluation): Evaluation | undefined {
   if (bound === undefined || facts?.consent?.kind !== 'missing' || listConsentNeeds(bound).length === 0)
     return undefined;
-  const assumed = evaluateFacts(bound, { ...facts, consents: [makeCoveringConsent(bound)] });
+  // Which of several counts is found among all of them.
+  const stored = facts.consents === undefined || 'fault' in facts.consents ? [] : facts.consents;
+  const assumed = evaluateFacts(bound, { ...facts, consents: [...stored, makeCoveringConsent(bound)] });
   const opening = stepResults.slice(0, stepResults.length - JUDGING_STEPS.length);
   return judgeFacts({ unbound, stepResults: opening }, { bound, facts: assumed }, NOOP_OBSERVER);
 }

@@ -53,6 +53,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/author/why-not/denial-problems.ts': 'test/author/why-not/why-not.test.ts',
   'src/author/why-not/granting-relationships.ts': 'test/author/why-not/grant-finder.test.ts',
   'src/author/why-not/hypothetical-graph.ts': 'test/author/why-not/grant-finder.test.ts',
+  'src/author/why-not/people-candidates.ts': 'test/author/why-not/people.test.ts',
   'src/author/why-not/named-reads.ts': 'test/author/why-not/stored-values.test.ts',
   'src/author/why-not/policy-candidates.ts': 'test/author/why-not/why-not.test.ts',
   'src/author/why-not/search.ts': 'test/author/why-not/why-not.test.ts',

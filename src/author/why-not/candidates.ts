@@ -9,6 +9,7 @@ import { attributeCandidates } from './attribute-candidates.js';
 import type { ChangeOption, ProposedChange } from './change.js';
 import type { GrantFinder } from './grant-finder.js';
 import type { ChangeEvaluator, ChangeEvaluation } from './change-evaluator.js';
+import { approvalCandidates, consentCandidates, peopleCandidates } from './people-candidates.js';
 import { policyCandidates } from './policy-candidates.js';
 import type { DenialProblem } from './denial-problems.js';
 import {
@@ -30,6 +31,17 @@ export interface SearchTools {
  * @param changes those changes
  */
 export async function findCandidates(
+  problem: DenialProblem,
+  evaluation: ChangeEvaluation,
+  changes: readonly ProposedChange[],
+  { evaluator, grants }: SearchTools,
+): Promise<readonly ChangeOption[]> {
+  // At the start they are said by themselves: then they are no changes.
+  const people = changes.length === 0 ? [] : peopleCandidates(evaluation);
+  return [...people, ...(await findOtherCandidates(problem, evaluation, changes, { evaluator, grants }))];
+}
+
+async function findOtherCandidates(
   problem: DenialProblem,
   evaluation: ChangeEvaluation,
   changes: readonly ProposedChange[],
@@ -57,6 +69,17 @@ const REQUEST_CANDIDATES: Readonly<Partial<Record<ReasonCode, (judgement: Change
   authorization_details_mismatch: detailCandidates,
   purpose_mismatch: purposeCandidates,
   obligation_unsupported: obligationCandidates,
+  approval_expired: approvalCandidates,
+  approval_used: approvalCandidates,
+  approval_revoked: approvalCandidates,
+  approval_out_of_scope: approvalCandidates,
+  approval_unverifiable: approvalCandidates,
+  approver_ineligible: approvalCandidates,
+  grant_pending: approvalCandidates,
+  consent_required: consentCandidates,
+  consent_ended: consentCandidates,
+  consent_suspended: consentCandidates,
+  consent_access_mismatch: consentCandidates,
 };
 
 /** The checks that must be a yes for the problem to go away. */

@@ -1,5 +1,6 @@
 /** Decides a recorded question again with proposed changes, by the steps of a decision and the facts of the record. */
 import { isDeepStrictEqual } from 'node:util';
+import { findLiftingRemedies } from '../../decide/lifting-remedies.js';
 import { redecide, type Redecision } from '../../records/redecide.js';
 import type { ReplayableRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
@@ -89,7 +90,9 @@ export class ChangeEvaluator {
     const record = await this.applyRelationships(applyChanges(this.record, changes), changes);
     const redecision = redecide(record, rules);
     const { decision, missing } = redecision;
-    return { allowed: decision.decision, problems: findProblems(redecision), missing, redecision, record, rules };
+    const outcome = { missing, redecision, record, rules };
+    if (!decision.decision && isLiftedByPeople(redecision, changes)) return { allowed: true, problems: [], ...outcome };
+    return { allowed: decision.decision, problems: findProblems(redecision), ...outcome };
   }
 
   private async applyRelationships(
@@ -152,6 +155,13 @@ export class ChangeEvaluator {
       },
     };
   }
+}
+
+/** Whether the yes that the changes have people say lifts the deny that is left with the other changes. */
+function isLiftedByPeople({ evaluation }: Redecision, changes: readonly ProposedChange[]): boolean {
+  const said = changes.flatMap((change) => (change.kind === 'people' ? change.remedies : []));
+  const needed = said.length === 0 ? undefined : findLiftingRemedies(evaluation);
+  return needed?.every((remedy) => said.some((other) => isDeepStrictEqual(other, remedy))) ?? false;
 }
 
 async function findAncestors(parents: readonly EntityRef[], world: WorldReader): Promise<EntityRef[]> {

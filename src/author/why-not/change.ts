@@ -3,6 +3,7 @@ import type { AuthorizationDetail } from '../../model/acting.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
 import { formatAttributePath } from '../../model/entities.js';
 import { describeRef, formatRef, type EntityRef } from '../../model/ids.js';
+import type { Remedy } from '../../model/remedies.js';
 import type { UpdateOperation } from '../../model/relationships.js';
 import { getVerifiedCredential } from '../../decide/bound-question.js';
 
@@ -22,6 +23,8 @@ export type ProposedChange =
   | { readonly kind: 'entity'; readonly entity: EntityRef; readonly attributes: Readonly<Record<string, unknown>> }
   /** The time of the question (RFC 3339). */
   | { readonly kind: 'time'; readonly at: string }
+  /** The yes of people to the question as the other changes make it, all of them. */
+  | { readonly kind: 'people'; readonly remedies: readonly Remedy[] }
   /** The policy's whole new text, with the clause that was added. */
   | {
       readonly kind: 'policy';
@@ -42,6 +45,7 @@ type ChangeKind = ProposedChange['kind'];
 export const LAST_RESORT = 1000;
 /** Every change weighs ten or a little more, so that fewer changes come before milder ones. */
 const WEIGHTS: Readonly<Record<ChangeKind, number>> = {
+  people: 10,
   request: 10,
   token: 11,
   relationship: 12,
@@ -72,11 +76,17 @@ export function changeText(change: ProposedChange): string {
         .join(', ')}`;
     case 'time':
       return `ask at ${change.at}`;
+    case 'people':
+      return `get for it ${change.remedies.map(peopleText).join(' and ')}`;
     case 'policy':
       return 'add' in change
         ? `add the policy ${change.add}`
         : `change the policy ${change.id} (${change.source}): add ${change.clause}`;
   }
+}
+
+function peopleText(remedy: Remedy): string {
+  return remedy.type === 'approval' ? `the approval of a holder of "${remedy.permission}"` : "the user's consent";
 }
 
 function tokenText(change: Extract<ProposedChange, { kind: 'token' }>): string {
@@ -101,7 +111,7 @@ export function isEffective(change: ProposedChange, { caller }: RecordedFacts): 
   return path.length === 0 || place === 'action';
 }
 
-/** @returns the record with the changes, except those of relationships and policies, which a record doesn't hold */
+/** @returns the record with the changes, except those of relationships, policies and people, which a record doesn't hold */
 export function applyChanges(record: ReplayableRecord, changes: readonly ProposedChange[]): ReplayableRecord {
   return changes.reduce(applyChange, record);
 }
@@ -126,6 +136,7 @@ function applyChange(record: ReplayableRecord, change: ProposedChange): Replayab
     }
     case 'time':
       return { ...record, evaluated_at: change.at };
+    case 'people':
     case 'relationship':
     case 'policy':
       return record;
@@ -149,6 +160,11 @@ function changeRequest(
     ...record,
     facts: { ...facts, said: { ...facts.said, ...member } },
   });
+  // The record has what was read of the approval.
+  if (place === 'context' && path[0] === 'approval') {
+    const { approval: _presented, ...others } = facts;
+    return { ...record, facts: others };
+  }
   if (place === 'subject' && path.length === 0)
     return { ...record, request: { ...request, subject: value as EntityRef } };
   if (place === 'subject') return inFacts({ act: undefined });

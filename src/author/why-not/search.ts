@@ -3,6 +3,7 @@
  * problem, follows the lightest changes first, and drops those that turn out not to be needed. Policies are changed only
  * where nothing else that could be proposed allows the question.
  */
+import { mayPeopleLift } from '../../decide/lifting-remedies.js';
 import { findCandidates, type SearchTools } from './candidates.js';
 import { LAST_RESORT, totalWeight, type ProposedChange } from './change.js';
 import { RESERVED_DECISIONS, type ChangeEvaluation } from './change-evaluator.js';
@@ -83,7 +84,7 @@ class ChangeSearch {
   }
 
   private async expand({ changes, evaluation, depth }: SearchNode): Promise<void> {
-    const [problem] = evaluation.problems;
+    const problem = selectFirstProblem(evaluation);
     if (problem === undefined) return;
     let followed = 0;
     const options = await findCandidates(problem, evaluation, changes, this.tools);
@@ -117,6 +118,12 @@ class ChangeSearch {
   private isExhaustive(): boolean {
     return this.tools.evaluator.remaining > RESERVED_DECISIONS;
   }
+}
+
+/** The first problem in order; what people could lift comes last, since their yes is asked for where nothing else is missing. */
+function selectFirstProblem({ problems, rules }: ChangeEvaluation): DenialProblem | undefined {
+  const others = problems.filter(({ code, policy = '' }) => !mayPeopleLift(code, rules.policies.get(policy)));
+  return others[0] ?? problems[0];
 }
 
 /** Drops changes that aren't needed, the heaviest first. */

@@ -1,5 +1,6 @@
 /** Finds where a value that a policy reads comes from, and the changes that would give it another value. */
 import { permissionSubject } from '../../model/acting.js';
+import type { ReplayableRecord } from '../../model/decision.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Check } from '../../model/relationships.js';
 import type { RecordMembers } from '../../policy/schema/types.js';
@@ -8,6 +9,7 @@ import type { BoundQuestion } from '../../decide/bound-question.js';
 import type { AttributePath } from '../../records/explain/values.js';
 import type { ProposedChange } from './change.js';
 import type { ChangeEvaluation } from './change-evaluator.js';
+import { approvalCandidates } from './people-candidates.js';
 import { literalTexts, type Literals } from '../hypotheses/literals.js';
 import { HOUR_MS } from '../hypotheses/values.js';
 import {
@@ -27,6 +29,7 @@ export interface ValueOrigin {
 }
 
 interface PolicyOriginContext extends OriginContext {
+  readonly record: ReplayableRecord;
   /** The scopes that the policy itself names. */
   readonly scopes: readonly string[];
 }
@@ -54,7 +57,7 @@ export function findOrigin(
     case 'resource':
       return { changes: resourceChanges(context, names), checks: [] };
     case 'context':
-      return findContextOrigin({ ...context, scopes }, names);
+      return findContextOrigin({ ...context, scopes, record }, names);
     default:
       return NO_ORIGIN;
   }
@@ -118,6 +121,10 @@ function findContextOrigin(context: PolicyOriginContext, [member = '', ...names]
       return { changes: nextHours(bound, 7 * 24), checks: [] };
     case 'delegation':
       return { changes: delegationChanges(names[0] ?? '', context), checks: [] };
+    case 'approval':
+    case 'consent':
+      // The user's own yes is an approval that the question presents as well.
+      return { changes: approvalCandidates(context).flat(), checks: [] };
     default:
       return NO_ORIGIN;
   }
