@@ -1,5 +1,4 @@
 /** Reads stored events in the order in which they were committed, and deletes old ones. The stream of events calls it. */
-import type { ApprovalStep } from '../model/approvals.js';
 import type { EntityRef } from '../model/ids.js';
 import type { EventName, EventTask, StoredEvent } from '../model/events.js';
 import type { Database, DatabaseRow } from './database/port.js';
@@ -14,11 +13,15 @@ const PRUNED_AT_A_TIME = 1000;
 const TASK_EVENTS: readonly EventName[] = ['approval.requested', 'approval.decided', 'approval.expired'];
 const REVIEW_EVENTS: readonly EventName[] = ['review.opened', 'review.overdue'];
 
-/** An event with what says who may see it: the unchanging part of its task, or who is barred from its review. */
-const SELECT_EVENTS = `select e.*, r.barred, case when t.id is not null then jsonb_build_object(
-    'id', t.id, 'steps', t.task->'steps', 'emergency', t.task->'emergency', 'chain', t.task->'chain',
-    'user', jsonb_build_array(t.user_type, t.user_id), 'agent', jsonb_build_array(t.agent_type, t.agent_id),
-    'resource', jsonb_build_array(t.task->'question'->'resource'->'type', t.task->'question'->'resource'->'id')) end as task
+/**
+ * An event with what says who may see it: the unchanging part of its task, or who is barred from its review. Type and id of a
+ * task's party are empty where there is none.
+ */
+const SELECT_EVENTS = `select e.*, r.barred, case when t.id is not null then jsonb_strip_nulls(jsonb_build_object(
+    'id', t.id, 'steps', t.task->'steps', 'emergency', t.task->'emergency', 'chain', coalesce(t.task->'chain', '[]'::jsonb),
+    'user', case when t.user_type <> '' then jsonb_build_object('type', t.user_type, 'id', t.user_id) end,
+    'agent', case when t.agent_type <> '' then jsonb_build_object('type', t.agent_type, 'id', t.agent_id) end,
+    'resource', jsonb_build_object('type', t.task->'question'->'resource'->'type', 'id', t.task->'question'->'resource'->'id'))) end as task
   from events e
   left join approval_tasks t on t.id = case when e.event = any ($1::text[]) then (e.ids->>'approval')::uuid end
   left join reviews r on r.decision = case when e.event = any ($2::text[]) then (e.ids->>'decision')::uuid end
@@ -86,33 +89,8 @@ function toStoredEvent(row: DatabaseRow): StoredEvent {
     ids: row['ids'] as StoredEvent['ids'],
     ...(user === undefined ? {} : { user }),
     ...(resource === undefined || typeof permission !== 'string' ? {} : { holders: { permission, resource } }),
-    ...(task === null ? {} : { task: toEventTask(task as StoredEventTask) }),
+    ...(task === null ? {} : { task: task as EventTask }),
     ...(barred === null ? {} : { barred: barred as readonly string[] }),
-  };
-}
-
-type StoredParty = readonly [type: string, id: string];
-interface StoredEventTask {
-  readonly id: string;
-  readonly steps: readonly ApprovalStep[];
-  readonly emergency: string | null;
-  readonly chain: readonly EntityRef[] | null;
-  readonly user: StoredParty;
-  readonly agent: StoredParty;
-  readonly resource: StoredParty;
-}
-
-function toEventTask({ id, steps, emergency, chain, user, agent, resource }: StoredEventTask): EventTask {
-  const toParty = ([type, name]: StoredParty): EntityRef => ({ type, id: name });
-  return {
-    id,
-    steps,
-    ...(emergency === null ? {} : { emergency }),
-    chain: chain ?? [],
-    // Type and id of a party are empty where there is none.
-    user: user[0] === '' ? undefined : toParty(user),
-    agent: agent[0] === '' ? undefined : toParty(agent),
-    resource: toParty(resource),
   };
 }
 
