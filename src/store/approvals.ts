@@ -112,9 +112,7 @@ export class ApprovalStore implements Approvals {
 
   /** Finds a task. @throws Fault */
   async find(id: string): Promise<StoredTask | undefined> {
-    if (!isUuid(id)) return undefined;
-    const [rows] = await this.database.run([{ sql: `${SELECT_TASKS} where t.id = $1::uuid`, params: [id] }]);
-    return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
+    return (await this.findAll([id]))[0];
   }
 
   /** Finds tasks, those that there are. @throws Fault */

@@ -14,6 +14,8 @@ export interface TaskOpening {
 /** The questions that are asked, as rows: `$1` of each statement that reads them. `item` is the question as it was submitted. */
 export const ASKED = `jsonb_to_recordset($1::jsonb) as a (n int, id uuid, user_type text, user_id text, agent_type text,
   agent_id text, binding text, question text, asked text, task jsonb, item jsonb)`;
+/** The questions with the tasks that wait for them. */
+export const ASKED_TASKS = `${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked`;
 /** Whether a task for the same waits. */
 export const HAS_OPEN_TASK = `exists (select from approval_tasks o where o.state = 'pending' and o.asked_sha256 = a.asked)`;
 /** Whether a person has said no to the same since `$2`. */

@@ -4,14 +4,26 @@
  */
 import { v4 as uuid } from 'uuid';
 import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './approvals.js';
-import { ASKED, formatAsked, HAS_OPEN_TASK, OF_SAME_PAIR, WAS_DENIED, type TaskOpening } from './asked-questions.js';
+import {
+  ASKED,
+  ASKED_TASKS,
+  formatAsked,
+  HAS_OPEN_TASK,
+  OF_SAME_PAIR,
+  WAS_DENIED,
+  type TaskOpening,
+} from './asked-questions.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import {
+  findBundleStatement,
+  findKeyStatement,
   insertBundleStatements,
   MAX_KEPT_BUNDLES,
+  pruneBundlesStatement,
   toBundle,
   type BundleItem,
+  type RequestRepeat,
   type StoredBundle,
 } from './request-bundles.js';
 import { tellOfTasks } from './task-events.js';
@@ -22,8 +34,8 @@ export interface RequestOpening {
   /** One at least. */
   readonly openings: readonly TaskOpening[];
   readonly expires: Date;
-  /** The request's `Idempotency-Key`, with the hash of its body; undefined where it has none. */
-  readonly repeat?: { readonly key: string; readonly bodySha256: string } | undefined;
+  /** undefined where the request has no key. */
+  readonly repeat?: RequestRepeat | undefined;
   /** The user of a request for several questions at once, and each question as it was submitted. */
   readonly bundle?: { readonly user: string; readonly items: readonly Omit<BundleItem, 'task'>[] } | undefined;
 }
@@ -74,6 +86,7 @@ export async function openTasks(
     { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.approval] },
     expireStatement(now),
     pruneTasksStatement(now),
+    pruneBundlesStatement(now),
     tellOfTasks(
       {
         sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
@@ -109,20 +122,14 @@ export async function openTasks(
     ),
     ...(bundle === undefined
       ? [addTaskKeyStatement(asked, requester, repeat)]
-      : insertBundleStatements(asked, { id: bundleId, requester, user: bundle.user }, repeat, kept, now)),
-    {
-      sql: 'select body_sha256, task, bundle from access_request_keys where requester = $1 and key = $2',
-      params: [requester, repeat?.key ?? null],
-    },
-    {
-      sql: `select t.*, a.n from ${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked order by a.n`,
-      params: [asked],
-    },
+      : insertBundleStatements(asked, { id: bundleId, requester, user: bundle.user }, repeat, kept)),
+    findKeyStatement(requester, repeat?.key),
+    { sql: `select t.*, a.n from ${ASKED_TASKS} order by a.n`, params: [asked] },
     {
       sql: `select a.n from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED} order by a.n limit 1`,
       params: [asked, deniedSince],
     },
-    { sql: 'select * from access_request_bundles where id = $1::uuid', params: [bundleId] },
+    findBundleStatement(bundleId),
   ]);
   const [keys, rows = [], refusals, bundles] = results.slice(-4);
   const [key, denied, made]: readonly (DatabaseRow | undefined)[] = [keys?.[0], refusals?.[0], bundles?.[0]];
@@ -141,11 +148,11 @@ export async function openTasks(
 }
 
 /** Keeps the key with the task, unless the task has too many. */
-function addTaskKeyStatement(asked: string, requester: string, repeat: RequestOpening['repeat']): SqlStatement {
+function addTaskKeyStatement(asked: string, requester: string, repeat: RequestRepeat | undefined): SqlStatement {
   return {
     sql: `insert into access_request_keys (requester, key, body_sha256, task)
           select $2::text, $3::text, $4::text, t.id
-          from ${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked
+          from ${ASKED_TASKS}
           where $3::text is not null
             and (select count(*) from access_request_keys k where k.task = t.id) < ${MAX_KEYS_OF_TASK}
           on conflict do nothing`,

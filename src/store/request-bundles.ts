@@ -1,6 +1,6 @@
 /** Access requests for several questions at once, and what requests with the same key have opened before. */
 import { isUuid } from '../model/ids.js';
-import { ASKED } from './asked-questions.js';
+import { ASKED_TASKS } from './asked-questions.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 
 /** The bundles of a requester for one user that are kept, ended ones as well. */
@@ -27,6 +27,12 @@ export interface RepeatKey {
   readonly key: string;
 }
 
+/** The `Idempotency-Key` of a request, with the hash of its body. */
+export interface RequestRepeat {
+  readonly key: string;
+  readonly bodySha256: string;
+}
+
 /** A request that was made before with the same key. */
 export interface EarlierRequest {
   readonly bodySha256: string;
@@ -39,12 +45,7 @@ export async function findEarlierRequest(
   database: Database,
   { requester, key }: RepeatKey,
 ): Promise<EarlierRequest | undefined> {
-  const [rows] = await database.run([
-    {
-      sql: 'select body_sha256, task, bundle from access_request_keys where requester = $1 and key = $2',
-      params: [requester, key],
-    },
-  ]);
+  const [rows] = await database.run([findKeyStatement(requester, key)]);
   const [row] = rows ?? [];
   if (row === undefined) return undefined;
   const { task, bundle } = row;
@@ -52,6 +53,22 @@ export async function findEarlierRequest(
     bodySha256: String(row['body_sha256']),
     ...(typeof task === 'string' ? { task } : {}),
     ...(typeof bundle === 'string' ? { bundle } : {}),
+  };
+}
+
+/** @param key undefined finds none */
+export function findKeyStatement(requester: string, key: string | undefined): SqlStatement {
+  return {
+    sql: 'select body_sha256, task, bundle from access_request_keys where requester = $1 and key = $2',
+    params: [requester, key ?? null],
+  };
+}
+
+/** Deletes the bundles that are past their time: before others are counted. */
+export function pruneBundlesStatement(now: Date): SqlStatement {
+  return {
+    sql: 'delete from access_request_bundles where kept_until <= $1::timestamptz',
+    params: [now.toISOString()],
   };
 }
 
@@ -63,19 +80,14 @@ export async function findEarlierRequest(
 export function insertBundleStatements(
   asked: string,
   { id, requester, user }: Omit<StoredBundle, 'items'>,
-  repeat: { readonly key: string; readonly bodySha256: string } | undefined,
+  repeat: RequestRepeat | undefined,
   keptUntil: Date,
-  now: Date,
 ): SqlStatement[] {
   return [
     {
-      sql: 'delete from access_request_bundles where kept_until <= $1::timestamptz',
-      params: [now.toISOString()],
-    },
-    {
       sql: `insert into access_request_bundles (id, requester, user_id, items, kept_until)
             select $2::uuid, $3::text, $4::text, jsonb_agg(a.item || jsonb_build_object('task', t.id) order by a.n), $5::timestamptz
-            from ${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked
+            from ${ASKED_TASKS}
             where not exists (select from access_request_keys where requester = $3 and key = $6)
             having count(*) = jsonb_array_length($1::jsonb)
               and (select count(*) from access_request_bundles where requester = $3 and user_id = $4) < ${MAX_KEPT_BUNDLES}`,
@@ -90,12 +102,14 @@ export function insertBundleStatements(
   ];
 }
 
+export function findBundleStatement(id: string): SqlStatement {
+  return { sql: 'select * from access_request_bundles where id = $1::uuid', params: [id] };
+}
+
 /** @throws Fault */
 export async function findBundle(database: Database, id: string): Promise<StoredBundle | undefined> {
   if (!isUuid(id)) return undefined;
-  const [rows] = await database.run([
-    { sql: 'select * from access_request_bundles where id = $1::uuid', params: [id] },
-  ]);
+  const [rows] = await database.run([findBundleStatement(id)]);
   return rows?.[0] === undefined ? undefined : toBundle(rows[0]);
 }
 

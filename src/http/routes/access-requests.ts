@@ -10,7 +10,7 @@ import type { Service } from '../../service/service.js';
 import type { AskedTask, StoredTask } from '../../store/approvals.js';
 import type { TaskOpening } from '../../store/asked-questions.js';
 import { openTasks, type OpenedTasks } from '../../store/open-tasks.js';
-import { findBundle, findEarlierRequest, type StoredBundle } from '../../store/request-bundles.js';
+import { findBundle, findEarlierRequest, type RequestRepeat, type StoredBundle } from '../../store/request-bundles.js';
 import {
   accessRequestBody,
   cancelBody,
@@ -132,7 +132,7 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
   async function open(
     caller: Caller,
     body: AccessRequestBody,
-    repeat: { readonly key: string; readonly bodySha256: string } | undefined,
+    repeat: RequestRepeat | undefined,
   ): Promise<Handle | 'too_many'> {
     const items = listItems(body);
     const openings: TaskOpening[] = [];
@@ -167,10 +167,7 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
     }
   }
 
-  async function findEarlier(
-    caller: Caller,
-    repeat: { readonly key: string; readonly bodySha256: string } | undefined,
-  ): Promise<Handle | undefined> {
+  async function findEarlier(caller: Caller, repeat: RequestRepeat | undefined): Promise<Handle | undefined> {
     if (repeat === undefined) return undefined;
     const earlier = await findEarlierRequest(service.database, { requester: formatCallerId(caller), key: repeat.key });
     if (earlier === undefined) return undefined;
