@@ -39,8 +39,8 @@ export interface BackgroundWork {
   readonly webhooks: WebhookSender;
   readonly reservations: OpenReservations;
   readonly reviewSweeper: ReviewSweeper;
-  /** Resolves once no turn is under way. */
-  readonly stop: () => Promise<void>;
+  /** Each resolves once no turn is under way. They are called in the reverse order. */
+  readonly stops: readonly (() => Promise<void>)[];
 }
 
 export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
@@ -59,8 +59,5 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     () => webhooks.stop(),
     startPruning(events, now, log),
   ];
-  const stop = async (): Promise<void> => {
-    for (const stopOne of stops.reverse()) await stopOne().catch(() => undefined);
-  };
-  return { webhooks, reservations, reviewSweeper, stop };
+  return { webhooks, reservations, reviewSweeper, stops };
 }

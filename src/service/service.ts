@@ -201,7 +201,7 @@ export async function openService(
     const events = new EventLog(database);
     const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
     const background: BackgroundWork = startBackgroundWork({ ...parts, meta, log });
-    closers.push(() => background.stop());
+    closers.push(...background.stops);
     return {
       ...parts,
       credentials,

@@ -11,8 +11,8 @@ export type GrantState = 'none' | 'wanted' | 'written' | 'deleting' | 'deleted';
 /** States in which the graph may have something of it. */
 const UNSETTLED = `t.grant_state in ('wanted', 'written', 'deleting')`;
 
-/** The relationship that an elevation gives, whatever its end. */
-type ElevationKey = Pick<Relationship, 'resource' | 'relation' | 'subject'>;
+/** A relationship without its end, which each elevation of it has for itself. */
+export type ElevatedRight = Pick<Relationship, 'resource' | 'relation' | 'subject'>;
 /** Tasks of one relationship: `$1` to `$5` are its parts. */
 const OF_RIGHT = `${UNSETTLED} and t.user_type = $1 and t.user_id = $2
   and t.task->'question'->'resource'->>'type' = $3 and t.task->'question'->'resource'->>'id' = $4
@@ -48,7 +48,7 @@ export class ElevationStore {
   }
 
   /** Lists all elevations of one relationship of which the graph may have something. @throws Fault */
-  async listOfRight(right: ElevationKey): Promise<readonly StoredElevation[]> {
+  async listOfRight(right: ElevatedRight): Promise<readonly StoredElevation[]> {
     const [rows = []] = await this.database.run([
       { sql: `select t.* from approval_tasks t where ${OF_RIGHT} order by t.id`, params: listKey(right) },
     ]);
@@ -60,13 +60,13 @@ export class ElevationStore {
    * lose it by that.
    * @param known all elevations of the relationship, none of which lives. @returns false where there is another @throws Fault
    */
-  async noteDeleting(right: ElevationKey, known: readonly string[]): Promise<boolean> {
+  async noteDeleting(right: ElevatedRight, known: readonly string[]): Promise<boolean> {
     const [rows = []] = await this.database.run([
       {
-        sql: `update approval_tasks e set grant_state = 'deleting'
-              where e.id = any ($6::uuid[]) and e.state <> 'approved' and e.grant_state in ('wanted', 'written', 'deleting')
+        sql: `update approval_tasks t set grant_state = 'deleting'
+              where t.id = any ($6::uuid[]) and t.state <> 'approved' and ${UNSETTLED}
                 and not exists (select from approval_tasks t where ${OF_RIGHT} and t.state = 'approved' and t.id <> all ($6::uuid[]))
-              returning e.id`,
+              returning t.id`,
         params: [...listKey(right), `{${known.join(',')}}`],
       },
     ]);
@@ -100,6 +100,6 @@ function toStoredElevation(row: DatabaseRow): StoredElevation {
   return { ...toStoredTask(row), grantState: row['grant_state'] as GrantState };
 }
 
-function listKey({ resource, relation, subject }: ElevationKey): string[] {
+function listKey({ resource, relation, subject }: ElevatedRight): string[] {
   return [subject.type, subject.id, resource.type, resource.id, relation];
 }

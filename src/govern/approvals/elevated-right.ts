@@ -1,11 +1,8 @@
 /** The right that elevations give: one relationship of a user, which ends with the last of those that live. Pure. */
 import type { ApprovalAnswer } from '../../model/approvals.js';
 import type { Relationship } from '../../model/relationships.js';
-import type { StoredElevation } from '../../store/elevations.js';
+import type { ElevatedRight, StoredElevation } from '../../store/elevations.js';
 import { EMERGENCY_MS } from './task-progress.js';
-
-/** A relationship without its end, which each elevation of it has for itself. */
-export type ElevatedRight = Pick<Relationship, 'resource' | 'relation' | 'subject'>;
 
 /** An elevation by its relationship. */
 export interface ElevationGrant extends Pick<StoredElevation, 'id' | 'state' | 'grantState'> {

@@ -7,15 +7,8 @@ import { toExactFilter, type RelationshipGraph } from '../../graph/port.js';
 import { toUtcInstant } from '../../graph/relationship-text.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Relationship } from '../../model/relationships.js';
-import type { ElevationStore, StoredElevation } from '../../store/elevations.js';
-import {
-  describeElevation,
-  isLive,
-  isSettledForGood,
-  planRight,
-  type ElevatedRight,
-  type ElevationGrant,
-} from './elevated-right.js';
+import type { ElevatedRight, ElevationStore, StoredElevation } from '../../store/elevations.js';
+import { describeElevation, isLive, isSettledForGood, planRight, type ElevationGrant } from './elevated-right.js';
 
 /** Elevations that a sweep takes at a time. */
 const ELEVATION_SWEEP_SIZE = 100;
