@@ -12,7 +12,7 @@ import type { Question } from '../model/question.js';
 import type { Relationship } from '../model/relationships.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import { buildElevationCheck } from '../decide/elevation.js';
-import { buildGateLookup, type GateLookup } from '../decide/steps/relationship.js';
+import { buildGateLookup, toResourceLookup, type GateLookup } from '../decide/steps/relationship.js';
 import { selectCaveatContext } from '../decide/permission-checks.js';
 import { getVerifiedCredential } from '../decide/bound-question.js';
 
@@ -54,9 +54,7 @@ export async function findElevatableResources(
 ): Promise<readonly string[]> {
   const { bound } = await startEvaluation(question, deps);
   const check = bound === undefined ? undefined : buildElevationCheck(bound);
-  if (check === undefined) return [];
-  const { resource, permission, subject, context } = check;
-  return lookUpResources({ resourceType: resource.type, permission, subject, context }, graph, deps);
+  return check === undefined ? [] : lookUpResources(toResourceLookup(check), graph, deps);
 }
 
 /** @throws Fault where neither the lookup nor reading ends */

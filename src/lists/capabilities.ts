@@ -65,7 +65,9 @@ export async function findCapabilities(
       const toCandidate = (id: string): Question => ({ ...question, resource: { ...question.resource, id } });
       return findBestResult(ids, toCandidate, graph, deps);
     };
-    const best = (await findBest(findCandidateResources)) ?? (await findBest(findElevatableResources));
+    const elevatable = action.elevation === undefined ? [] : [findElevatableResources];
+    let best: CapabilityResult | undefined;
+    for (const find of [findCandidateResources, ...elevatable]) best ??= await findBest(find);
     if (best !== undefined) capabilities.push({ resourceType, action, ...best });
   }
   return capabilities;

@@ -66,7 +66,11 @@ interface PermissionGate {
 export type GateLookup = Omit<ResourceLookup, 'limit' | 'withinMs'>;
 
 export function buildGateLookup(bound: BoundQuestion): GateLookup {
-  const { resource, permission, subject, context } = withCaveatContext(bound, buildGateCheck(bound));
+  return toResourceLookup(withCaveatContext(bound, buildGateCheck(bound)));
+}
+
+/** The lookup of all resources of which the check, asked for one, is a yes. */
+export function toResourceLookup({ resource, permission, subject, context }: CheckRequest): GateLookup {
   return { resourceType: resource.type, permission, subject, context };
 }
 
