@@ -43,19 +43,22 @@ function collectStatedValues(
   const { vocabulary } = bound.rules;
   const principal = { ref: cedarPrincipal(bound.acting), type: bound.principalType };
   const build = (from: typeof asked) => buildCedarRequest(from, principal, reads, vocabulary, false).request;
-  const unstated = build({ ...asked, resourceProperties: {}, subjectProperties: {} });
-  const stored = new Map(unstated.entities.map(({ uid, attrs }) => [formatCanonicalJson(uid), attrs]));
   const { context, entities } = build(asked);
-  // Only of these two a request can state attributes.
-  const parties = [asked.resource, asked.subject];
-  const attributes = entities
-    .filter(({ uid }) => parties.some((party) => isSameRef(toStoredRef(uid as EntityUid, vocabulary), party)))
-    .map(({ uid, attrs }) => ({ uid, attrs: listOthers(attrs, stored.get(formatCanonicalJson(uid)) ?? {}) }))
-    .filter(({ attrs }) => Object.keys(attrs).length > 0);
+  const listStatedAttributes = (): object[] => {
+    const unstated = build({ ...asked, resourceProperties: {}, subjectProperties: {} });
+    const stored = new Map(unstated.entities.map(({ uid, attrs }) => [formatCanonicalJson(uid), attrs]));
+    // Only of these two a request can state attributes.
+    const parties = [asked.resource, asked.subject];
+    return entities
+      .filter(({ uid }) => parties.some((party) => isSameRef(toStoredRef(uid as EntityUid, vocabulary), party)))
+      .map(({ uid, attrs }) => ({ uid, attrs: listOthers(attrs, stored.get(formatCanonicalJson(uid)) ?? {}) }))
+      .filter(({ attrs }) => Object.keys(attrs).length > 0);
+  };
+  const isStated = [asked.resourceProperties, asked.subjectProperties].some((all) => Object.keys(all).length > 0);
   return {
     action: normalizeCedarValue(context['action'] ?? {}),
     request: normalizeCedarValue(context['request'] ?? {}),
-    attributes: attributes.map(formatCanonicalJson).sort(),
+    attributes: isStated ? listStatedAttributes().map(formatCanonicalJson).sort() : [],
   };
 }
 

@@ -53,6 +53,13 @@ export function compareQuantities(a: Quantity, b: Quantity): number | undefined 
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
+/** The same with as few decimals as tell it: 12.50 is 12.5. */
+export function shortenQuantity({ value, decimals }: Omit<Quantity, 'unit'>): Omit<Quantity, 'unit'> {
+  let [short, places] = [value, decimals];
+  for (; places > 0 && short % 10n === 0n; places -= 1) short /= 10n;
+  return { value: short, decimals: places };
+}
+
 /** A quantity that has a unit. */
 export type Amount = Quantity & { readonly unit: string };
 export type AmountReading = { readonly amount: Amount } | { readonly problem: string };

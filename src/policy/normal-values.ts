@@ -1,6 +1,6 @@
 /** Writes values of Cedar in one way each: what Cedar takes for equal, and what is the same amount, is then the same JSON. */
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { readAmount } from '../model/quantities.js';
+import { readAmount, shortenQuantity } from '../model/quantities.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { formatAddressRange } from '../runtime/ip-address.js';
 import { toDurationMs } from './duration.js';
@@ -16,8 +16,7 @@ export function normalizeCedarValue(value: CedarValueJson): unknown {
   if ('__extn' in value) return { __extn: normalizeExtension(value['__extn'] as { fn: string; arg?: unknown }) };
   const stated = readAmount(value);
   if ('amount' in stated) {
-    let { value: count, decimals } = stated.amount;
-    for (; decimals > 0 && count % 10n === 0n; decimals -= 1) count /= 10n;
+    const { value: count, decimals } = shortenQuantity(stated.amount);
     return { value: String(count), unit: stated.amount.unit, decimals };
   }
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, normalizeCedarValue(member)]));

@@ -2,7 +2,7 @@
  * Values of requests and of details, read once each so that they compare in the time that it takes to read them: by their
  * canonical text, in which amounts of other decimals are equal.
  */
-import { readAmount, type Amount } from '../model/quantities.js';
+import { readAmount, shortenQuantity, type Amount } from '../model/quantities.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 
@@ -34,12 +34,7 @@ const readListTexts = memoizeByObject(
 const readObject = memoizeByObject((object: object): { readonly text: string; readonly amount: Amount | undefined } => {
   const read = readAmount(object);
   if ('problem' in read) return { text: formatCanonicalJson(object), amount: undefined };
-  return { text: formatCanonicalJson(shortenAmount(read.amount)), amount: read.amount };
+  const { value, decimals } = shortenQuantity(read.amount);
+  const stated = { value: Number(value), unit: read.amount.unit, decimals };
+  return { text: formatCanonicalJson(stated), amount: read.amount };
 });
-
-/** The amount with as few decimals as tell it, as it is stated: 12.50 is 12.5. */
-function shortenAmount({ value, unit, decimals }: Amount): object {
-  let [short, places] = [value, decimals];
-  for (; places > 0 && short % 10n === 0n; places -= 1) short /= 10n;
-  return { value: Number(short), unit, decimals: places };
-}
