@@ -46,6 +46,19 @@ export async function judgeExpression(
   }
 }
 
+/** Judges the members that can be asked for by the answers to that, and each of the others by itself. */
+export async function judgeAskable(
+  members: readonly ObjectMember[],
+  canAsk: (member: ObjectMember) => boolean,
+  ask: (askable: readonly ObjectMember[]) => Promise<readonly PartJudgement[]>,
+  judgeOther: (member: ObjectMember) => PartJudgement,
+): Promise<PartJudgement[]> {
+  const askable = members.filter(canAsk);
+  const answers = await ask(askable);
+  const judgements = new Map(askable.map((member, i) => [member, answers[i] ?? 'unsure']));
+  return members.map((member) => judgements.get(member) ?? judgeOther(member));
+}
+
 /** The filters of the relationships to objects that an arrow leads to; of an `all` also to those that lack the target. */
 export function listLinkFilters(
   object: EntityRef,

@@ -12,7 +12,7 @@ import { formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Relationship } from '../../model/relationships.js';
 import { ExpansionLimitError, type BoundedGraph } from './bounded-graph.js';
 import type { Deputies } from './deputies.js';
-import { createPartWorld } from './part-world.js';
+import { createPartWorld, readAllLinks } from './part-world.js';
 import type { RequesterTies } from './requester-ties.js';
 
 /** The most members that lead from the resource to the person: SpiceDB itself follows no more. */
@@ -169,13 +169,9 @@ export class IndependentPathSearch {
     trail: readonly string[],
   ): Promise<boolean> {
     const { graph, ties } = this.deps;
-    const all: Relationship[] = [];
-    for (const filter of filters) {
-      const { rows, isComplete } = await graph.read(filter);
-      this.isUnsure ||= !isComplete;
-      if (!isComplete) return false;
-      all.push(...rows);
-    }
+    const all = await readAllLinks(graph, filters);
+    this.isUnsure ||= all === undefined;
+    if (all === undefined) return false;
     const independent = await ties.selectIndependent(all.filter(({ caveat }) => caveat === undefined));
     if (all.length === 0 || independent.length < all.length) return false;
     for (const { subject } of all) if (!(await this.holds({ resource: subject, permission }, trail))) return false;
@@ -183,13 +179,13 @@ export class IndependentPathSearch {
   }
 
   private async readIndependent(filters: readonly RelationshipFilter[]): Promise<Relationship[]> {
-    const found: Relationship[] = [];
+    const linked: Relationship[] = [];
     for (const filter of filters) {
       const { rows, isComplete } = await this.deps.graph.read(filter);
       this.isUnsure ||= !isComplete;
-      found.push(...rows);
+      linked.push(...rows);
     }
-    const independent = await this.deps.ties.selectIndependent(found);
+    const independent = await this.deps.ties.selectIndependent(linked);
     const certain = independent.filter(({ caveat }) => caveat === undefined);
     this.isUnsure ||= certain.length < independent.length;
     return certain;

@@ -1,5 +1,6 @@
 /** The bounded graph as a part of a permission is judged in it, for one subject; what a deputy may have is left unsure. */
-import { listLinkFilters, type Arrow, type ObjectMember, type PartJudgement, type PartWorld } from '../../graph/judge-expression.js'; // prettier-ignore
+import { judgeAskable, listLinkFilters, type ObjectMember, type PartJudgement, type PartWorld } from '../../graph/judge-expression.js'; // prettier-ignore
+import type { RelationshipFilter } from '../../graph/port.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { CheckAnswer } from '../../model/checks.js';
 import type { EntityRef } from '../../model/ids.js';
@@ -20,27 +21,32 @@ export function createPartWorld(subject: EntityRef, { graph, schema, deputies }:
   const canAsk = ({ resource: { type }, permission }: ObjectMember): boolean =>
     schema.hasMember(type, permission) && deputies?.mayReach(type, permission) !== true;
   return {
-    judgeMembers: async (members) => {
-      const asked = members.filter(canAsk);
-      const answers = await graph.check(asked.map((member) => ({ ...member, subject })));
-      return members.map((member) => {
-        const index = asked.indexOf(member);
-        return index === -1 ? 'unsure' : toJudgement(answers[index]);
-      });
-    },
-    readLinks: async (object: EntityRef, arrow: Arrow) => {
-      const links: Relationship[] = [];
-      for (const filter of listLinkFilters(object, arrow, schema)) {
-        const { rows, isComplete } = await graph.read(filter);
-        if (!isComplete) return undefined;
-        links.push(...rows);
-      }
-      return links;
-    },
+    judgeMembers: (members) =>
+      judgeAskable(
+        members,
+        canAsk,
+        async (askable) => (await graph.check(askable.map((member) => ({ ...member, subject })))).map(toJudgement),
+        () => 'unsure',
+      ),
+    readLinks: (object, arrow) => readAllLinks(graph, listLinkFilters(object, arrow, schema)),
   };
 }
 
-function toJudgement(answer: CheckAnswer | undefined): PartJudgement {
-  if (answer?.result === 'yes') return 'yes';
+/** Reads the relationships of all filters; undefined where there are more than may be read. */
+export async function readAllLinks(
+  graph: BoundedGraph,
+  filters: readonly RelationshipFilter[],
+): Promise<Relationship[] | undefined> {
+  const links: Relationship[] = [];
+  for (const filter of filters) {
+    const { rows, isComplete } = await graph.read(filter);
+    if (!isComplete) return undefined;
+    links.push(...rows);
+  }
+  return links;
+}
+
+function toJudgement(answer: CheckAnswer): PartJudgement {
+  if (answer.result === 'yes') return 'yes';
   return isSureNo(answer) ? 'no' : 'unsure';
 }

@@ -194,8 +194,8 @@ class ProofSearch {
 
   private async proveAllArrow(object: EntityRef, arrow: Arrow, trail: readonly string[]): Promise<GrantProof> {
     const target = arrow.targetRelationOrPermission;
-    const rows = await this.reader.readLinkedRows(object, arrow);
-    if (rows.length > MAX_RELATION_ROWS || rows.some(({ caveat }) => caveat !== undefined)) return UNSURE_PROOF;
+    const rows = await this.reader.readLinks(object, arrow);
+    if (rows === undefined || rows.some(({ caveat }) => caveat !== undefined)) return UNSURE_PROOF;
     let proof = rows.length === 0 ? NO_PROOF : EMPTY_PROOF;
     for (const row of rows)
       proof = await combineProofs(proof, async () =>

@@ -6,7 +6,7 @@ import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { CheckRequest } from '../../model/checks.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { RelationshipFilter } from '../port.js';
-import { listLinkFilters, type Arrow, type ObjectMember, type PartJudgement, type PartWorld } from '../judge-expression.js'; // prettier-ignore
+import { judgeAskable, listLinkFilters, type Arrow, type ObjectMember, type PartJudgement, type PartWorld } from '../judge-expression.js'; // prettier-ignore
 import type { GraphSchema, SubjectType } from '../schema/schema.js';
 import type { SnapshotReader } from './snapshot-reader.js';
 
@@ -93,14 +93,13 @@ export class ProofReader implements PartWorld {
   }
 
   /** The same, also for `self`, which SpiceDB can't be asked for. */
-  async judgeMembers(members: readonly ObjectMember[]): Promise<readonly PartJudgement[]> {
-    const asked = members.filter(({ resource, permission }) => this.schema.hasMember(resource.type, permission));
-    const answers = await this.checkMembers(asked);
-    return members.map((member) => {
-      const index = asked.indexOf(member);
-      if (index !== -1) return answers[index] ?? 'unsure';
-      return member.permission === 'self' && isSameRef(member.resource, this.check.subject) ? 'yes' : 'no';
-    });
+  judgeMembers(members: readonly ObjectMember[]): Promise<readonly PartJudgement[]> {
+    return judgeAskable(
+      members,
+      ({ resource, permission }) => this.schema.hasMember(resource.type, permission),
+      (askable) => this.checkMembers(askable),
+      ({ resource, permission }) => (permission === 'self' && isSameRef(resource, this.check.subject) ? 'yes' : 'no'),
+    );
   }
 
   /** Whether SpiceDB says so of the one member, whose own relationships it reads anew. */
