@@ -1,9 +1,9 @@
 /** Reads the approval that a question presents: what the store has of it, and whether its approvers may still give it. */
+import { isTaskUser } from '../govern/approvals/answerable-steps.js';
 import { findIneligibility, type ApproverRules, type EligibilityDeps } from '../govern/approvals/eligibility.js';
 import { findStepPermission } from '../govern/approvals/task-progress.js';
 import type { Approval, ApprovalAnswer, ApprovalReading, IneligibleAnswer } from '../model/approvals.js';
 import type { FaultCode } from '../model/faults.js';
-import { isSameRef } from '../model/ids.js';
 import type { Deadline } from '../runtime/deadline.js';
 import { bindApproval, findBindingDifference } from './approval-binding.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -62,10 +62,7 @@ async function judgeAnswer(
   const step = steps[index];
   if (step === undefined) return { step: index, by, why: 'unknown_step' };
   const permission = findStepPermission(step, { emergency });
-  if (permission === undefined)
-    return acting.user !== undefined && isSameRef(acting.user, by)
-      ? undefined
-      : { step: index, by, why: 'not_the_user' };
+  if (permission === undefined) return isTaskUser(acting, by) ? undefined : { step: index, by, why: 'not_the_user' };
   const asked = { resource: toResourceRef(question), permission, approver: by, requester: acting };
   const found = await findIneligibility(asked, deps, deadline);
   if ('fault' in found) return found.fault;

@@ -1,16 +1,14 @@
 /** Says which events a person may see now: what is about them, what they may answer, and what they hold the permission for. */
-import type { RelationshipGraph } from '../graph/port.js';
 import type { EventTask, StoredEvent } from '../model/events.js';
-import { formatRef, isSameRef, type EntityRef } from '../model/ids.js';
+import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Deadline } from '../runtime/deadline.js';
 import type { StoredTask } from '../store/approvals.js';
-import { findAnswerableSteps } from './approvals/answerable-steps.js';
+import { findAnswerableSteps, isTaskUser } from './approvals/answerable-steps.js';
 import type { EligibilityDeps } from './approvals/eligibility.js';
 import { listOpenSteps } from './approvals/task-progress.js';
-import { findHeldPermissions, heldPermissionKey } from './permission-holders.js';
+import { selectHeld } from './permission-holders.js';
 
 export interface EventAudienceDeps extends EligibilityDeps {
-  readonly relationships: Pick<RelationshipGraph, 'check'>;
   readonly findTasks: (ids: readonly string[]) => Promise<readonly StoredTask[]>;
 }
 
@@ -21,21 +19,20 @@ export async function selectVisibleEvents(
   deps: EventAudienceDeps,
   deadline: Deadline,
 ): Promise<ReadonlySet<StoredEvent>> {
-  const others = events.filter(({ user }) => user === undefined || !isSameRef(user, person));
+  const others = events.filter((event) => !isTaskUser(event, person));
   const tasks = new Map(others.flatMap(({ task }) => (task === undefined ? [] : [[task.id, task]])));
-  const ofHolders = others.flatMap(({ task, holders, barred = [] }) =>
-    task !== undefined || holders === undefined || barred.includes(formatRef(person)) ? [] : [holders],
+  const ofHolders = others.flatMap((event) =>
+    event.task !== undefined || event.holders === undefined ? [] : [{ ...event.holders, barred: event.barred, event }],
   );
   const [answerable, held] = await Promise.all([
     selectAnswerableTasks(person, [...tasks.values()], deps, deadline),
-    findHeldPermissions(deps.relationships, deps.rules, person, ofHolders),
+    selectHeld(deps.graph, deps.rules, person, ofHolders),
   ]);
-  const isOfHolder = ({ holders, barred = [] }: StoredEvent): boolean =>
-    holders !== undefined && !barred.includes(formatRef(person)) && held.has(heldPermissionKey(holders));
+  const heldEvents = new Set(held.map(({ event }) => event));
   return new Set(
     events.filter((event) => {
-      if (event.user !== undefined && isSameRef(event.user, person)) return true;
-      return event.task === undefined ? isOfHolder(event) : answerable.has(event.task.id);
+      if (isTaskUser(event, person)) return true;
+      return event.task === undefined ? heldEvents.has(event) : answerable.has(event.task.id);
     }),
   );
 }
@@ -48,9 +45,9 @@ async function selectAnswerableTasks(
   deadline: Deadline,
 ): Promise<ReadonlySet<string>> {
   if (tasks.length === 0) return new Set();
-  const asked = tasks.map((task) => ({ ...task, answers: [], question: { resource: task.resource } }));
-  const found = await findAnswerableSteps(asked, person, deps, deadline);
-  const steps = new Map(tasks.map(({ id }, i) => [id, found[i] ?? []]));
+  const questions = tasks.map((task) => ({ ...task, answers: [], question: { resource: task.resource } }));
+  const answerable = await findAnswerableSteps(questions, person, deps, deadline);
+  const steps = new Map(tasks.map(({ id }, i) => [id, answerable[i] ?? []]));
   const mayAnswer = tasks.filter(({ id }) => steps.get(id)?.length !== 0);
   // Only of a task that the person may answer a part of does it count which part is open.
   const partly = mayAnswer.filter((task) => steps.get(task.id)?.length !== task.steps.length);

@@ -1,6 +1,5 @@
 /** Asks the graph as it is now who may answer what, by the rules in force. */
 import type { EligibilityDeps } from '../govern/approvals/eligibility.js';
-import type { RelationshipGraph } from '../graph/port.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
 import type { Rules } from '../policy/load.js';
 import { Deadline } from '../runtime/deadline.js';
@@ -8,8 +7,6 @@ import type { Service } from '../service/service.js';
 
 export interface ApproverGraph extends EligibilityDeps {
   readonly rules: Rules;
-  /** The graph itself, beside the one revision of it that `graph` is. */
-  readonly relationships: RelationshipGraph;
 }
 
 /** @throws Fault `deadline_exceeded` where it takes longer */
@@ -21,7 +18,7 @@ export function askApproverGraph<T>(
   return activePolicies.withSnapshot(({ relationships, rules }) => {
     const { administeredBy, deputies } = config.approvals;
     const graph = new GraphSnapshot(relationships, 'full');
-    const asked = { graph, relationships, rules: rules(), administeredBy, deputies };
-    return Deadline.run(deadlineMs, (deadline) => ask(asked, deadline));
+    const approverGraph = { graph, rules: rules(), administeredBy, deputies };
+    return Deadline.run(deadlineMs, (deadline) => ask(approverGraph, deadline));
   });
 }

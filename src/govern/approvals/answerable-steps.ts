@@ -52,7 +52,7 @@ function buildStepQuestion(task: AnswerableTask, index: number): StepQuestion | 
   return { key, resource: { type, id }, permission, requester: { user, agent, chain } };
 }
 
-/** Whether the task is asked for this person. */
-export function isTaskUser({ user }: Pick<ApprovalRequester, 'user'>, person: EntityRef): boolean {
+/** Whether it is asked, or was done, for this person. */
+export function isTaskUser({ user }: Partial<Pick<ApprovalRequester, 'user'>>, person: EntityRef): boolean {
   return user !== undefined && isSameRef(user, person);
 }

@@ -1,6 +1,7 @@
 /** `/v1/reviews` and `/v1/decisions/{id}/review`: people look at what was allowed, after the fact. */
 import { z } from 'zod';
-import { findHeldPermissions, heldPermissionKey } from '../../govern/permission-holders.js';
+import { selectHeld } from '../../govern/permission-holders.js';
+import { GraphSnapshot } from '../../graph/snapshot.js';
 import { describeRef, formatRef, isSameRef, isUuid, type EntityRef } from '../../model/ids.js';
 import { formatCallerId, type Properties } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
@@ -193,15 +194,13 @@ function readPage(
 }
 
 /** The items that a person may see: of which they hold the permission now, and from which they are not barred. */
-async function selectVisible(
+function selectVisible(
   { activePolicies }: Pick<Service, 'activePolicies'>,
   person: EntityRef,
   items: readonly StoredReview[],
 ): Promise<StoredReview[]> {
   const { engine, rules } = activePolicies;
-  const candidates = items.filter(({ barred }) => !barred.includes(formatRef(person)));
-  const held = await findHeldPermissions(engine, rules, person, candidates);
-  return candidates.filter((item) => held.has(heldPermissionKey(item)));
+  return selectHeld(new GraphSnapshot(engine, 'full'), rules, person, items);
 }
 
 function isReviewersOwn(user: EntityRef | undefined, person: EntityRef | undefined): boolean {
