@@ -161,6 +161,7 @@ export async function openService(
       reads,
       (presented) => signing.verifyApprovalState(presented),
       config.reviewDueMs,
+      config.approvals.cooldownMs,
     );
     const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts, config.reviewDueMs);

@@ -1,7 +1,7 @@
 /** Answers denied questions as the people of a test would, and serves decisions the approvals that come of it. */
 import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
 import { isTaskUser } from '../../govern/approvals/answerable-steps.js';
-import { findStepPermission } from '../../govern/approvals/task-progress.js';
+import { DEFAULT_ONCE_MS, findStepPermission } from '../../govern/approvals/task-progress.js';
 import type { Approval, ApprovalAnswer, Approvals, ApprovalStep, PresentedApproval } from '../../model/approvals.js';
 import type { Decision } from '../../model/decision.js';
 import { parseDescribedParties } from '../../model/acting.js';
@@ -9,8 +9,6 @@ import type { EntityRef } from '../../model/ids.js';
 import { Deadline } from '../../runtime/deadline.js';
 import type { ApprovalSpec } from './format.js';
 
-/** The time for which an approval for one use is good where nothing is configured. */
-const ONCE_MS = 15 * 60_000;
 const SEARCH_DEADLINE_MS = 10_000;
 
 export class MemoryApprovals implements Approvals {
@@ -19,6 +17,11 @@ export class MemoryApprovals implements Approvals {
   fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
     const found = presented.flatMap(({ id }) => this.approvals.get(id) ?? []);
     return Promise.resolve(new Map(found.map((approval) => [approval.id, approval])));
+  }
+
+  /** Finds none: a case states itself what people say to its question. */
+  findRefusals(): Promise<ReadonlyMap<string, string>> {
+    return Promise.resolve(new Map());
   }
 
   /**
@@ -56,7 +59,7 @@ export class MemoryApprovals implements Approvals {
     const isOnce = offer.steps.some(({ kind }) => kind === 'user') || specs.some((spec) => spec.scope !== 'until');
     const scope = isOnce ? 'once' : 'until';
     const ends = specs.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
-    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
+    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + (deps.onceMs ?? DEFAULT_ONCE_MS)] : ends));
     const { steps, binding } = offer;
     const approved_until = new Date(end).toISOString();
     this.approvals.set(id, {

@@ -37,11 +37,7 @@ export const consentStep: JudgingStep = {
     const approval = judgeApprovalFinding(facts);
     const reasons = [...approval.reasons, ...consent.reasons, ...limits.reasons];
     const evidence = { ...consent.evidence, ...approval.evidence, ...limits.evidence };
-    if (reasons.length > 0) {
-      // What an agent for itself lacks, no user can give it.
-      const isRemediable = reasons.length === consent.reasons.length && bound.acting.mode === 'delegated';
-      return deny(reasons, evidence, consent.remedies, { isRemediable });
-    }
+    if (reasons.length > 0) return deny(reasons, evidence, consent.remedies);
     const fault = consent.fault ?? approval.fault ?? limits.fault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
