@@ -136,6 +136,7 @@ export async function openService(
           webhooks: background.webhooks,
           reservations: background.reservations,
           reviews: background.reviewSweeper,
+          approvals: background.approvals,
         }),
     );
     const reported = { log, watch: metrics.observeCall };
@@ -201,7 +202,7 @@ export async function openService(
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
     const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
-    const background: BackgroundWork = startBackgroundWork({ ...parts, meta, log });
+    const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, log });
     closers.push(() => background.stop());
     return {
       ...parts,

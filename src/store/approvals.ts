@@ -80,6 +80,9 @@ export type TaskKey = Pick<StoredTask, 'asked' | 'id'>;
 /** Ended tasks are kept for a week: the same request again is then the same task. */
 export const KEPT_AFTER_END_MS = 7 * 86_400_000;
 
+/** More are not counted, so that a count takes no long time. */
+const MAX_COUNTED_TASKS = 100_000;
+
 const SELECT_TASKS = 'select t.* from approval_tasks t';
 
 export class ApprovalStore implements Approvals {
@@ -120,6 +123,18 @@ export class ApprovalStore implements Approvals {
       params: [`{${questions.join(',')}}`, new Date(now.getTime() - this.cooldownMs).toISOString()],
     }));
     return new Map(rows.map((row) => [String(row['question_sha256']), toInstant(row['decided']) ?? '']));
+  }
+
+  /** Counts the tasks that wait for people, {@link MAX_COUNTED_TASKS} at most. @throws Fault */
+  async countWaiting(now: Date): Promise<number> {
+    const [rows] = await this.database.run([
+      {
+        sql: `select count(*)::int as waiting from (select from approval_tasks t
+                where t.state = 'pending' and t.expires > $1::timestamptz limit ${MAX_COUNTED_TASKS}) s`,
+        params: [now.toISOString()],
+      },
+    ]);
+    return Number(rows?.[0]?.['waiting']);
   }
 
   /** Finds a task. @throws Fault */
