@@ -3,12 +3,14 @@
  * then pass can they be asked for. It is pure, so a replay of the record comes to the same.
  */
 import { mayAskAgain } from '../govern/approvals/advice.js';
+import { DEFAULT_ONCE_MS, findLatestEnd } from '../govern/approvals/task-progress.js';
 import type { AccessRequestOffer, ApprovalStep } from '../model/approvals.js';
 import type { StepOutcome } from '../model/outcome.js';
-import type { ReasonCode } from '../model/reasons.js';
+import { REQUEST_DEPENDENT_REASONS, type ReasonCode } from '../model/reasons.js';
 import { hasRemedy } from '../policy/policies.js';
 import { bindApproval } from './approval-binding.js';
-import { findRequiredPermissions, listDenyingForbids, type GivenAnswers } from './approval-facts.js';
+import { memoizeByObjects } from '../runtime/memoize.js';
+import { findRequiredPermissions, isLiftedBySignIn, listDenyingForbids, type GivenAnswers } from './approval-facts.js';
 import type { BoundQuestion } from './bound-question.js';
 import { assumeElevation, findElevationStep } from './elevation.js';
 import type { Evaluation } from './evaluation.js';
@@ -31,17 +33,21 @@ interface AssumedAnswers {
 }
 
 /** The steps that lift a deny, none of which can be left out. */
-interface Lifting {
+export interface Lifting {
   readonly steps: readonly ApprovalStep[];
+  /** The outcomes with them: what still denies was set aside. */
+  readonly outcomes: readonly StepOutcome[];
   /** Whether they lift it as well where they are given in an emergency: policies read whether it was one. */
   readonly liftsInEmergency: () => boolean;
 }
 
-/** @param steps all that judge facts. @returns undefined where nothing can be asked for */
-export function findAccessRequestOffer(
-  evaluation: Evaluation,
-  steps: readonly JudgingStep[],
-): AccessRequestOffer | undefined {
+/**
+ * Finds it once for an evaluation, of which it is asked before the decision is recorded and again when it is.
+ * @param steps all that judge facts. @returns undefined where nothing can be asked for
+ */
+export const findAccessRequestOffer = memoizeByObjects(makeAccessRequestOffer);
+
+function makeAccessRequestOffer(evaluation: Evaluation, steps: readonly JudgingStep[]): AccessRequestOffer | undefined {
   const { unbound, bound, facts } = evaluation;
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
   const lifting = findLifting(evaluation, steps);
@@ -57,22 +63,54 @@ export function findAccessRequestOffer(
 }
 
 /** The steps that would lift the deny, also where nothing can be asked for on it; undefined where approving would not. */
-export function findLifting(
+export function findLifting(evaluation: Evaluation, steps: readonly JudgingStep[]): Lifting | undefined {
+  const lifting = tryLifting(evaluation, steps, false);
+  return lifting === undefined || lifting.steps.length === 0 ? undefined : lifting;
+}
+
+/**
+ * Tries what people could say yes to, whether or not a request is there that would be allowed then.
+ * @param setsAside whether what only the request or a stronger sign-in can supply is left out of account: it may be none of
+ *   people's yes that the question lacks
+ * @returns undefined where the deny would stay
+ */
+export function tryLifting(
   { bound, facts, stepResults }: Evaluation,
   steps: readonly JudgingStep[],
+  setsAside: boolean,
 ): Lifting | undefined {
   if (bound === undefined || facts === undefined) return undefined;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   if (allPass(outcomes) || mayTellOfStatements(bound) || !mayAskAgain(facts.approval)) return undefined;
-  const lifting = assumeWhatLifts(outcomes, bound, facts, steps);
-  return lifting === undefined || lifting.steps.length === 0 ? undefined : lifting;
+  const lifting = assumeWhatLifts({ bound, facts, steps, setsAside }, outcomes);
+  // Who has said no lately isn't asked again.
+  return facts.refusal !== undefined && lifting !== undefined && lifting.steps.length > 0 ? undefined : lifting;
+}
+
+/** The question as it is tried with answers. */
+interface Trial {
+  readonly bound: BoundQuestion;
+  readonly facts: Facts;
+  readonly steps: readonly JudgingStep[];
+  readonly setsAside: boolean;
 }
 
 const LIFTABLE_REASONS: readonly ReasonCode[] = ['policy_forbid', 'consent_required'];
 
-function mayBeLifted(outcome: StepOutcome): boolean {
+function mayBeLifted(outcome: StepOutcome, { setsAside }: Pick<Trial, 'setsAside'>): boolean {
   if (outcome.outcome !== 'deny') return outcome.outcome === 'pass';
-  return outcome.reasons.every(({ code }) => LIFTABLE_REASONS.includes(code));
+  const isAside = (code: ReasonCode): boolean => setsAside && REQUEST_DEPENDENT_REASONS.includes(code);
+  return outcome.reasons.every(({ code }) => LIFTABLE_REASONS.includes(code) || isAside(code));
+}
+
+/** Whether the step passes, or nothing denies that isn't set aside. */
+function isSettled(outcome: StepOutcome, { bound, setsAside }: Trial): boolean {
+  if (outcome.outcome !== 'deny' || !setsAside) return outcome.outcome === 'pass';
+  return outcome.reasons.every(
+    (reason) =>
+      REQUEST_DEPENDENT_REASONS.includes(reason.code) ||
+      (reason.code === 'policy_forbid' && listDenyingForbids([reason], bound).every(isLiftedBySignIn)),
+  );
 }
 
 /**
@@ -84,24 +122,23 @@ function mayTellOfStatements(bound: BoundQuestion): boolean {
 }
 
 /** @returns undefined where the deny stays with all approvals that there could be */
-function assumeWhatLifts(
-  found: readonly StepOutcome[],
-  bound: BoundQuestion,
-  facts: Facts,
-  steps: readonly JudgingStep[],
-): Lifting | undefined {
+function assumeWhatLifts(trial: Trial, found: readonly StepOutcome[]): Lifting | undefined {
+  const { bound, facts } = trial;
   const elevation = findElevationStep(bound, facts);
   const nothing: AssumedAnswers = { permissions: false, user: false, elevation, emergency: false };
   // The outcomes are known already, unless the question presents an approval: what that gives is left out.
   const isJudged = facts.approval === undefined && elevation === undefined;
-  if (isJudged && !found.every(mayBeLifted)) return undefined;
-  let assumed = isJudged ? assumeMore(nothing, found, bound) : nothing;
-  while (assumed !== undefined) {
-    const judged = judgeAssuming(assumed, bound, facts, steps);
-    if (allPass(judged.outcomes)) return listNeededSteps(assumed, judged.listPermissions(), bound, facts, steps);
-    assumed = assumeMore(assumed, judged.outcomes, bound);
+  if (isJudged && !found.every((outcome) => mayBeLifted(outcome, trial))) return undefined;
+  let assumed: AssumedAnswers | undefined = nothing;
+  let judged: AssumedJudgement = isJudged
+    ? { outcomes: found.slice(-trial.steps.length), listPermissions: () => [] }
+    : judgeAssuming(nothing, trial);
+  while (!judged.outcomes.every((outcome) => isSettled(outcome, trial))) {
+    assumed = assumeMore(assumed, judged.outcomes, trial);
+    if (assumed === undefined) return undefined;
+    judged = judgeAssuming(assumed, trial);
   }
-  return undefined;
+  return listNeededSteps(assumed, judged, trial);
 }
 
 interface AssumedJudgement {
@@ -112,23 +149,28 @@ interface AssumedJudgement {
 
 function judgeAssuming(
   { permissions, user, elevation, emergency }: AssumedAnswers,
-  bound: BoundQuestion,
-  found: Facts,
-  steps: readonly JudgingStep[],
+  { bound, facts: found, steps, setsAside }: Trial,
 ): AssumedJudgement {
-  const [at, until] = [bound.now.toISOString(), new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString()];
+  const onceMs = found.approvalMs ?? DEFAULT_ONCE_MS;
+  const task = { steps: elevation === undefined ? [] : [elevation], ...(emergency ? { emergency: '' } : {}) };
+  const end = findLatestEnd(task, 'once', bound.now, { onceMs, untilMaxMs: onceMs });
+  const [at, until] = [bound.now.toISOString(), end.toISOString()];
   // The approvers aren't known yet.
   const seen = { by: '', approvers: [], approved_at: at, expires_at: until, emergency };
   const given: GivenAnswers = {
     user: user ? { at, until } : undefined,
     approval: permissions ? { permissions: 'any', seen } : undefined,
+    setsAside,
   };
   const facts = elevation === undefined ? found : { ...found, check: assumeElevation(bound, found) };
   const assumedFacts = evaluateFacts(bound, facts, given);
   return {
     outcomes: steps.map(({ judge }) => judge(bound, assumedFacts)),
     listPermissions: () =>
-      permissions ? (findRequiredPermissions(bound, evaluateFacts(bound, facts, { user: given.user })) ?? []) : [],
+      permissions
+        ? (findRequiredPermissions(bound, evaluateFacts(bound, facts, { ...given, approval: undefined }), setsAside) ??
+          [])
+        : [],
   };
 }
 
@@ -143,12 +185,13 @@ export function allPass(outcomes: readonly StepOutcome[]): boolean {
 function assumeMore(
   assumed: AssumedAnswers,
   outcomes: readonly StepOutcome[],
-  bound: BoundQuestion,
+  trial: Trial,
 ): AssumedAnswers | undefined {
-  if (!outcomes.every(mayBeLifted)) return undefined;
+  const { bound, setsAside } = trial;
+  if (!outcomes.every((outcome) => mayBeLifted(outcome, trial))) return undefined;
   const reasons = outcomes.flatMap((outcome) => (outcome.outcome === 'deny' ? outcome.reasons : []));
-  const forbids = listDenyingForbids(reasons, bound);
-  const isConsentMissing = reasons.some(({ step }) => step === 'consent');
+  const forbids = listDenyingForbids(reasons, bound).filter((forbid) => !setsAside || !isLiftedBySignIn(forbid));
+  const isConsentMissing = reasons.some(({ code }) => code === 'consent_required');
   const others = assumed.permissions ? forbids : forbids.filter((forbid) => !hasRemedy(forbid, 'approval'));
   if (!isConsentMissing && !assumed.permissions && others.length === 0) return { ...assumed, permissions: true };
   const mayLift = isConsentMissing || others.every((forbid) => hasRemedy(forbid, 'consent'));
@@ -161,25 +204,20 @@ function canAskUser({ acting, target }: BoundQuestion): boolean {
 }
 
 /** The steps without those that turn out not to be needed beside the others. */
-function listNeededSteps(
-  assumed: AssumedAnswers,
-  permissions: readonly string[],
-  bound: BoundQuestion,
-  facts: Facts,
-  steps: readonly JudgingStep[],
-): Lifting {
-  const judge = (answers: AssumedAnswers): AssumedJudgement => judgeAssuming(answers, bound, facts, steps);
+function listNeededSteps(assumed: AssumedAnswers, judged: AssumedJudgement, trial: Trial): Lifting {
+  const judge = (answers: AssumedAnswers): AssumedJudgement => judgeAssuming(answers, trial);
+  const isEnough = ({ outcomes }: AssumedJudgement): boolean => outcomes.every((outcome) => isSettled(outcome, trial));
   const without = assumed.user ? judge({ ...assumed, user: false }) : undefined;
-  const isUserNeeded = without !== undefined && !allPass(without.outcomes);
-  const needed = without === undefined || isUserNeeded ? permissions : without.listPermissions();
-  const isReadByPolicies = needed.length > 0 && bound.target.action.emergency !== undefined;
+  const isUserNeeded = without !== undefined && !isEnough(without);
+  const needed = (without === undefined || isUserNeeded ? judged : without).listPermissions();
+  const isReadByPolicies = needed.length > 0 && trial.bound.target.action.emergency !== undefined;
   return {
+    outcomes: judged.outcomes,
     steps: [
       ...needed.map((permission): ApprovalStep => ({ kind: 'permission', permission })),
       ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
       ...(assumed.elevation === undefined ? [] : [assumed.elevation]),
     ],
-    liftsInEmergency: () =>
-      !isReadByPolicies || allPass(judge({ ...assumed, user: isUserNeeded, emergency: true }).outcomes),
+    liftsInEmergency: () => !isReadByPolicies || isEnough(judge({ ...assumed, user: isUserNeeded, emergency: true })),
   };
 }

@@ -2,8 +2,8 @@
 import { judgeApproval, type ApprovalFinding, type GoodApproval } from '../govern/approvals/judge.js';
 import type { ApprovalStep } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
-import type { Reason } from '../model/reasons.js';
-import type { Policy } from '../policy/policies.js';
+import { REQUEST_DEPENDENT_REASONS, type Reason } from '../model/reasons.js';
+import { hasRemedy, type Policy } from '../policy/policies.js';
 import type { PolicyApproval } from '../policy/cedar-request-facts.js';
 import type { BoundQuestion } from './bound-question.js';
 import type { UserAnswer } from './consent-facts.js';
@@ -16,6 +16,13 @@ export interface GivenAnswers {
   readonly user?: UserAnswer | undefined;
   /** The permissions by whose holders it is approved, and what policies read of that; undefined where it isn't. */
   readonly approval?: { readonly permissions: ReadonlySet<string> | 'any'; readonly seen: PolicyApproval } | undefined;
+  /** Whether they are tried beside what else the question lacks: what people can't give doesn't keep policies from being given them. */
+  readonly setsAside?: boolean | undefined;
+}
+
+/** Whether a forbid is lifted by a stronger sign-in and by no yes of people: a trial of their yes sets it aside. */
+export function isLiftedBySignIn(forbid: Policy): boolean {
+  return hasRemedy(forbid, 'step_up') && !hasRemedy(forbid, 'approval') && !hasRemedy(forbid, 'consent');
 }
 
 /** Judges the approval that the question presents; undefined where it presents none. */
@@ -66,11 +73,14 @@ function describeApproval({ steps, answers, approved_until, emergency }: GoodApp
  * Whether each forbid that denies names a remedy that another yes can be.
  * @param facts with Cedar's answers as they are without one
  */
-export function areAllLiftable(bound: BoundQuestion, facts: PolicyFacts): boolean {
+export function areAllLiftable(bound: BoundQuestion, facts: PolicyFacts, setsAside = false): boolean {
   const outcome = judgePolicies(bound, facts);
   if (outcome.outcome !== 'deny') return true;
   const forbids = listDenyingForbids(outcome.reasons, bound);
-  return forbids.every(({ remedies }) => remedies.some(({ type }) => type === 'consent' || type === 'approval'));
+  return forbids.every(
+    (forbid) =>
+      hasRemedy(forbid, 'consent') || hasRemedy(forbid, 'approval') || (setsAside && isLiftedBySignIn(forbid)),
+  );
 }
 
 /** The forbids that deny; none where the reasons are others. */
@@ -88,12 +98,12 @@ export function listDenyingForbids(
  * @param facts with Cedar's answers as they are without an approval
  */
 export function selectPolicyApproval(
-  { approval }: GivenAnswers,
+  { approval, setsAside }: GivenAnswers,
   bound: BoundQuestion,
   facts: PolicyFacts,
 ): PolicyApproval | undefined {
   if (approval === undefined) return undefined;
-  const required = findRequiredPermissions(bound, facts);
+  const required = findRequiredPermissions(bound, facts, setsAside);
   if (required === undefined || required.length === 0) return undefined;
   const { permissions, seen } = approval;
   return permissions === 'any' || required.every((permission) => permissions.has(permission)) ? seen : undefined;
@@ -103,12 +113,20 @@ export function selectPolicyApproval(
  * The permissions whose holders' approval the denying forbids ask for, in order; undefined where the policies deny for
  * anything else as well, none where they don't deny.
  * @param facts with Cedar's answers as they are without an approval
+ * @param setsAside leaves out what only the request or a stronger sign-in can supply
  */
-export function findRequiredPermissions(bound: BoundQuestion, facts: PolicyFacts): string[] | undefined {
+export function findRequiredPermissions(
+  bound: BoundQuestion,
+  facts: PolicyFacts,
+  setsAside = false,
+): string[] | undefined {
   const outcome = judgePolicies(bound, facts);
   if (outcome.outcome === 'pass') return [];
-  if (outcome.outcome === 'unknown' || outcome.reasons.some(({ code }) => code !== 'policy_forbid')) return undefined;
-  const permissions = listDenyingForbids(outcome.reasons, bound).map(({ remedies }) =>
+  if (outcome.outcome === 'unknown') return undefined;
+  const codes = outcome.reasons.map(({ code }) => code).filter((code) => code !== 'policy_forbid');
+  if (codes.some((code) => !setsAside || !REQUEST_DEPENDENT_REASONS.includes(code))) return undefined;
+  const forbids = listDenyingForbids(outcome.reasons, bound).filter((f) => !setsAside || !isLiftedBySignIn(f));
+  const permissions = forbids.map(({ remedies }) =>
     remedies.flatMap((remedy) => (remedy.type === 'approval' ? [remedy.permission] : [])),
   );
   return permissions.some((named) => named.length === 0) ? undefined : [...new Set(permissions.flat())].sort();

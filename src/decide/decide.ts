@@ -28,6 +28,7 @@ import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
 import { findAccessRequestOffer } from './access-request-offer.js';
 import { renewReading } from './approval-reading.js';
+import { addRefusals } from './refusals.js';
 import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
 import { fetchEngineAnswers } from './engine-answers.js';
@@ -149,7 +150,13 @@ async function judgeRemainingSteps(opened: Evaluation, deps: DecisionDeps, deadl
     return gatherFacts(bound, needs, answers, deps, deadline);
   });
   await yieldToEventLoop();
-  return judgeFacts(opened, gathered, deps.observer);
+  return findRefusal(judgeFacts(opened, gathered, deps.observer), deps, deadline);
+}
+
+/** Finds the no that a person has said lately to what people could be asked for: a deny with one has no offer. */
+async function findRefusal(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Evaluation> {
+  if (findAccessRequestOffer(evaluation, JUDGING_STEPS) === undefined) return evaluation;
+  return (await addRefusals([evaluation], deps, deadline)).get(evaluation) ?? evaluation;
 }
 
 /** Judges the steps between binding and record: a pure function of the facts. */
@@ -238,11 +245,8 @@ async function judgeAgain(
   const opened = { ...evaluation, stepResults: stepResults.slice(0, OPENING_STEPS.length) };
   const approvalReading = await renewReading(bound, facts.approvalReading, deps, deadline);
   const limits = facts.limits === undefined ? undefined : renewLimits(facts.limits, left);
-  return judgeFacts(
-    opened,
-    { bound, facts: evaluateFacts(bound, { ...facts, limits, approvalReading }) },
-    deps.observer,
-  );
+  const renewed = evaluateFacts(bound, { ...facts, limits, approvalReading });
+  return findRefusal(judgeFacts(opened, { bound, facts: renewed }, deps.observer), deps, deadline);
 }
 
 /** The decision that the evaluation makes with this outcome of the last step. */

@@ -123,7 +123,7 @@ function askGiven(
         : unaskedPolicies(facts.fault),
   });
   const plain = ask(describePolicyConsent(consent, false));
-  const mayConfirm = given.user !== undefined && areAllLiftable(bound, { ...facts, ...plain });
+  const mayConfirm = given.user !== undefined && areAllLiftable(bound, { ...facts, ...plain }, given.setsAside);
   const confirmed = mayConfirm ? ask(describePolicyConsent(consent, true)) : plain;
   const policyApproval = selectPolicyApproval(given, bound, { ...facts, ...confirmed });
   return policyApproval === undefined ? confirmed : ask(confirmed.policyConsent, policyApproval);

@@ -106,9 +106,10 @@ export async function gatherFacts(
     bound.question.approval === undefined
       ? undefined
       : await readApproval(bound, settled, answers, deps.approverRules, deadline);
+  const approvalMs = deps.approverRules.onceMs;
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits, approvalReading }),
+    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits, approvalReading, approvalMs }),
   );
   return { bound, facts };
 }

@@ -25,7 +25,8 @@ type ReadGrants = Pick<Facts, 'delegationPath' | 'delegation' | 'delegationsFaul
 
 /** The plan of what the question uses, resting on the consent that was found. */
 export function planUse(bound: BoundQuestion, grants: ReadGrants, consent: ConsentFinding | undefined): ChargePlan {
-  const found = consent?.kind === 'found' ? planConsent(bound, consent.consent) : undefined;
+  const rests = consent?.kind === 'found' || consent?.kind === 'used_up';
+  const found = rests ? planConsent(bound, consent.consent) : undefined;
   const ofDelegations = listDelegationOwners(bound, grants).map((owner) => planOwnerCharges(owner, bound));
   return combinePlans([planCharges(bound), ...ofDelegations, ...(found === undefined ? [] : [found])]);
 }

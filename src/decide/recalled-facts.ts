@@ -103,6 +103,8 @@ export function recallFacts(
     consents: recordedConsents,
     consents_fault,
     approval: approvalReading,
+    approval_ms: approvalMs,
+    refusal,
   }: RecordedFacts,
   question: BoundQuestion,
   stepNeeds: Required<StepNeeds>,
@@ -155,6 +157,8 @@ export function recallFacts(
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
       consents,
       approvalReading,
+      approvalMs,
+      refusal,
     },
     missing: [
       ...missingChecks,

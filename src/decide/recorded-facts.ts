@@ -1,4 +1,5 @@
 /** The facts of a decision as they are put on record. Tokens and keys are never among them. */
+import { DEFAULT_ONCE_MS } from '../govern/approvals/task-progress.js';
 import type { RecordedFacts } from '../model/decision.js';
 import { delegationKey } from '../model/delegations.js';
 import { type Caller, type Properties } from '../model/question.js';
@@ -84,7 +85,7 @@ function omitRequester(
 }
 
 function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFacts, 'caller' | 'said'> {
-  const { needs, check, entitiesFault, delegationPath, limits, approvalReading } = facts;
+  const { needs, check, entitiesFault, delegationPath, limits, approvalReading, approvalMs, refusal } = facts;
   return {
     checks: Object.fromEntries(needs.checks.map((request) => [checkKey(request), check(request)])),
     ...(entitiesFault === undefined ? { entities: recordEntities(bound, facts) } : { entities_fault: entitiesFault }),
@@ -93,6 +94,8 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     ...(limits === undefined ? {} : { limits }),
     ...recordConsents(facts),
     ...(approvalReading === undefined ? {} : { approval: approvalReading }),
+    ...(approvalMs === undefined || approvalMs === DEFAULT_ONCE_MS ? {} : { approval_ms: approvalMs }),
+    ...(refusal === undefined ? {} : { refusal }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The tasks that a person may see: their own, those that they have answered, and those that they may answer now. */
 import { findAnswerableSteps, isTaskUser } from '../govern/approvals/answerable-steps.js';
 import { readTaskState } from '../govern/approvals/task-progress.js';
+import type { TaskState } from '../model/approvals.js';
 import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Service } from '../service/service.js';
 import type { StoredTask } from '../store/approvals.js';
@@ -23,6 +24,18 @@ export class TaskReader {
     if (task === undefined) return undefined;
     const [seen] = await this.selectVisible([task], person);
     return seen;
+  }
+
+  /**
+   * Tells who comes too late what has become of the task: the others have been faster, or it has ended.
+   * @returns undefined where there is none, or none that the person could have answered
+   * @throws Fault
+   */
+  async findMissed(id: string, person: EntityRef): Promise<TaskState | undefined> {
+    const task = await this.service.approvals.find(id);
+    if (task === undefined) return undefined;
+    const [steps = []] = await this.findAnswerable([{ ...task, answers: [] }], person);
+    return steps.length === 0 ? undefined : readTaskState(task, this.service.now());
   }
 
   /** @returns one result for each task, undefined for those that the person may not see @throws Fault */

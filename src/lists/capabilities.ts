@@ -3,7 +3,6 @@
  * steps of a decision, so a capability says nothing that a single question would not be answered. The route
  * /v1/capabilities calls it.
  */
-import { uniteRemedies } from '../decide/lifting-remedies.js';
 import { Deadline } from '../runtime/deadline.js';
 import {
   compareByCodePoint,
@@ -17,7 +16,6 @@ import { previewQuestions, type ListOptions } from './decide-list.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Question } from '../model/question.js';
-import { REQUEST_DEPENDENT_REASONS, type Reason } from '../model/reasons.js';
 import type { Remedy } from '../model/remedies.js';
 import type { Action } from '../policy/schema/action.js';
 
@@ -73,7 +71,7 @@ export async function findCapabilities(
   return capabilities;
 }
 
-const OPTIONS: ListOptions = { fromLookup: true, findsLifting: true };
+const OPTIONS: ListOptions = { fromLookup: true, findsCure: true };
 
 type CapabilityResult = Pick<Capability, 'status' | 'remedies'>;
 const STATUS_ORDER: readonly CapabilityStatus[] = ['allowed', 'depends', 'remediable'];
@@ -104,13 +102,7 @@ function isBetterResult(a: CapabilityResult, b: CapabilityResult): boolean {
 }
 
 /** undefined where a denial stands that neither the request nor a remedy can lift. */
-function toCapabilityResult({ allowed, denials, lifting }: DecisionPreview): CapabilityResult | undefined {
-  if (lifting !== undefined) return { status: 'remediable', remedies: lifting };
+function toCapabilityResult({ allowed, cure }: DecisionPreview): CapabilityResult | undefined {
   if (allowed) return { status: 'allowed', remedies: [] };
-  const isRequestDependent = ({ code }: Reason): boolean => REQUEST_DEPENDENT_REASONS.includes(code);
-  const isLiftable = denials.every(({ reasons, remediable }) => remediable || reasons.every(isRequestDependent));
-  if (denials.length === 0 || !isLiftable) return undefined;
-  const remedies = uniteRemedies(denials.flatMap((denial) => (denial.remediable ? denial.remedies : [])));
-  const depends = denials.some(({ reasons }) => reasons.some(isRequestDependent));
-  return { status: depends ? 'depends' : 'remediable', remedies };
+  return cure === undefined ? undefined : { status: cure.depends ? 'depends' : 'remediable', remedies: cure.remedies };
 }

@@ -11,7 +11,8 @@ import {
   UNRECORDED_STEPS,
   type DecisionDeps,
 } from '../decide/decide.js';
-import { findLiftingRemedies } from '../decide/lifting-remedies.js';
+import { findCure, type TriedCure } from '../decide/lifting-remedies.js';
+import { addRefusals } from '../decide/refusals.js';
 import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
@@ -26,7 +27,6 @@ import { listReachableLimits } from '../govern/limits/reached.js';
 import type { Obligation } from '../model/obligations.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
-import type { Remedy } from '../model/remedies.js';
 import { Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 
@@ -42,15 +42,15 @@ export interface DecisionPreview {
   readonly limits: readonly ReachedLimit[];
   /** The outcomes that deny it. */
   readonly denials: readonly Denial[];
-  /** The yes that people would have to say to it, and nothing else; undefined where that isn't known, or wouldn't be enough. */
-  readonly lifting?: readonly Remedy[] | undefined;
+  /** The remedies that would lift the deny, as far as that was tried; undefined where nothing would. */
+  readonly cure?: TriedCure | undefined;
 }
 
 export interface PreviewOptions {
   /** Answers of the graph to checks that have been asked already, by the checks' keys. */
   readonly priorAnswers?: ReadonlyMap<string, CheckAnswer> | undefined;
   /** Whether to say of what is denied what would lift it, which takes judging it again. */
-  readonly findsLifting?: boolean;
+  readonly findsCure?: boolean;
 }
 
 /**
@@ -104,19 +104,28 @@ export async function previewDecisions(
   started: readonly Evaluation[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  { priorAnswers, findsLifting = false }: PreviewOptions = {},
+  { priorAnswers, findsCure = false }: PreviewOptions = {},
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
     const gathered = await deps.observer.phase('gather', () =>
       gatherTogether(started, graph, deps, deadline, priorAnswers),
     );
     const previews = new Map<Evaluation, DecisionPreview>();
+    const judgedAll: [Evaluation, Evaluation][] = [];
     for (const evaluation of started) {
       const facts = gathered.get(evaluation);
       if (facts !== undefined) await yieldToEventLoop();
       const judged = facts === undefined ? evaluation : judgeFacts(evaluation, facts, deps.observer);
-      previews.set(evaluation, toPreview(judged, findsLifting));
+      judgedAll.push([evaluation, judged]);
     }
+    const cures = findsCure
+      ? await findCures(
+          judgedAll.map(([, judged]) => judged),
+          deps,
+          deadline,
+        )
+      : NO_CURES;
+    for (const [evaluation, judged] of judgedAll) previews.set(evaluation, toPreview(judged, cures.get(judged)));
     return previews;
   });
 }
@@ -141,8 +150,32 @@ async function gatherTogether(
   return gathered;
 }
 
+const NO_CURES: ReadonlyMap<Evaluation, TriedCure> = new Map();
+
+/** Tries what would lift each deny. Those of which a person has said no lately are tried again without people's yes. */
+async function findCures(
+  judged: readonly Evaluation[],
+  deps: DecisionDeps,
+  deadline: Deadline,
+): Promise<ReadonlyMap<Evaluation, TriedCure>> {
+  const cures = new Map<Evaluation, TriedCure>();
+  for (const evaluation of judged) {
+    const isDenied = evaluation.stepResults.some(({ outcome }) => outcome.outcome === 'deny');
+    if (isDenied) await yieldToEventLoop();
+    const cure = isDenied ? findCure(evaluation) : undefined;
+    if (cure !== undefined) cures.set(evaluation, cure);
+  }
+  const asking = [...cures].flatMap(([evaluation, { asksPeople }]) => (asksPeople ? [evaluation] : []));
+  for (const [evaluation, refused] of await addRefusals(asking, deps, deadline)) {
+    const cure = findCure(refused);
+    if (cure === undefined) cures.delete(evaluation);
+    else cures.set(evaluation, cure);
+  }
+  return cures;
+}
+
 /** @throws Fault where a step is unknown and none denies */
-function toPreview(evaluation: Evaluation, findsLifting: boolean): DecisionPreview {
+function toPreview(evaluation: Evaluation, cure: TriedCure | undefined): DecisionPreview {
   const { stepResults, bound, facts } = evaluation;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);
@@ -155,8 +188,7 @@ function toPreview(evaluation: Evaluation, findsLifting: boolean): DecisionPrevi
   if (verdict === 'deny') {
     const denials = outcomes.filter((outcome) => outcome.outcome === 'deny');
     const limits = denials.every(isLimitDenial) ? listLimits() : [];
-    const lifting = findsLifting ? { lifting: findLiftingRemedies(evaluation) } : {};
-    return { allowed: false, obligations: [], charges: [], reviews: [], limits, denials, ...lifting };
+    return { allowed: false, obligations: [], charges: [], reviews: [], limits, denials, cure };
   }
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
   return {

@@ -102,6 +102,9 @@ export type ApprovalReading =
     }
   | { readonly id: string; readonly fault: FaultCode };
 
+/** A no that was said to a question lately, or the fault for which that can't be told. JSON, since decision records hold it. */
+export type RecentRefusal = { readonly at: string } | { readonly fault: FaultCode };
+
 export interface Approvals {
   /**
    * Reads approvals by their ids, ended ones as well. An id that is none isn't in the result, nor one whose signed state
@@ -109,6 +112,14 @@ export interface Approvals {
    * @throws Fault where the store can't answer
    */
   fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>>;
+
+  /**
+   * Finds questions to which a person has said no so lately that the same isn't asked again.
+   * @param questions by what tells each from others (`question_sha256` of an offer)
+   * @returns by the question when that was, RFC 3339; those that may be asked aren't in the result
+   * @throws Fault where the store can't answer
+   */
+  findRefusals(questions: readonly string[], now: Date): Promise<ReadonlyMap<string, string>>;
 }
 
 /**

@@ -13,8 +13,6 @@ export type StepOutcome =
       readonly evidence: Evidence;
       readonly reasons: readonly Reason[];
       readonly remedies: readonly Remedy[];
-      /** Whether the remedies together lift all reasons but those for what only the request can supply. */
-      readonly remediable: boolean;
     }
   | { readonly outcome: 'unknown'; readonly evidence: Evidence; readonly fault: FaultCode };
 
@@ -25,19 +23,15 @@ export function pass(evidence: Evidence = {}, obligations: readonly Obligation[]
   return { outcome: 'pass', evidence, ...(obligations.length === 0 ? {} : { obligations }) };
 }
 
-/**
- * @param isRemediable whether the remedies together lift all reasons but those for what only the request can supply
- * @throws TypeError without a reason: a deny that explains nothing is a bug
- */
+/** @throws TypeError without a reason: a deny that explains nothing is a bug */
 export function deny(
   reasons: Reason | readonly Reason[],
   evidence: Evidence = {},
   remedies: readonly Remedy[] = [],
-  { isRemediable = false }: { readonly isRemediable?: boolean } = {},
 ): StepOutcome {
   const list = [reasons].flat();
   if (list.length === 0) throw new TypeError('a deny needs a reason');
-  return { outcome: 'deny', evidence, reasons: list, remedies, remediable: isRemediable };
+  return { outcome: 'deny', evidence, reasons: list, remedies };
 }
 
 export function unknown(fault: FaultCode, evidence: Evidence = {}): StepOutcome {

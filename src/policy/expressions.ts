@@ -90,7 +90,7 @@ export function collectContextReads({ conditions }: PolicyJson): ReadonlySet<str
 }
 
 /** The path that `left has attr` tests. */
-function hasTestPath(expression: Expression): readonly string[] | undefined {
+export function hasTestPath(expression: Expression): readonly string[] | undefined {
   const [operator, { left, attr }] = splitOperator(expression);
   const prefix = operator === 'has' && left !== undefined ? accessPath(left) : undefined;
   return prefix === undefined || attr === undefined ? undefined : [...prefix, ...[attr].flat()];

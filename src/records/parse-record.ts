@@ -9,7 +9,7 @@ import { ConfigError } from '../model/faults.js';
 import { formatJsonPath, MAX_RECORD_DEPTH, rephraseIssue } from '../runtime/strict-json.js';
 import { CLIENT_PERMISSIONS } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
-import { accessRequestSchema, approvalReadingSchema } from './approval-schemas.js';
+import { accessRequestSchema, approvalReadingSchema, refusalSchema } from './approval-schemas.js';
 import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { keysSchema, textsSchema, propertiesSchema, refSchema, instantSchema, faultSchema } from './record-schemas.js';
 
@@ -175,6 +175,8 @@ const factsSchema = z.looseObject({
   consents: z.array(consentSchema).optional(),
   consents_fault: faultSchema.optional(),
   approval: approvalReadingSchema.optional(),
+  approval_ms: z.int().min(1).optional(),
+  refusal: refusalSchema.optional(),
 });
 const decisionRecordSchema = z.looseObject({
   id: z.string(),

@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.js';
 import type { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
+import { WaitingApprovals } from '../govern/approvals/waiting-approvals.js';
 import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import type { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
@@ -9,6 +10,7 @@ import { OpenReservations } from '../govern/limits/open-reservations.js';
 import { ReviewSweeper } from '../govern/review-sweeper.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
+import type { ApprovalStore } from '../store/approvals.js';
 import type { ConsentStore } from '../store/consents.js';
 import type { Database } from '../store/database/port.js';
 import type { DeliveryStore } from '../store/deliveries.js';
@@ -23,6 +25,7 @@ export interface BackgroundWorkDeps {
   readonly config: Pick<Config, 'notifications' | 'settleAfterMs'>;
   readonly database: Database;
   readonly activePolicies: ActivePolicies;
+  readonly approvals: ApprovalStore;
   readonly consents: ConsentStore;
   readonly delegations: DelegationKeeper;
   readonly elevations: ElevationKeeper;
@@ -39,6 +42,7 @@ export interface BackgroundWork {
   readonly webhooks: WebhookSender;
   readonly reservations: OpenReservations;
   readonly reviewSweeper: ReviewSweeper;
+  readonly approvals: WaitingApprovals;
   /** Each resolves once no turn is under way. They are called in the reverse order. */
   readonly stops: readonly (() => Promise<void>)[];
 }
@@ -49,6 +53,7 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
   const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
   const reservations = new OpenReservations(limits, config.settleAfterMs, now);
   const reviewSweeper = new ReviewSweeper(reviews, now);
+  const approvals = new WaitingApprovals(deps.approvals, now);
   const stops = [
     startSweeping(delegations, { exclusive: database.exclusive, log, about: 'Delegations' }),
     startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }),
@@ -56,8 +61,9 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log),
     reservations.start(log).stop,
     reviewSweeper.start(log).stop,
+    approvals.start(log).stop,
     () => webhooks.stop(),
     startPruning(events, now, log),
   ];
-  return { webhooks, reservations, reviewSweeper, stops };
+  return { webhooks, reservations, reviewSweeper, approvals, stops };
 }

@@ -3,6 +3,7 @@ import type { Database } from '../store/database/port.js';
 import type { DecisionStore } from '../store/decisions.js';
 import type { EntityStore } from '../store/entities.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
+import type { WaitingApprovals } from '../govern/approvals/waiting-approvals.js';
 import type { OpenReservations } from '../govern/limits/open-reservations.js';
 import type { ReviewSweeper } from '../govern/review-sweeper.js';
 import type { WebhookSender } from '../notify/webhook-sender.js';
@@ -18,6 +19,7 @@ export interface CountedParts {
   readonly webhooks: WebhookSender;
   readonly reviews: Pick<ReviewSweeper, 'counts'>;
   readonly reservations: Pick<OpenReservations, 'open'>;
+  readonly approvals: Pick<WaitingApprovals, 'waiting'>;
 }
 
 export function collectCounts({
@@ -29,6 +31,7 @@ export function collectCounts({
   webhooks,
   reviews,
   reservations,
+  approvals,
 }: CountedParts): ServiceCounts {
   const { engine, rules } = activePolicies;
   const graph = engine.counts();
@@ -49,6 +52,7 @@ export function collectCounts({
     webhooks: webhooks.stats(),
     reviews: reviews.counts,
     openReservations: reservations.open,
+    waitingApprovals: approvals.waiting,
     rules: {
       ...activePolicies.counts,
       since: activePolicies.since,

@@ -136,6 +136,7 @@ export async function openService(
           webhooks: background.webhooks,
           reservations: background.reservations,
           reviews: background.reviewSweeper,
+          approvals: background.approvals,
         }),
     );
     const reported = { log, watch: metrics.observeCall };
@@ -161,6 +162,7 @@ export async function openService(
       reads,
       (presented) => signing.verifyApprovalState(presented),
       config.reviewDueMs,
+      config.approvals.cooldownMs,
     );
     const delegationStore = new DelegationStore(database, reads);
     const decisions = new DecisionStore(database, config.records.facts, config.reviewDueMs);
@@ -200,7 +202,7 @@ export async function openService(
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
     const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
-    const background: BackgroundWork = startBackgroundWork({ ...parts, meta, log });
+    const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, log });
     closers.push(...background.stops);
     return {
       ...parts,

@@ -80,6 +80,9 @@ export type TaskKey = Pick<StoredTask, 'asked' | 'id'>;
 /** Ended tasks are kept for a week: the same request again is then the same task. */
 export const KEPT_AFTER_END_MS = 7 * 86_400_000;
 
+/** More are not counted, so that a count takes no long time. */
+const MAX_COUNTED_TASKS = 100_000;
+
 const SELECT_TASKS = 'select t.* from approval_tasks t';
 
 export class ApprovalStore implements Approvals {
@@ -87,12 +90,14 @@ export class ApprovalStore implements Approvals {
    * @param reads sends what a turn reads
    * @param isGenuine whether the signed state is Remit's own, of this approval
    * @param reviewDueMs the time within which an approval in an emergency is to be reviewed
+   * @param cooldownMs the time after a no in which the same isn't asked again
    */
   constructor(
     private readonly database: Database,
     private readonly reads: Pick<ReadBatch, 'read'>,
     private readonly isGenuine: (presented: PresentedApproval & { readonly state: string }) => Promise<boolean>,
     private readonly reviewDueMs: number,
+    private readonly cooldownMs: number,
   ) {}
 
   async fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
@@ -108,6 +113,28 @@ export class ApprovalStore implements Approvals {
       params: [`{${ids.join(',')}}`],
     }));
     return new Map(rows.map((row) => toApproval(row)).map((approval) => [approval.id, approval]));
+  }
+
+  async findRefusals(questions: readonly string[], now: Date): Promise<ReadonlyMap<string, string>> {
+    if (questions.length === 0 || this.cooldownMs === 0) return new Map();
+    const rows = await this.reads.read(() => ({
+      sql: `select t.question_sha256, max(t.decided) as decided from approval_tasks t
+            where t.state = 'denied' and t.question_sha256 = any ($1::text[]) and t.decided > $2::timestamptz group by 1`,
+      params: [`{${questions.join(',')}}`, new Date(now.getTime() - this.cooldownMs).toISOString()],
+    }));
+    return new Map(rows.map((row) => [String(row['question_sha256']), toInstant(row['decided']) ?? '']));
+  }
+
+  /** Counts the tasks that wait for people, {@link MAX_COUNTED_TASKS} at most. @throws Fault */
+  async countWaiting(now: Date): Promise<number> {
+    const [rows] = await this.database.run([
+      {
+        sql: `select count(*)::int as waiting from (select from approval_tasks t
+                where t.state = 'pending' and t.expires > $1::timestamptz limit ${MAX_COUNTED_TASKS}) s`,
+        params: [now.toISOString()],
+      },
+    ]);
+    return Number(rows?.[0]?.['waiting']);
   }
 
   /** Finds a task. @throws Fault */

@@ -1,6 +1,7 @@
 /** Observes calls to engines for metrics and traces: how long each takes, and with which fault it fails. */
 import type { FaultCode } from '../model/faults.js';
 import type { ObserveCall } from '../runtime/worker-thread.js';
+import { describeFailure } from './describe-failure.js';
 import { withSpan } from './active-span.js';
 
 export type EngineName = 'spicedb' | 'database' | 'keys';
@@ -12,6 +13,8 @@ export interface EngineCall {
   readonly seconds: number;
   /** Undefined where the engine answered, even if it refused the request. */
   readonly fault: FaultCode | undefined;
+  /** The error in words, where there is a fault that says more than its code. */
+  readonly failure?: string | undefined;
 }
 
 /** Called at the end of each call. */
@@ -32,13 +35,15 @@ export async function observeCall<T>(
 ): Promise<T> {
   const startedAt = performance.now();
   let fault: FaultCode | undefined;
+  let failure: string | undefined;
   try {
     return await withSpan(`${engine} ${call}`, work, 'client');
   } catch (error) {
     fault = faultOf(error);
+    if (fault !== undefined) failure = describeFailure(error);
     throw error;
   } finally {
-    watch?.({ engine, call, seconds: (performance.now() - startedAt) / 1000, fault });
+    watch?.({ engine, call, seconds: (performance.now() - startedAt) / 1000, fault, failure });
   }
 }
 

@@ -6,6 +6,7 @@ import { Counter, Registry } from 'prom-client';
 import type { Decision } from '../model/decision.js';
 import type { Reason } from '../model/reasons.js';
 import type { StepOutcome } from '../model/outcome.js';
+import type { FaultCode } from '../model/faults.js';
 import type { Question } from '../model/question.js';
 import type { EngineCall } from './engine-calls.js';
 import { DurationMetric, type DurationHistogram } from './duration-metric.js';
@@ -139,9 +140,13 @@ export class Metrics implements DecisionObserver {
     return withSpanSync(`step ${step}`, judge, describeStepOutcome);
   }
 
-  readonly observeCall = ({ engine, call: observeCall, seconds, fault }: EngineCall): void => {
+  /** The last failure of each kind, in words: many decisions may share the call that failed. */
+  readonly lastFailures = new Map<FaultCode, string>();
+
+  readonly observeCall = ({ engine, call: observeCall, seconds, fault, failure }: EngineCall): void => {
     this.callSeconds.withLabels(engine, observeCall).observe(seconds);
     if (fault !== undefined) this.faults.inc({ engine, code: fault });
+    if (fault !== undefined && failure !== undefined) this.lastFailures.set(fault, failure);
   };
 
   /** Observes one HTTP request. @param route as it is registered; undefined where there is none */

@@ -22,6 +22,8 @@ export interface ServiceCounts {
   readonly reviews: { readonly open: number; readonly overdue: number };
   /** Decisions that hold something of a limit, and got no outcome yet. */
   readonly openReservations: number;
+  /** Tasks of approvals that wait for people. */
+  readonly waitingApprovals: number;
   /** The notifications of each receiver, by its name. */
   readonly webhooks: readonly {
     readonly endpoint: string;
@@ -192,6 +194,9 @@ function registerNotifications(register: RegisterMetric, { counts }: MetricSourc
     [],
     () => [[{}, counts().openReservations]],
   );
+  register(Gauge, 'remit_approvals_waiting', 'Requests for approvals that wait for people.', [], () => [
+    [{}, counts().waitingApprovals],
+  ]);
   register(Gauge, 'remit_reviews_open', 'Reviews that are to be made, overdue ones as well.', [], () => [
     [{}, counts().reviews.open],
   ]);

@@ -1,5 +1,6 @@
 /** Decisions on questions that present an approval, with the real engines: what an approval does, and what it doesn't. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Fault } from '../../src/model/faults.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { parseRecord } from '../../src/records/parse-record.js';
 import { replayRecord } from '../../src/records/replay.js';
@@ -42,6 +43,11 @@ const merge = ({ branch = 'main', context = {}, ...asked }: Asked = {}): AskedQu
 });
 const getApproval = async (question = merge(), decision = {}): Promise<PresentableApproval> =>
   approve(remit, question, await ask(remit, question), ['olga'], { decision });
+const change = async (operation: 'delete' | 'touch', relationship: string): Promise<void> => {
+  const updates = [{ operation, relationship }];
+  const response = await remit.request('POST', '/v1/relationships', { updates }, 'root-key');
+  expect(response.statusCode, response.body).toBe(200);
+};
 const recordOf = async (given: Answer): Promise<DecisionRecord> => {
   const stored = await remit.service.decisions.find(given.context?.id ?? '');
   return parseRecord(JSON.parse(JSON.stringify(stored?.record)), 'the record');
@@ -96,6 +102,62 @@ describe('a deny that an approval would lift', () => {
     const undelegated = await ask(remit, { ...merge({ token: bob }), subject: { type: 'user', id: 'max' } });
     expect(codes(undelegated)).toEqual(['delegation_missing', 'policy_forbid']);
     expect(undelegated.context).not.toHaveProperty('access_request');
+  });
+});
+
+describe('a deny of what a person has refused', () => {
+  const listMerge = async (agent: string): Promise<unknown> => {
+    const own = await remit.mint({ user: 'ann', agent, scope: 'code.write' });
+    const { capabilities } = (await remit.request('GET', '/v1/capabilities', undefined, own)).json<{ capabilities: { actions: { name: string; status: string }[] }[] }>();
+    return capabilities.flatMap(({ actions }) => actions).find(({ name }) => name === 'merge')?.status;
+  }; // prettier-ignore
+
+  it('asks nobody until a while has passed, whoever asks, and says so in capabilities and in its record', async () => {
+    expect(await listMerge('coder')).toBe('remediable');
+    const approval = await getApproval(merge(), { scope: 'until', until: minutes(1).toISOString() });
+    await answer(remit, await requestAccess(remit, merge(), await ask(remit, merge())), ['olga'], { decision: 'deny' });
+    remit.at(minutes(5));
+    const theirs = await remit.mint({ audience: 'other', user: 'ann', agent: 'coder', scope: 'code.write' });
+    for (const [question, credential] of [
+      [merge(), 'git-key'],
+      [merge({ branch: 'unread' }), 'git-key'],
+      [merge({ token: theirs }), 'other-key'],
+    ] as const) {
+      const denied = await ask(remit, question, { credential });
+      expect(codes(denied)).toEqual(['policy_forbid']);
+      expect(denied.context).not.toHaveProperty('access_request');
+      expect((await recordOf(denied)).facts?.refusal).toEqual({ at: DAYTIME.toISOString() });
+      await expectReplayed(denied);
+    }
+    const expired = await ask(remit, presenting(merge(), approval));
+    expect(codes(expired)).toEqual(['approval_expired', 'policy_forbid']);
+    expect(expired.context).toMatchObject({ reason: 'approval_expired', next_action: 'none' });
+    // It is no other resource's, and ends.
+    const other = { ...merge(), resource: { type: 'repository', id: 'web' } };
+    expect(codes(await ask(remit, other))).toEqual(['approval_required', 'policy_forbid']);
+    expect(await listMerge('coder')).toBe('remediable');
+    await change('delete', 'repository:web#maintainer@user:ann');
+    expect(await listMerge('coder')).toBeUndefined();
+    remit.at(minutes(60));
+    expect((await ask(remit, merge())).context?.access_request).toBeDefined();
+    expect(await listMerge('coder')).toBe('remediable');
+    await change('touch', 'repository:web#maintainer@user:ann');
+  });
+});
+
+describe('a deny of which it can not be told whether a person has refused it', () => {
+  it('stays a deny, asks nobody and is replayed to the same', async () => {
+    const find = remit.service.approvals.findRefusals.bind(remit.service.approvals);
+    remit.service.approvals.findRefusals = () => Promise.reject(new Fault('database_unavailable'));
+    try {
+      const denied = await ask(remit, merge());
+      expect(codes(denied)).toEqual(['policy_forbid']);
+      expect(denied.context).not.toHaveProperty('access_request');
+      expect((await recordOf(denied)).facts?.refusal).toEqual({ fault: 'database_unavailable' });
+      await expectReplayed(denied);
+    } finally {
+      remit.service.approvals.findRefusals = find;
+    }
   });
 });
 
@@ -252,15 +314,10 @@ describe('an approval', () => {
   });
 
   it('ends where its approver may approve no more', async () => {
-    const change = async (operation: string): Promise<void> => {
-      const updates = [{ operation, relationship: 'team:core#member@user:olga' }];
-      const response = await remit.request('POST', '/v1/relationships', { updates }, 'root-key');
-      expect(response.statusCode, response.body).toBe(200);
-    };
     const approval = await getApproval();
-    await change('delete');
+    await change('delete', 'team:core#member@user:olga');
     const denied = await ask(remit, presenting(merge(), approval));
-    await change('touch');
+    await change('touch', 'team:core#member@user:olga');
     expect(codes(denied)).toEqual(['approval_required', 'approver_ineligible', 'policy_forbid']);
     expect(denied.context).toMatchObject({ reason: 'approval_expired', next_action: 'request' });
     await expectReplayed(denied);

@@ -5,9 +5,11 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decide } from '../../src/decide/decide.js';
+import { findCure } from '../../src/decide/lifting-remedies.js';
 import { describeConsentBasis } from '../../src/govern/consents/consent-basis.js';
 import type { TokenSpec } from '../../src/author/test/format.js';
 import type { Approval, ApprovalStep } from '../../src/model/approvals.js';
+import { DEFAULT_ONCE_MS, findLatestEnd } from '../../src/govern/approvals/task-progress.js';
 import { consentKey, type Consent } from '../../src/model/consents.js';
 import type { Decision, ReplayableRecord } from '../../src/model/decision.js';
 import type { Question } from '../../src/model/question.js';
@@ -20,10 +22,10 @@ import { assertUntilSeen } from '../support/until-seen.js';
 import { entity, QUESTION, SmallWorld } from './small-world.js';
 
 /** Attributes of the resource: each puts one policy in force. */
-const FLAGS = ['approve', 'audit', 'both', 'hard', 'soft', 'stuck', 'after', 'confirm', 'quiet', 'either', 'agreed', 'unpermitted', 'named', 'barred', 'calm', 'rushed'] as const; // prettier-ignore
+const FLAGS = ['approve', 'audit', 'both', 'hard', 'soft', 'stuck', 'after', 'confirm', 'quiet', 'either', 'agreed', 'unpermitted', 'named', 'barred', 'calm', 'rushed', 'brief', 'lasting'] as const; // prettier-ignore
 type Flag = (typeof FLAGS)[number];
 /** The forbids that no yes lifts: they name no remedy, or deny all the same. */
-const UNLIFTABLE: readonly Flag[] = ['hard', 'soft', 'stuck', 'after', 'quiet'];
+const UNLIFTABLE: readonly Flag[] = ['hard', 'soft', 'stuck', 'after', 'quiet', 'lasting'];
 /** The forbids that read who approved. */
 const READING_WHO: readonly Flag[] = ['named', 'barred', 'calm', 'rushed'];
 
@@ -75,6 +77,8 @@ action "deep" appliesTo { principal: [User, Agent], resource: [Doc], context: { 
 @id("barred") @remedy("approval:approve") forbid (principal, action, resource) when { resource has barred } unless { context has approval && !context.approval.approvers.contains("user:dan") };
 @id("calm") @remedy("approval:approve") forbid (principal, action, resource) when { resource has calm } unless { context has approval && !context.approval.emergency };
 @id("rushed") @remedy("approval:approve") forbid (principal, action, resource) when { resource has rushed } unless { context has approval && context.approval.emergency };
+@id("brief") @remedy("approval:approve") forbid (principal, action, resource) when { resource has brief } unless { context has approval && context.approval has expires_at && context.approval.expires_at.durationSince(context.approval.approved_at) <= duration("15m") };
+@id("lasting") @remedy("approval:approve") forbid (principal, action, resource) when { resource has lasting } unless { context has approval && context.approval has expires_at && context.approval.expires_at.durationSince(context.approval.approved_at) > duration("1h") };
 @id("suspended") forbid (principal is Agent, action, resource) when { principal has suspended && principal.suspended };
 `,
 }); // prettier-ignore
@@ -91,6 +95,8 @@ interface World {
   readonly chain: readonly string[];
   readonly mode: 'delegated' | 'human';
   readonly dryRun: boolean;
+  /** Minutes for which approvals for one use are good; undefined where nothing is configured. */
+  readonly once?: number | undefined;
 }
 const mostly = fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) });
 const worlds: fc.Arbitrary<World> = fc.record({
@@ -110,6 +116,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
   chain: fc.constantFrom<string[][]>([], [], ['planner']),
   mode: fc.oneof({ weight: 5, arbitrary: fc.constant('delegated' as const) }, { weight: 1, arbitrary: fc.constant('human' as const) }),
   dryRun: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  once: fc.constantFrom(undefined, undefined, 5, 60),
 }); // prettier-ignore
 
 let world: SmallWorld;
@@ -151,6 +158,7 @@ async function judge(w: World): Promise<{ readonly decision: Decision; readonly 
   };
   const decision = await decide(question, {
     ...deps,
+    ...(w.once === undefined ? {} : { approverRules: { ...deps.approverRules, onceMs: w.once * 60_000 } }),
     consents: { fetch: (needs) => Promise.resolve(new Map(needs.map((need) => [consentKey(need), consentsOf(w)]))) },
     decisions: {
       record: (record) => {
@@ -177,10 +185,12 @@ function judgeApproved(
   const answers = steps.map((step, index) => ({
     step: index,
     by: step.kind === 'user' ? ANN : { type: 'user', id: by },
-    at: instant(-1),
+    at: instant(0),
   }));
+  // As it is made where the same configuration is in force.
+  const onceMs = record.facts.approval_ms ?? DEFAULT_ONCE_MS;
   const approval: Approval = {
-    id: 'a', state: 'approved', binding: {}, steps, answers, scope: 'once', approved_until: instant(10), granted: true, ...more,
+    id: 'a', state: 'approved', binding: {}, steps, answers, scope: 'once', approved_until: findLatestEnd({ steps }, 'once', DAYTIME, { onceMs, untilMaxMs: onceMs }).toISOString(), granted: true, ...more,
   };
   return redecide({ ...record, facts: { ...withGranted(record, steps), approval: { id: 'a', approval, difference, ineligible: [] } } }, RULES).decision;
 } // prettier-ignore
@@ -251,7 +261,7 @@ describe('what can be asked for', () => {
       seen.add(flag);
       expect(judgeApproved({ record, steps: EVERY_STEP }).decision).toBe(false);
     });
-    await assertUntilSeen(() => fc.assert(property, { numRuns: 15 }), () => ['hard', 'soft', 'stuck', 'quiet', 'after'].filter((kind) => !seen.has(kind)));
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 15 }), () => ['hard', 'soft', 'stuck', 'quiet', 'after', 'lasting'].filter((kind) => !seen.has(kind)));
   }, 60_000); // prettier-ignore
 
   it('is the same in a replay of the record', async () => {
@@ -263,6 +273,37 @@ describe('what can be asked for', () => {
     });
     await fc.assert(property, { numRuns: 100 });
   }, 60_000);
+});
+
+describe('what capabilities say would lift a deny', () => {
+  it('is all that it takes: the question is allowed with it, or asks for no other yes', async () => {
+    const seen = new Set<string>();
+    const property = fc.asyncProperty(worlds, async (drawn) => {
+      const w = { ...drawn, dryRun: false };
+      const { decision, record } = await judge(w);
+      if (decision.decision) return;
+      const cure = findCure(redecide(record, RULES).evaluation);
+      if (cure === undefined) expect(decision.access_request).toBeUndefined();
+      if (cure === undefined) return;
+      expect(cure.depends).toBe(false);
+      seen.add(cure.remedies.map(({ type }) => type).join(' '));
+      const has = (type: string): boolean => cure.remedies.some((remedy) => remedy.type === type);
+      const named = cure.remedies.flatMap((remedy): ApprovalStep[] =>
+        remedy.type === 'approval' ? [{ kind: 'permission', permission: remedy.permission }] : remedy.type === 'consent' ? [{ kind: 'user' }] : []);
+      // A consent is the user's yes to this question, or one that they give for good.
+      const isWay = async (consent: World['consent']): Promise<boolean> => {
+        const { decision: after, record: left } = await judge({ ...w, consent, ...(has('scope') ? { scope: 'docs.read' } : {}) });
+        if (after.decision) return true;
+        const { steps = [] } = after.access_request ?? {};
+        // The step by which a right is given says more than its remedy.
+        const isNamed = (step: ApprovalStep): boolean => named.some((yes) => yes.kind === 'user' ? step.kind === 'user' : step.kind !== 'user' && 'permission' in yes && step.permission === yes.permission);
+        return [named, steps.filter(isNamed)].some((given) => given.length > 0 && judgeApproved({ record: left, steps: given }).decision);
+      };
+      const isCured = (await isWay(w.consent)) || (has('consent') && (await isWay('never')));
+      expect(isCured, JSON.stringify(cure)).toBe(true);
+    });
+    await assertUntilSeen(() => fc.assert(property, { numRuns: 75 }), () => ['approval', 'consent', 'approval consent', 'consent approval', 'scope', 'scope approval', 'scope consent'].filter((kind) => !seen.has(kind)));
+  }, 60_000); // prettier-ignore
 });
 
 describe('an approval that a question presents', () => {

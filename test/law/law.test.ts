@@ -185,7 +185,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
     revocations: { find: () => Promise.resolve(undefined) },
     relationships: graphOf(w, type, by),
     entities: storeOf(w),
-    approvals: { fetch: () => Promise.resolve(new Map()) },
+    approvals: { fetch: () => Promise.resolve(new Map()), findRefusals: () => Promise.resolve(new Map()) },
     approverRules: { administeredBy: new Map(), deputies: new Map() },
     consents: { fetch: () => Promise.reject(new TypeError('no action of the sample asks for consent')) },
     delegations: {

@@ -76,13 +76,12 @@ describe('an outcome', () => {
 
   it('denies with one reason or several, and with remedies', () => {
     const [a, b] = [reason('policy', 'policy_forbid'), reason('delegation', 'scope_insufficient')];
-    expect(deny(a)).toEqual({ outcome: 'deny', evidence: {}, reasons: [a], remedies: [], remediable: false });
-    expect(deny([a, b], { x: 1 }, [{ type: 'consent' }], { isRemediable: true })).toEqual({
+    expect(deny(a)).toEqual({ outcome: 'deny', evidence: {}, reasons: [a], remedies: [] });
+    expect(deny([a, b], { x: 1 }, [{ type: 'consent' }])).toEqual({
       outcome: 'deny',
       evidence: { x: 1 },
       reasons: [a, b],
       remedies: [{ type: 'consent' }],
-      remediable: true,
     });
   });
 

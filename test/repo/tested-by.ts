@@ -124,6 +124,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/decide/gather.ts': 'test/law/law.test.ts',
   'src/decide/lifting-remedies.ts': 'test/lists/capabilities.test.ts',
   'src/decide/permission-checks.ts': 'test/author/diff/requests.test.ts',
+  'src/telemetry/describe-failure.ts': 'test/telemetry/log.test.ts',
+  'src/decide/refusals.ts': 'test/decide/approvals.test.ts',
   'src/decide/reason-text.ts': 'test/law/law.test.ts',
   'src/decide/recorded-entities.ts': 'test/decide/entity-needs.test.ts',
   'src/decide/recalled-facts.ts': 'test/records/replay.test.ts',

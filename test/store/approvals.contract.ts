@@ -83,7 +83,7 @@ const yes = (until = later(15)): TaskAnswer => ({
 export function approvalStoreContract(getDatabase: () => Database): void {
   describe('the store of approvals', () => {
     const newStore = (isGenuine = (): Promise<boolean> => Promise.resolve(true)): ApprovalStore =>
-      new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine, 60_000);
+      new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine, 60_000, 3_600_000);
     const open = (opening: SingleOpening, now = NOW, bounds = BOUNDS): Promise<OpenedTask> =>
       openTask(getDatabase(), opening, bounds, now);
     async function opened(opening = newOpening(), now = NOW): Promise<StoredTask> {

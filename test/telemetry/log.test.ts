@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { openLog, redact } from '../../src/telemetry/log.js';
 import { Fault } from '../../src/model/faults.js';
+import { observeCall, type EngineCall } from '../../src/telemetry/engine-calls.js';
 import { clientNamed, startWith, type Running } from '../support/sample.js';
 
 // On a machine that is busy, engines take their time to start, and a decision takes what it takes.
@@ -127,8 +128,30 @@ describe('a running service', () => {
     for (const secret of told) expect(text).not.toContain(secret);
     for (const part of token.split('.')) expect(text).not.toContain(part);
     const trouble = out.events.filter(({ level }) => level === 'error');
-    expect(trouble.map(({ msg, fault, status }) => fault ?? status ?? msg)).toEqual(['unexpected error', 500, 'database_unavailable', 503]);
+    expect(trouble.map(({ msg, fault, status }) => [status ?? msg, fault])).toEqual([
+      ['unexpected error', undefined], [500, undefined], ['an engine failed', 'database_unavailable'], [503, 'database_unavailable'],
+    ]);
+    expect(trouble.at(-1)?.['cause']).toBe('postgres://remit:[redacted]@db.example:5432/remit: password=[redacted] refused');
     expect(JSON.stringify(trouble[0])).toContain('TypeError');
+  }); // prettier-ignore
+
+  it('says of a decision that can not be made why, and its caller only that', async () => {
+    const { decisions, metrics } = remit.service;
+    const told: EngineCall[] = [];
+    const watch = (call: EngineCall): void => {
+      told.push(call);
+      metrics.observeCall(call);
+    };
+    const error = new Fault('database_unavailable', undefined, { cause: new Error('connect ECONNREFUSED 10.0.0.7:5432') });
+    const failing = vi.spyOn(decisions, 'record').mockImplementationOnce(() =>
+      observeCall({ engine: 'database', watch, faultOf: () => 'database_unavailable' }, 'run', () => Promise.reject(error)));
+    const response = await ask();
+    failing.mockRestore();
+    expect([response.statusCode, response.body.includes('ECONNREFUSED')]).toEqual([503, false]);
+    expect(told).toMatchObject([{ failure: 'connect ECONNREFUSED 10.0.0.7:5432' }]);
+    expect(out.events.at(-1)).toMatchObject({
+      event: 'request', status: 503, fault: 'database_unavailable', cause: 'connect ECONNREFUSED 10.0.0.7:5432',
+    });
   }); // prettier-ignore
 
   it('is quiet about what goes well, unless asked for more', () => {

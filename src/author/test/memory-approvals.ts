@@ -2,7 +2,7 @@
 import { isTaskUser } from '../../govern/approvals/answerable-steps.js';
 import { findIneligibility, type EligibilityDeps } from '../../govern/approvals/eligibility.js';
 import { describeIneligibility } from '../../govern/approvals/judge.js';
-import { findStepPermission, listOpenSteps } from '../../govern/approvals/task-progress.js';
+import { DEFAULT_ONCE_MS, findStepPermission, listOpenSteps } from '../../govern/approvals/task-progress.js';
 import { parseDescribedParties } from '../../model/acting.js';
 import type { Approval, ApprovalAnswer, Approvals, ApprovalStep, PresentedApproval } from '../../model/approvals.js';
 import type { Decision } from '../../model/decision.js';
@@ -10,8 +10,6 @@ import { describeRef, type EntityRef } from '../../model/ids.js';
 import { Deadline } from '../../runtime/deadline.js';
 import type { ApprovalSpec } from './format.js';
 
-/** The time for which an approval for one use is good where nothing is configured. */
-const ONCE_MS = 15 * 60_000;
 const SEARCH_DEADLINE_MS = 10_000;
 
 export interface ApprovalOutcome {
@@ -35,6 +33,11 @@ export class MemoryApprovals implements Approvals {
   fetch(presented: readonly PresentedApproval[]): Promise<ReadonlyMap<string, Approval>> {
     const presentedApprovals = presented.flatMap(({ id }) => this.approvals.get(id) ?? []);
     return Promise.resolve(new Map(presentedApprovals.map((approval) => [approval.id, approval])));
+  }
+
+  /** Finds none: a case states itself what people say to its question. */
+  findRefusals(): Promise<ReadonlyMap<string, string>> {
+    return Promise.resolve(new Map());
   }
 
   /**
@@ -74,7 +77,7 @@ export class MemoryApprovals implements Approvals {
     // A user's own yes is to one question.
     const isOnce = steps.some(({ kind }) => kind === 'user') || approving.some(({ scope }) => scope !== 'until');
     const ends = approving.flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]));
-    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + ONCE_MS] : ends));
+    const end = Math.min(...(ends.length === 0 ? [Date.parse(evaluated_at) + (deps.onceMs ?? DEFAULT_ONCE_MS)] : ends));
     this.approvals.set(id, {
       ...{ id, state: 'approved', binding, steps, answers, scope: isOnce ? 'once' : 'until' },
       ...{ approved_until: new Date(end).toISOString(), granted: true },

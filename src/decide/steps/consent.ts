@@ -32,16 +32,12 @@ export const consentStep: JudgingStep = {
   }),
 
   judge: (bound, facts) => {
-    const consent = judgeConsent(bound, facts);
-    const approval = judgeApprovalFinding(facts);
     const limits = judgeUse(facts);
+    const consent = judgeConsent(bound, facts, limits.reasons.length > 0);
+    const approval = judgeApprovalFinding(facts);
     const reasons = [...approval.reasons, ...consent.reasons, ...limits.reasons];
     const evidence = { ...consent.evidence, ...approval.evidence, ...limits.evidence };
-    if (reasons.length > 0) {
-      // What an agent for itself lacks, no user can give it.
-      const isRemediable = reasons.length === consent.reasons.length && bound.acting.mode === 'delegated';
-      return deny(reasons, evidence, consent.remedies, { isRemediable });
-    }
+    if (reasons.length > 0) return deny(reasons, evidence, consent.remedies);
     const fault = consent.fault ?? approval.fault ?? limits.fault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
@@ -49,8 +45,15 @@ export const consentStep: JudgingStep = {
 
 const CONSENT_NEEDS = { standing: 'standing consent', each: "the user's yes each time" } as const;
 
-/** Consent is what a person gives an agent: a person acting alone needs none. */
-function judgeConsent({ target: { action }, acting }: BoundQuestion, { consent }: Facts): Judgement {
+/**
+ * Consent is what a person gives an agent: a person acting alone needs none.
+ * @param isLimited whether limits deny the question: then it isn't the user's yes that one who is asked each time lacks
+ */
+function judgeConsent(
+  { target: { action }, acting }: BoundQuestion,
+  { consent }: Facts,
+  isLimited: boolean,
+): Judgement {
   if (action.consent === undefined || acting.mode === 'human') return { reasons: [], evidence: { required: false } };
   const evidence = { required: action.consent };
   if (consent?.kind === 'unknown') return { reasons: [], evidence, fault: consent.fault };
@@ -61,7 +64,10 @@ function judgeConsent({ target: { action }, acting }: BoundQuestion, { consent }
   }
   if (consent?.kind === 'confirmed')
     return { reasons: [], evidence: { ...evidence, confirmed: consent.at, ends: consent.until } };
-  const missing = consent ?? { code: 'consent_required' as const, message: NO_USER };
+  if (consent?.kind === 'used_up' && isLimited)
+    return { reasons: [], evidence: { ...evidence, consent: consent.consent.id } };
+  const missing =
+    consent?.kind === 'missing' ? consent : { code: 'consent_required' as const, message: consent?.message ?? NO_USER };
   const message = `"${action.name}" needs ${CONSENT_NEEDS[action.consent]}. ${missing.message}`;
   return { reasons: [reason('consent', missing.code, message)], evidence, remedies: [{ type: 'consent' }] };
 }

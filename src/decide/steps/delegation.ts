@@ -52,10 +52,7 @@ export const delegationStep: JudgingStep = {
     const boundsFault =
       reasons.length > reasonsBefore ? undefined : judgeDelegationBounds(bound, facts, evidence, reasons);
     const entitiesFault = judgeAgents(acting, facts, reasons);
-    if (reasons.length > 0) {
-      const isRemediable = reasons.every(({ code }) => code === 'scope_insufficient');
-      return deny(reasons, evidence, remedies, { isRemediable });
-    }
+    if (reasons.length > 0) return deny(reasons, evidence, remedies);
     const fault = grantFault ?? graphFault ?? boundsFault ?? entitiesFault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },

@@ -5,7 +5,7 @@
 import type { FaultCode } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown, type StepOutcome } from '../../model/outcome.js';
-import { reason, REQUEST_DEPENDENT_REASONS, type Reason } from '../../model/reasons.js';
+import { reason, type Reason } from '../../model/reasons.js';
 import { readsAny } from '../../policy/certain-answer.js';
 import type { Policy } from '../../policy/policies.js';
 import type { BoundQuestion } from '../bound-question.js';
@@ -53,11 +53,7 @@ export function judgePolicies(bound: BoundQuestion, facts: PolicyFacts): StepOut
   }
   if (reasons.length > 0) {
     const remedies = forbids.flatMap((forbid) => forbid.remedies);
-    const liftsTheRest = reasons.every(
-      ({ code }) => code === 'policy_forbid' || REQUEST_DEPENDENT_REASONS.includes(code),
-    );
-    const isRemediable = forbidding.length > 0 && liftsTheRest && forbids.every((forbid) => forbid.remedies.length > 0);
-    return deny(reasons, evidence, remedies, { isRemediable });
+    return deny(reasons, evidence, remedies);
   }
   return faults[0] === undefined ? pass(evidence) : unknown(faults[0], evidence);
 }

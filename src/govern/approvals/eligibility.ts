@@ -21,8 +21,10 @@ export interface EligibilityQuestion {
   readonly requester: ApprovalRequester;
 }
 
-/** The configuration's part of who may approve. */
+/** The configuration's part of who may approve, and for how long. */
 export interface ApproverRules {
+  /** The time for which an approval for one use is good, in milliseconds; undefined for a quarter of an hour. */
+  readonly onceMs?: number | undefined;
   /** The permission whose holders administer a group, beside `administer`, by the group's definition. */
   readonly administeredBy: ReadonlyMap<string, string>;
   /** The relation of a group's deputies, who may approve what its members may, by the group's definition. */

@@ -8,6 +8,9 @@ export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'ex
   return state === 'pending' && Date.parse(expires) <= now.getTime() ? 'expired' : state;
 }
 
+/** The time for which an approval for one use is good where nothing is configured. */
+export const DEFAULT_ONCE_MS = 15 * 60_000;
+
 /** An approval in an emergency is good for no longer. */
 export const EMERGENCY_MS = 3_600_000;
 

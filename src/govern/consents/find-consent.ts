@@ -27,12 +27,16 @@ export type ConsentFinding =
   /** The user has said yes to this very question, which a standing consent doesn't replace. */
   | { readonly kind: 'confirmed'; readonly at: string; readonly until: string }
   | { readonly kind: 'missing'; readonly code: ReasonCodeOf<'consent'>; readonly message: string }
+  /** The user would be asked each time, and their yes would not help: nothing is left of its limits. */
+  | { readonly kind: 'used_up'; readonly consent: Consent; readonly message: string }
   | { readonly kind: 'unknown'; readonly fault: FaultCode };
 
 /** The reason that a consent which covers a question can't be used for it. */
 interface Obstacle {
   readonly code: ReasonCodeOf<'consent'>;
   readonly message: string;
+  /** Whether the user's yes to this very question is all that it lacks. */
+  readonly lacksYes?: true;
 }
 
 /** @param consents of the question's user for the agent that acts, ended ones as well */
@@ -45,13 +49,21 @@ export function findConsent(consents: readonly Consent[], question: ConsentQuest
   }));
   const ofAccess = judged.filter(({ consent }) => consent.access === request.access);
   const covering = ofAccess.filter(({ coverage }) => coverage.problem === undefined);
-  const usable = covering.flatMap(({ consent, obstacle }) => (obstacle === undefined ? [consent] : [])).sort(byEnd);
-  // Where none has room, the limits of the first say so.
-  const found = usable.find(question.hasRoom) ?? usable[0];
-  if (found !== undefined) return { kind: 'found', consent: found, confirmed };
+  const usable = covering.filter(({ obstacle }) => obstacle === undefined).sort(byEnd);
+  const found = usable.find(({ consent }) => question.hasRoom(consent));
+  if (found !== undefined) return { kind: 'found', consent: found.consent, confirmed };
   const open = ofAccess.filter(({ obstacle }) => obstacle === undefined);
   const fault = open.map(({ coverage }) => coverage.fault).find((code) => code !== undefined);
   if (fault !== undefined) return { kind: 'unknown', fault };
+  // The user is asked where their yes leads on: to a consent that has room, whatever others have used up.
+  const unconfirmed = covering.filter(({ obstacle }) => obstacle?.lacksYes).sort(byEnd);
+  const askable = unconfirmed.find(({ consent }) => question.hasRoom(consent))?.obstacle;
+  if (askable !== undefined) return { kind: 'missing', code: askable.code, message: askable.message };
+  // Where none has room, the limits of the first say so.
+  if (usable[0] !== undefined) return { kind: 'found', consent: usable[0].consent, confirmed };
+  const [usedUp] = unconfirmed;
+  if (usedUp !== undefined)
+    return { kind: 'used_up', consent: usedUp.consent, message: usedUp.obstacle?.message ?? '' };
   const latest = covering.sort((a, b) => byGiving(b.consent, a.consent))[0]?.obstacle;
   if (latest !== undefined) return { kind: 'missing', ...latest };
   const ofOtherAccess = judged.find(
@@ -97,7 +109,7 @@ function findObstacle(
       message: `The consent ${id} holds only where a client with "asserts_confirmation" states context.${unmet[0]} as ${JSON.stringify(unmet[1])}.`,
     };
   if (confirm === 'each' && !confirmed)
-    return { code: 'consent_required', message: `By the consent ${id} the user is asked each time.` };
+    return { code: 'consent_required', message: `By the consent ${id} the user is asked each time.`, lacksYes: true };
   return undefined;
 }
 
@@ -120,7 +132,7 @@ function tellMisfits(open: readonly { readonly coverage: { readonly problem: str
 }
 
 /** Those that end first come first. */
-function byEnd(a: Consent, b: Consent): number {
+function byEnd({ consent: a }: { readonly consent: Consent }, { consent: b }: { readonly consent: Consent }): number {
   const end = ({ ends }: Consent): number => (ends === undefined ? Infinity : Date.parse(ends));
   if (end(a) !== end(b)) return end(a) < end(b) ? -1 : 1;
   return a.id < b.id ? -1 : 1;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { listKnownKeys } from '../../config/schema-types.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
 import { BadRequest, Fault } from '../../model/faults.js';
+import { describeFailure } from '../../telemetry/describe-failure.js';
 import { AccessRequestProblem, sendAccessRequestProblem } from './access-request-problem.js';
 import { rephraseIssue, StrictJsonError, formatJsonPath } from '../../runtime/strict-json.js';
 
@@ -101,6 +102,7 @@ export function installErrorHandlers(app: FastifyInstance): void {
       return reply.code(400).send(createProblem('malformed_json', describeJsonProblem(error), error.path));
     if (error instanceof Fault) {
       // Overload is counted (remit_requests_shed_total) and not told line by line, which would be load of its own.
+      request.failure = { fault: error.code, cause: describeFailure(error) };
       if (error.code !== 'overloaded')
         request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
       return reply.code(503).send(createProblem(error.code, error.message));

@@ -47,6 +47,8 @@ export interface AdmissionLimits {
 
 /** `Retry-After`, in seconds: faults and peaks that pass take about as long. */
 const OVERLOAD_RETRY_SECONDS = '1';
+/** The same where a caller has as much as it may: people have to answer something first, or to end something. */
+const FULL_RETRY_SECONDS = '60';
 /** The least that a body counts: its buffers are there, however short it is. */
 const LEAST_BODY_BYTES = 1024;
 /** The longest body that counts as short. A body in chunks, whose length is only known in the end, begins as one. */
@@ -205,7 +207,7 @@ export class Admission {
   }
 }
 
-/** Adds the hooks that hold every request of a known caller to the limits, and `Retry-After` to every 503. */
+/** Adds the hooks that hold every request of a known caller to the limits, and `Retry-After` to every 503 and 429. */
 export function installLoadShedding(app: FastifyInstance, admission: Admission): void {
   app.decorateRequest('held', undefined);
   // Every request runs these hooks; a callback is faster than a promise.
@@ -223,6 +225,8 @@ export function installLoadShedding(app: FastifyInstance, admission: Admission):
     const length = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
     if (request.held !== undefined) admission.end(request.held, length);
     if (reply.statusCode === 503) void reply.header('retry-after', OVERLOAD_RETRY_SECONDS);
+    if (reply.statusCode === 429 && !reply.hasHeader('retry-after'))
+      void reply.header('retry-after', FULL_RETRY_SECONDS);
     // A file that is sent as it is read is long, too. Callers who are known may have streams that last.
     const isFile = request.caller === undefined && payload instanceof Readable;
     if (length > LONG_ANSWER_BYTES || isFile) limitReadingTime(reply);

@@ -1,5 +1,6 @@
 /** Observes every request: its span, its duration for the metrics, and its line in the log. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FaultCode } from '../../model/faults.js';
 import type { Service } from '../../service/service.js';
 import { OTHER_LABEL } from '../../telemetry/metrics.js';
 import { runInSpan, type ActiveSpan } from '../../telemetry/active-span.js';
@@ -11,6 +12,8 @@ declare module 'fastify' {
     trace: ActiveSpan | undefined;
     /** The id of the decision record of a single question. */
     decisionId: string | undefined;
+    /** The fault that the request is answered with, and why, as far as the error said; undefined where there is none. */
+    failure: { readonly fault: FaultCode; readonly cause?: string | undefined } | undefined;
   }
 }
 
@@ -18,6 +21,7 @@ declare module 'fastify' {
 export function observeRequests(app: FastifyInstance, { traces, metrics }: Service): void {
   app.decorateRequest('trace', undefined);
   app.decorateRequest('decisionId', undefined);
+  app.decorateRequest('failure', undefined);
 
   if (traces !== undefined) {
     app.addHook('onRequest', (request, _reply, done) => {
@@ -54,6 +58,7 @@ export function observeRequests(app: FastifyInstance, { traces, metrics }: Servi
             ms,
             request_id: readRequestId(request),
             decision_id: request.decisionId,
+            ...describeRequestFailure(request),
             ...(trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId }),
           },
           'request',
@@ -61,6 +66,13 @@ export function observeRequests(app: FastifyInstance, { traces, metrics }: Servi
     }
     done();
   });
+
+  /** The fault of a request with its cause: where the error itself said none, the last failure of its kind is it. */
+  function describeRequestFailure({ failure }: FastifyRequest): object {
+    if (failure === undefined) return {};
+    const { fault, cause = metrics.lastFailures.get(fault) } = failure;
+    return { fault, ...(cause === undefined ? {} : { cause }) };
+  }
 }
 
 /** The route's pattern, which holds nothing of the request's own; undefined where no route matches. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { selectBoundContext, type SubmittedQuestion } from '../../decide/submitted-question.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId, omitNulls, type Caller } from '../../model/question.js';
+import type { Rules } from '../../policy/load.js';
 import { formatStatedJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
 import type { Service } from '../../service/service.js';
@@ -141,7 +142,7 @@ export function accessRequestRoutes(app: TypedApp, service: Service): void {
       requireSameQuestion(denial, item.question, item.at);
       requireProvenActor(denial, body.client?.actor);
       const { user, agent } = denial;
-      openings.push({ user, agent, task: describeTask(denial, item, service.now()) });
+      openings.push({ user, agent, task: describeTask(denial, item, service.now(), service.activePolicies.rules) });
     }
     const now = service.now();
     const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
@@ -276,7 +277,12 @@ function listItems(body: AccessRequestBody): RequestedItem[] {
 }
 
 /** @throws BadRequest, AccessRequestProblem */
-function describeTask({ record, offer, chain }: RequestableDenial, item: RequestedItem, now: Date): AskedTask {
+function describeTask(
+  { record, offer, chain }: RequestableDenial,
+  item: RequestedItem,
+  now: Date,
+  { vocabulary }: Pick<Rules, 'vocabulary'>,
+): AskedTask {
   const { question, requested, at } = item;
   const { requested_until: until, emergency = false, details } = requested;
   if (details !== undefined)
@@ -286,8 +292,15 @@ function describeTask({ record, offer, chain }: RequestableDenial, item: Request
     );
   if (until !== undefined && Date.parse(until) <= now.getTime())
     throw new BadRequest('must lie in the future', joinPlace(at, 'requested_access.requested_until'));
-  if (emergency && offer.emergency === undefined)
-    throw new BadRequest('is for actions that name who may answer', joinPlace(at, 'requested_access.emergency'));
+  if (emergency && offer.emergency === undefined) {
+    const names = vocabulary.find(question.action.name, question.resource.type)?.action.emergency !== undefined;
+    throw new BadRequest(
+      names
+        ? 'would not lift this deny: the policies that deny it take no approval in an emergency'
+        : 'is for actions that name who may answer in an emergency (@emergency)',
+      joinPlace(at, 'requested_access.emergency'),
+    );
+  }
   const { type, id, properties } = question.resource;
   const shown = {
     subject: { type: question.subject.type, id: question.subject.id },

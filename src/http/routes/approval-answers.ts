@@ -2,6 +2,7 @@
 import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { approveSteps, isUserStep, readTaskState, type ApprovalTerms } from '../../govern/approvals/task-progress.js';
 import { BadRequest } from '../../model/faults.js';
+import type { TaskState } from '../../model/approvals.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Service } from '../../service/service.js';
 import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
@@ -22,7 +23,15 @@ import type { TypedApp } from '../typed-app.js';
 import { NO_APPROVAL } from './approvals.js';
 
 const NOT_ALLOWED = createProblem('forbidden', 'You may not answer this: another person has to.');
-const ANSWERED = createProblem('conflict', 'It waits for no answer of yours any more.');
+/** The outcomes of tasks, as those are told who could have answered. */
+const OUTCOMES: Readonly<Record<TaskState, ReturnType<typeof createProblem>>> = {
+  pending: createProblem('conflict', 'It waits for no answer of yours any more: another person has given it.'),
+  approved: createProblem('conflict', 'It has been approved already.'),
+  denied: createProblem('conflict', 'It has been denied already.'),
+  cancelled: createProblem('conflict', 'It has been cancelled.'),
+  revoked: createProblem('conflict', 'It was approved, and that has been ended.'),
+  expired: createProblem('conflict', 'It was not answered in time.'),
+};
 const OUTDATED: Readonly<Record<OutdatedTask, ReturnType<typeof createProblem>>> = {
   rules_changed: createProblem('conflict', 'The rules have changed since this was asked: it has to be asked again.'),
   condition_lost: createProblem('conflict', 'The user may not ask for this right any more.'),
@@ -50,14 +59,18 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
       for (let known = -1; ;) {
         const isFirst = known < 0;
         const seen = await tasks.find(request.params.id, by);
-        if (seen === undefined) return isFirst ? reply.code(404).send(NO_APPROVAL) : reply.code(409).send(ANSWERED);
+        if (seen === undefined) {
+          const state = await tasks.findMissed(request.params.id, by);
+          if (state === undefined && isFirst) return reply.code(404).send(NO_APPROVAL);
+          return reply.code(409).send(OUTCOMES[state ?? 'pending']);
+        }
         const { task, answerable } = seen;
         const now = service.now();
         if (isRepeated(task, body, by, answerable)) return reply.send(tasks.toJson(seen, now));
-        if (readTaskState(task, now) !== 'pending' || task.answers.length <= known)
-          return reply.code(409).send(ANSWERED);
+        const state = readTaskState(task, now);
+        if (state !== 'pending' || task.answers.length <= known) return reply.code(409).send(OUTCOMES[state]);
         if (answerable.length === 0)
-          return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(ANSWERED);
+          return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(OUTCOMES[state]);
         if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
         const outdated =
           body.decision === 'approve'

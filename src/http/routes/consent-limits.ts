@@ -1,5 +1,6 @@
 /** `/v1/consents/limits`: what is left of the limits that a user has set. */
 import { z } from 'zod';
+import { readConsentState } from '../../govern/consents/consent-state.js';
 import { hasEnded } from '../../govern/delegation-keeper.js';
 import { toConsentOwner, toDelegationOwner } from '../../govern/limits/grant-limits.js';
 import { toStatedQuantity } from '../../govern/limits/judge.js';
@@ -13,7 +14,6 @@ import type { EntityRef } from '../../model/ids.js';
 import { amountFormat } from '../../policy/schema/limits-format.js';
 import { instantFormat } from '../../runtime/instant-format.js';
 import type { Service } from '../../service/service.js';
-import { isOver } from '../consent-json.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { inputErrors } from '../edge/errors.js';
@@ -112,7 +112,8 @@ export function consentLimitRoutes(app: TypedApp, service: Service): void {
       return splitLimits(toDelegationOwner(stored, bounds), bounds.limits);
     });
     const ofConsents = consents
-      .filter((stored) => !isOver(stored, now, rules))
+      // What is suspended allows nothing, so nothing is left of it.
+      .filter(({ consent }) => readConsentState(consent, now, rules) === 'active')
       .flatMap((stored) => splitLimits(toConsentOwner(stored.consent, stored), stored.consent.limits));
     return [...ofDelegations, ...ofConsents].sort((a, b) => (readPlace(a) < readPlace(b) ? -1 : 1));
   }

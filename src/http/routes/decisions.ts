@@ -82,7 +82,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
-  const onReport = authenticate(app, service, ['evaluate', 'admin'], { agents: true });
+  // An admin sees all decisions, and knows no better than who asked what was done: its word releases nothing of others.
+  const onReport = authenticate(app, service, ['evaluate'], { agents: true });
   const pageTokens = new PageTokens(service.secret);
   const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
   // Places of their own, so that no caller's pages keep out what it reports.
@@ -185,7 +186,10 @@ async function reportOutcome(
   outcome: ReportedOutcome,
 ): Promise<OutcomeResult | 'not_found' | 'settled'> {
   const stored = await findVisibleDecision(decisions, id, caller);
-  if (stored === undefined || !isOfUser(stored.record, caller, activePolicies.rules.vocabulary.userObject))
+  if (
+    stored?.record.client !== formatCallerId(caller) ||
+    !isOfUser(stored.record, caller, activePolicies.rules.vocabulary.userObject)
+  )
     return 'not_found';
   const { record } = stored;
   const { decision = record.id, settles_at: settlesAt } = record.reservation ?? {};

@@ -107,6 +107,7 @@ async function answerQuestion(
   );
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
   request.decisionId = decision.id;
+  if (decision.fault !== undefined) request.failure = { fault: decision.fault };
   const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
   const answer = await answerDecision(decision, caller, isMinimal, service, reply.server.getBaseUrl());

@@ -34,7 +34,7 @@ export function listPermits({ rules }: LintInput): Policy[] {
   return listDecidingPolicies(rules).filter(({ json }) => json.effect === 'permit');
 }
 
-export function listForbids({ rules }: LintInput): Policy[] {
+export function listForbids({ rules }: Pick<LintInput, 'rules'>): Policy[] {
   return listDecidingPolicies(rules).filter(({ json }) => json.effect === 'forbid');
 }
 
@@ -43,7 +43,10 @@ function listDecidingPolicies({ policies }: Rules): Policy[] {
 }
 
 /** The pairs of an action's principal and resource types that a policy's scope can match. */
-export function applicableTypes(policy: Policy, action: Action): readonly (readonly [EntityType, EntityType])[] {
+export function applicableTypes(
+  policy: Pick<Policy, 'json'>,
+  action: Action,
+): readonly (readonly [EntityType, EntityType])[] {
   return action.principalTypes.flatMap((principal) =>
     action.resourceTypes
       .filter((resource) => canApply(policy.json, principal, action, resource))

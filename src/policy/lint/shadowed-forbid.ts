@@ -65,7 +65,7 @@ function coversForbid(wide: ForbidForm, narrow: ForbidForm): boolean {
 type EntityScope = PolicyJson['principal'] | PolicyJson['resource'];
 
 /** Whether a scope matches all that another one does, as far as that is certain from how they are written. */
-function scopeIncludes(wide: EntityScope, narrow: EntityScope): boolean {
+export function scopeIncludes(wide: EntityScope, narrow: EntityScope): boolean {
   if (wide.op === 'All' || JSON.stringify(wide) === JSON.stringify(narrow)) return true;
   if (wide.op !== 'is' || wide.in !== undefined) return false;
   if (narrow.op === 'is') return narrow.entity_type === wide.entity_type;

@@ -41,7 +41,7 @@ describe('an elevation', () => {
     database = new PgliteDatabase(undefined);
     await migrateSchema(database);
     graph = await EmbeddedGraph.start(SCHEMA, await Journal.open(database));
-    approvals = new ApprovalStore(database, new ReadBatch(database), () => Promise.resolve(true), 60_000);
+    approvals = new ApprovalStore(database, new ReadBatch(database), () => Promise.resolve(true), 60_000, 3_600_000);
     return async () => {
       await graph.close();
       await database.close();

@@ -86,6 +86,10 @@ describe('findConsent', () => {
     ['a confirmation of another kind', [consent({ when: { confirmed: true } })], question({}, { asserted: { confirmed: 'true' } }), 'consent_required'],
     ['a confirmed question', [consent({ when: { confirmed: true } })], question({}, { asserted: { confirmed: true } }), 'found'],
     ['one by which the user is asked each time', [consent({ confirm: 'each' })], question(), 'consent_required'],
+    ['the same beside one that is used up', [consent({ task: 'used up' }), consent({ id: 'c2', confirm: 'each' })], question(), 'consent_required'],
+    ['the same, used up itself', [consent({ confirm: 'each', task: 'used up' })], question(), 'used_up'],
+    ['the same, used up and ended', [consent({ confirm: 'each', task: 'used up', ends: at(0) })], question(), 'consent_ended'],
+    ['the same, used up, with the user’s yes', [consent({ confirm: 'each', task: 'used up' })], question({}, { confirmed: true }), 'found'],
     ['the same with the user’s yes', [consent({ confirm: 'each' })], question({}, { confirmed: true }), 'found'],
     ['a purpose of its own, which the question leaves open', [consent({ purpose: 'plan' })], question(), 'found'],
     ['another purpose', [consent({ purpose: 'plan' })], question({ purpose: 'sell' }), 'consent_required'],
@@ -102,6 +106,7 @@ describe('findConsent', () => {
     const asked = question({ findHolding: () => ({ result: 'unknown', fault: 'relationships_unavailable' }) });
     expect(findConsent([held], asked)).toEqual({ kind: 'unknown', fault: 'relationships_unavailable' });
     expect(codeOf(findConsent([held, consent({ id: 'c2' })], asked))).toBe('found');
+    expect(codeOf(findConsent([held, consent({ id: 'c2', task: 'used up' })], asked))).toBe('unknown');
     expect(codeOf(findConsent([{ ...held, withdrawn: at(-1) }], asked))).toBe('consent_required');
   });
 });

@@ -129,13 +129,14 @@ describe('an outcome', () => {
     expect(await leftOf()).toMatchObject({ value: 49_000 });
   });
 
-  it('is for the client that asked, and for admins', async () => {
+  it('is for the client that asked, and no other, an admin neither, releases what it has reserved', async () => {
     newDay();
     const id = await idOf(ask('pay', { amount: euro(1_000) }));
     expect(await report(id, { outcome: 'failed' }, as('other'))).toEqual([404, 'not_found']);
     expect((await report(id, { outcome: 'failed' }, as('reader')))[0]).toBe(403);
+    expect(await report(id, { outcome: 'failed' }, as('boss'))).toEqual([404, 'not_found']);
     expect(await leftOf()).toMatchObject({ value: 49_000 });
-    expect(await report(id, { outcome: 'failed' }, as('boss'))).toEqual([201]);
+    expect(await report(id, { outcome: 'failed' })).toEqual([201]);
     expect(await leftOf()).toMatchObject({ value: 50_000 });
   });
 

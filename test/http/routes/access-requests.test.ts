@@ -261,6 +261,11 @@ describe('a request', () => {
     ] as const)
       expect((await submit({ ...body, ...change })).json(), at).toMatchObject({ error: { at } });
     const question = { action: { name: 'merge', properties: { text: 'x'.repeat(20_000) } } };
+    // The action names who may answer in an emergency; it is their yes that would not lift this deny.
+    const emergency = await submit({ ...body, requested_access: { emergency: true } });
+    expect(emergency.json()).toMatchObject({
+      error: { message: expect.stringContaining('would not lift this deny') as string },
+    });
     const denial = await recordDenial(remit, { question });
     expect(problemOf(await submit({ ...QUESTION, ...question, denial }))).toEqual([400, 'not_requestable', undefined]);
   });
@@ -309,6 +314,8 @@ describe('the same request again', () => {
     const statuses: number[] = [];
     for (let i = 0; i < 22; i += 1) statuses.push((await ask(i)).statusCode);
     expect(statuses).toEqual([...Array.from({ length: 20 }, () => 202), 429, 429]);
+    // When there is room again depends on people: a caller that waits a minute floods nobody.
+    expect((await ask(22)).headers['retry-after']).toBe('60');
     const id = (await ask(3)).json<Task>().task.id;
     const task = await remit.service.approvals.find(id);
     if (task === undefined) throw new Error('no task');

@@ -204,7 +204,14 @@ describe('an answer', () => {
     const id = await open({ steps });
     const response = await decide(id, 'ann', { decision: 'deny', note: 'Not today.' });
     expect(response.json()).toMatchObject({ state: 'denied', denied: { by: 'user:ann', note: 'Not today.' } });
-    expect((await decide(id, 'olga')).statusCode).toBe(404);
+    // Who could have answered comes too late; there is nothing here for those who could not.
+    expect([(await decide(id, 'olga')).statusCode, (await decide(id, 'olga')).json()]).toMatchObject([
+      409,
+      { error: { code: 'conflict', message: 'It has been denied already.' } },
+    ]);
+    for (const user of ['pete', 'bob', 'max'])
+      expect((await decide(id, user)).json(), user).toMatchObject({ error: { code: 'not_found' } });
+    expect((await call('GET', `/${id}`, userToken('olga'))).statusCode).toBe(404);
     expect(await list('ann', '?state=denied')).toMatchObject([{ id }]);
     expect(await status(id)).toBe('denied');
   });
@@ -223,7 +230,7 @@ describe('an answer', () => {
     expect((await call('GET', `/${id}`, userToken('olga'))).json()).toMatchObject({ may_answer: false });
     expect((await decide(id, 'olga')).statusCode).toBe(403);
     // Max could have answered the last one, which has its answer.
-    expect((await decide(id, 'max')).statusCode).toBe(404);
+    expect([(await decide(id, 'max')).statusCode, (await decide(id, 'pete')).statusCode]).toEqual([409, 404]);
     // The user is asked each time, so there is no other scope for them.
     expect((await decide(id, 'ann')).json()).toMatchObject({
       state: 'approved',
@@ -254,7 +261,8 @@ describe('an answer', () => {
     });
     const late = await ask();
     remit.at(minutes(5));
-    expect((await decide(late, 'olga')).statusCode).toBe(404);
+    expect((await decide(late, 'olga')).json()).toMatchObject({ error: { message: 'It was not answered in time.' } });
+    expect((await decide(late, 'pete')).statusCode).toBe(404);
     expect(await status(late)).toBe('expired');
   });
 

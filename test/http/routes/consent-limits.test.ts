@@ -61,6 +61,17 @@ describe('the limits of a user', () => {
     remit.at(DAYTIME);
   }); // prettier-ignore
 
+  it('are none of what is suspended, which allows nothing', async () => {
+    const stored = await remit.service.consents.find({ type: 'user', id: 'ann' }, consent);
+    if (stored === undefined) throw new Error('the consent is gone');
+    await remit.service.consents.replace(stored, { ...stored.consent, basis: {} });
+    expect((await asUser(remit, 'GET', `/v1/consents/${consent}`, undefined, 'ann')).body).toMatchObject({ state: 'suspended' });
+    expect((await read()).body['limits']).toMatchObject([{ delegation: 'bot' }, { delegation: 'helper' }]);
+    const suspended = await remit.service.consents.find({ type: 'user', id: 'ann' }, consent);
+    if (suspended !== undefined) await remit.service.consents.replace(suspended, stored.consent);
+    expect((await read()).body['limits']).toHaveLength(5);
+  }); // prettier-ignore
+
   it('come in pages, each once', async () => {
     const seen: unknown[] = [];
     for (let token = '', pages = 0; pages === 0 || token !== ''; pages += 1) {

@@ -23,6 +23,7 @@ beforeAll(async () => {
       clientNamed('plain', 'remit', 'evaluate'),
       clientNamed('other', 'remit', 'evaluate'),
       clientNamed('admin', 'remit', 'evaluate', 'admin', 'search'),
+      clientNamed('root', 'remit', 'admin'),
     ],
   });
   token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', audience: 'remit' });
@@ -218,6 +219,18 @@ describe('an outcome', () => {
     const rest = JSON.stringify({ outcome: 'executed', properties: { text: '' } }).length;
     return { outcome: 'executed', properties: { text: 'x'.repeat(length - rest) } };
   };
+
+  it('is reported by who asked: an admin sees the decision, and its word counts for nothing there', async () => {
+    const id = await ask('plain');
+    expect((await get(`/v1/decisions/${id}`, 'root')).statusCode).toBe(200);
+    const failed = { outcome: 'failed' };
+    expect((await report(failed, 'admin', id)).statusCode).toBe(404);
+    expect((await report(failed, 'other', id)).statusCode).toBe(404);
+    expect((await report(failed, 'root', id)).statusCode).toBe(403);
+    expect((await get(`/v1/decisions/${id}`, 'root')).json()).not.toHaveProperty('outcome');
+    expect((await report({ outcome: 'executed' }, 'plain', id)).statusCode).toBe(201);
+    expect((await report(failed, 'admin')).statusCode).toBe(201);
+  });
 
   it('is at most 16 KiB long, announced or not', async () => {
     expect((await report(withDetail(16 * 1024))).statusCode).toBe(201);

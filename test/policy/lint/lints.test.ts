@@ -335,6 +335,39 @@ describe('unliftable-forbid', () => {
     ]);
   });
 
+  it.each([
+    ['when { context has approval && context.delegation.depth > 2 }', 'forbids only what has one: there is none to ask for'],
+    ['unless { !(context has approval) }', 'forbids only what has one: there is none to ask for'],
+    ['when { context has approval || context.delegation.depth > 2 }', 'forbids the same with the one that would be given: none lifts it'],
+    ['unless { context has approval && context.approval.emergency }', 'forbids the same with the one that would be given: none lifts it'],
+    ['when { context.delegation.depth > 2 } unless { context has approval && context.approval.emergency && context.approval.by == "user:a" }', 'forbids the same with the one that would be given: none lifts it'],
+    ['when { if context has approval then context.delegation.depth > 2 else context.delegation.depth > 2 }', 'forbids the same with the one that would be given: none lifts it'],
+  ])('is one that an approval does not lift: %s', (when, problem) => {
+    expect(asked(when)).toEqual([`p:3:1 unliftable-forbid "x" asks for an approval, and ${problem}`]);
+  }); // prettier-ignore
+
+  it.each([
+    'unless { context has approval && !context.approval.emergency }',
+    'unless { context has approval && context.approval.by == "user:a" }',
+    'unless { context has approval && context.approval has expires_at && context.approval.expires_at > datetime("2031-01-01") }',
+    'unless { (context has approval) == true }',
+    'when { if context has approval then context.delegation.depth > 9 else context.delegation.depth > 2 }',
+    'unless { context.delegation.depth < 2 || context has approval }',
+  ])('is none that one may lift: %s', (when) => {
+    expect(asked(when)).toEqual([]);
+  });
+
+  it('is one beside a forbid of all that is approved', () => {
+    const asking = `@remedy("approval:edit") ${forbid('x', 'unless { context has approval }')}`;
+    const found = (other: string): string[] =>
+      lints({ schema, policies: `${asking}\n${other}` }).filter((text) => text.includes(' unliftable-forbid '));
+    expect(found(forbid('y', 'when { context has approval }'))).toEqual([
+      expect.stringMatching(/^p:3:1 unliftable-forbid "x" asks for an approval, and "y" \(.*\) forbids what has one: none lifts it$/),
+    ]);
+    expect(found(forbid('y', 'when { context has approval && context.delegation.depth > 2 }'))).toEqual([]);
+    expect(found('@id("y") forbid (principal, action == Action::"view", resource) when { context has approval };')).toEqual([]);
+  }); // prettier-ignore
+
   it('is none that an approval lifts, and none that forbids what is approved', () => {
     expect(asked('unless { context has approval }')).toEqual([]);
     expect(asked('when { !(context has approval) }')).toEqual([]);
