@@ -84,6 +84,11 @@ export interface LimitReading {
   readonly used: string;
   /** The time of the oldest use in a sliding window, in milliseconds since 1970. */
   readonly oldest?: number | undefined;
+  /**
+   * The part of `used`, in the window of now, that the question's own retry key holds: a decimal number, in units. Only where
+   * that key holds something.
+   */
+  readonly held?: string | undefined;
 }
 
 /** The request's `Idempotency-Key`, made one with its question. */
@@ -96,7 +101,7 @@ export interface RetryKey {
 /** The fate of an earlier question with the same key. */
 export type RetryState =
   | { readonly kind: 'new' }
-  /** It was allowed, and what it reserved serves the retry as well. */
+  /** It was allowed, and what it holds serves the retry as well; the retry reserves what is missing to that in its name. */
   | { readonly kind: 'held'; readonly decision: string; readonly at: number }
   /** It was reported as executed. */
   | { readonly kind: 'executed' };

@@ -23,10 +23,10 @@ export function planReservation(
 ): Reservation | undefined {
   if (charges.length === 0 && retry === undefined && approval === undefined) return undefined;
   const expected = state?.retry;
-  const isHeld = expected?.kind === 'held';
   return {
     at: now.getTime(),
-    parts: isHeld || charges.length === 0 ? [] : [{ charges, count: 1 }],
+    // A retry states its charges too: what is held already isn't charged again where it is stored.
+    parts: charges.length === 0 ? [] : [{ charges, count: 1 }],
     partial: false,
     ...(retry === undefined || expected === undefined ? {} : { retry: { ...retry, expected } }),
     ...(approval === undefined ? {} : { approval }),
