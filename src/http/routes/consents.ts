@@ -155,7 +155,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
         }
         if (change.ends !== undefined) requireFuture(change.ends, now);
         const narrowed = narrowConsent(stored.consent, change);
-        checkGrantLimits(change.limits ?? [], narrowed.details, rules);
+        checkGrantLimits(change.limits ?? [], narrowed.details, rules, stored.consent.limits);
         const consent = { ...narrowed, basis: keepBasis(narrowed, rules) };
         checkConsentPeriod(consent);
         if (await service.consents.replace(stored, consent))
