@@ -28,6 +28,13 @@ export interface StatedLimit {
   readonly zone?: string | undefined;
 }
 
+/**
+ * The most limits that a user's consents in force for one agent have together, and the most time zones of their calendars: a
+ * decision reads all of them, to find one that has room.
+ */
+export const MAX_LIMITS_OF_PAIR = 50;
+export const MAX_ZONES_OF_PAIR = 8;
+
 /** The parties that a limit is counted for apart from others. */
 export const LIMIT_SUBJECTS = ['user', 'agent'] as const;
 export type LimitSubject = (typeof LIMIT_SUBJECTS)[number];

@@ -125,6 +125,18 @@ export const LIMIT_TABLES = [
 
 /** The functions that say what a retry finds held of what the first question with its key has reserved. */
 export const HOLDING_FUNCTIONS = [
+  // As a table it becomes part of the statement that asks for many: a call for each key would take ten times as long.
+  `drop function limit_reading(text, bigint)`,
+  `create function limit_reading(p_key text, p_since bigint) returns table (used numeric, oldest bigint) language sql stable as $$
+     select coalesce(c.used, 0)
+         - coalesce((select sum(u.quantity) from limit_uses u
+             where u.key = p_key and u.at >= c.since and u.at < p_since), 0)
+         + coalesce((select sum(u.quantity) from limit_uses u
+             where u.key = p_key and u.at >= p_since and u.at < c.since), 0),
+       (select min(u.at) from limit_uses u where u.key = p_key and u.at >= p_since and u.quantity > 0)
+     from (select 1) one left join limit_counters c on c.key = p_key
+   $$`,
+
   // A use that has left the window holds nothing of it any more.
   `create function held_use(p_decision uuid, p_key text, p_since bigint) returns numeric language sql stable as $$
      select coalesce((select u.quantity from limit_uses u

@@ -41,7 +41,8 @@ export const RESERVING_FUNCTION = [
          select least((v_part->>'count')::int,
              min(case when (c->>'quantity')::numeric = 0 then (v_part->>'count')::int
                else greatest(0, least(2147483647, floor((greatest(0, (c->>'bound')::numeric - r.used)
-                 + held_use(v_holder, c->>'key', (c->>'since')::bigint) - coalesce((v_taken->>(c->>'key'))::numeric, 0)) / (c->>'quantity')::numeric))) end))
+                 + case when v_holder = id then 0 else held_use(v_holder, c->>'key', (c->>'since')::bigint) end
+                 - coalesce((v_taken->>(c->>'key'))::numeric, 0)) / (c->>'quantity')::numeric))) end))
            into v_fits
            from jsonb_array_elements(v_part->'charges') c
            cross join lateral limit_reading(c->>'key', (c->>'since')::bigint) r;
@@ -87,7 +88,7 @@ export const RESERVING_FUNCTION = [
            select (array_agg(c))[1], sum((c->>'quantity')::numeric * accepted[n])
              from jsonb_array_elements(v_request->'parts') with ordinality as s (p, n), jsonb_array_elements(p->'charges') c
              where accepted[n] > 0 group by c->>'key' loop
-           v_held := held_use(v_holder, v_charge->>'key', (v_charge->>'since')::bigint);
+           v_held := case when v_holder = id then 0 else held_use(v_holder, v_charge->>'key', (v_charge->>'since')::bigint) end;
            continue when v_held > 0 and v_held >= v_quantity;
            update limit_counters c set
              used = r.used + v_quantity - v_held,
