@@ -86,7 +86,8 @@ export async function gatherFacts(
             [
               {
                 charges: [...planCharges(bound).charges, ...grantCharges],
-                retry: needs.retry && planRetryKey(bound),
+                // A list has one for all of its questions.
+                retry: needs.retry && (planRetryKey(bound) ?? needs.retry),
               },
             ],
             deps,

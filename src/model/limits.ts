@@ -132,6 +132,8 @@ export interface Reservation {
   /** Whether fewer than all may be reserved: the record of a list then says so. */
   readonly partial: boolean;
   readonly retry?: (RetryKey & { readonly expected: RetryState }) | undefined;
+  /** The key of a list that may be repeated, and that of the list with the records that it hands out. */
+  readonly repeat?: (RetryKey & { readonly permitted: string }) | undefined;
   /** The approval that the decision uses. */
   readonly approval?: ApprovalUse | undefined;
   /** Charges that the question could have instead: where others were faster, the state of these is told as well. */

@@ -9,10 +9,12 @@ export const RESERVING_FUNCTION = [
      returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
    declare
      v_request jsonb; v_part jsonb; v_charge jsonb; v_record jsonb; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
-     v_taken jsonb; v_retry jsonb; v_holder uuid; v_held numeric; v_quantity numeric;
+     v_taken jsonb; v_retry jsonb; v_holder uuid; v_executed boolean; v_held numeric; v_quantity numeric;
    begin
      perform lock_limits(
        array(select q->'retry'->>'key' from jsonb_array_elements(p_requests) q where q ? 'retry'
+             union select k.key from jsonb_array_elements(p_requests) q,
+               unnest(array[q->'repeat'->>'key', q->'repeat'->>'permitted']) k (key) where q ? 'repeat'
              union select k.key from idempotency_keys k where k.decision = any (p_released)),
        array(select c->>'key' from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'parts') p,
                jsonb_array_elements(p->'charges') c
@@ -35,6 +37,11 @@ export const RESERVING_FUNCTION = [
        if v_request ? 'retry' then
          v_retry := retry_state(v_request->'retry'->>'key', (v_request->'retry'->>'since')::bigint);
        end if;
+       v_executed := false;
+       if v_request ? 'repeat' then
+         v_retry := retry_state(v_request->'repeat'->>'permitted', (v_request->'repeat'->>'since')::bigint);
+         v_executed := retry_state(v_request->'repeat'->>'key', (v_request->'repeat'->>'since')::bigint)->>'kind' = 'executed';
+       end if;
        -- What the question with this key holds already is held in the name of the first, and so is what it still needs.
        v_holder := coalesce((v_retry->>'decision')::uuid, id);
        for v_part in select * from jsonb_array_elements(v_request->'parts') loop
@@ -46,6 +53,7 @@ export const RESERVING_FUNCTION = [
            into v_fits
            from jsonb_array_elements(v_part->'charges') c
            cross join lateral limit_reading(c->>'key', (c->>'since')::bigint) r;
+         if v_executed then v_fits := 0; end if;
          accepted := accepted || coalesce(v_fits, 0);
          v_asked := v_asked + (v_part->>'count')::int;
          v_given := v_given + coalesce(v_fits, 0);
@@ -78,6 +86,10 @@ export const RESERVING_FUNCTION = [
            'found', (v_record->>'found')::int - v_asked + v_given, 'limit_exceeded', v_asked - v_given,
            'decision', (v_record->>'found')::int - v_asked + v_given > 0);
        end if;
+       if v_request ? 'repeat' and v_holder <> id then
+         v_record := v_record || jsonb_build_object('reservation',
+           (select d.record->'reservation' from decisions d where d.id = v_holder));
+       end if;
        insert into decisions (id, at, client, decision, record) values (
          store_reserving.id, (v_record->>'evaluated_at')::timestamptz, v_record->>'client',
          (v_record->>'decision')::boolean, v_record)
@@ -104,6 +116,10 @@ export const RESERVING_FUNCTION = [
          if v_request->'retry'->'expected'->>'kind' = 'new' then
            update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false
              where k.key = v_request->'retry'->>'key';
+         end if;
+         if v_request ? 'repeat' and v_holder = id and (v_record->>'decision')::boolean then
+           update idempotency_keys k set at = v_at, decision = v_holder, executed = false
+             where k.key in (v_request->'repeat'->>'key', v_request->'repeat'->>'permitted');
          end if;
        elsif v_request ? 'approval' then
          perform release_approvals(array[store_reserving.id]);

@@ -9,7 +9,9 @@ import type { AmountProblem } from './required-amount.js';
 export interface Room {
   readonly charge: Charge;
   readonly remaining: bigint;
-  /** The quantity that the question has to reserve: all that it uses, but for what an earlier question with its key holds. */
+  /** The quantity that an earlier question with its key holds. */
+  readonly held: bigint;
+  /** The quantity that the question has to reserve: all that it uses, but for what is held. */
   readonly unheld: bigint;
   /** The instant at which there is more, RFC 3339; undefined where that never comes, or where all is left. */
   readonly resetsAt: string | undefined;
@@ -30,14 +32,16 @@ export function findRooms({ charges }: Pick<ChargePlan, 'charges'>, { readings, 
     const { bound } = charge.limit;
     const reading = readings[charge.key] ?? (others === 'unused' ? UNUSED : undefined);
     if (reading === undefined) throw new TypeError(`the uses of "${charge.limit.text}" were not read`);
-    const { used, oldest, held = '0' } = reading;
+    const { used, oldest } = reading;
     const left = bound.value - readDecimalNumber(used, bound.decimals);
-    const unheld = charge.required - (retry?.kind === 'held' ? readDecimalNumber(held, bound.decimals, 'down') : 0n);
+    const held = retry?.kind === 'held' ? readDecimalNumber(reading.held ?? '0', bound.decimals, 'down') : 0n;
+    const unheld = charge.required - held;
     const reset =
       charge.end ?? (oldest === undefined || charge.length === undefined ? undefined : oldest + charge.length);
     return {
       charge,
       remaining: left < 0n ? 0n : left,
+      held,
       unheld: unheld < 0n ? 0n : unheld,
       resetsAt: reset === undefined ? undefined : new Date(reset).toISOString(),
     };
