@@ -4,6 +4,7 @@ import { consentKey, type Consent, type ConsentMap, type ConsentNeed } from '../
 import type { FaultCode } from '../model/faults.js';
 import type { Properties, Question } from '../model/question.js';
 import type { PolicyConsent } from '../policy/cedar-request-facts.js';
+import { omitUnboundConsents } from '../govern/consents/bounded-consents.js';
 import { findBasisChange } from '../govern/consents/consent-basis.js';
 import { findConsent, type ConsentFinding } from '../govern/consents/find-consent.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -28,7 +29,7 @@ export function selectConsents(bound: BoundQuestion, read: ConsentMap | FaultCod
   if (typeof read === 'string') return { fault: read };
   const consents = read.get(consentKey(need));
   if (consents === undefined) throw new TypeError(`the consents of ${consentKey(need)} were not read`);
-  return consents;
+  return omitUnboundConsents(consents, bound.now);
 }
 
 /** The checks of the permissions by which consents name resources, which are known once the consents are. */

@@ -78,7 +78,7 @@ export async function gatherFacts(
           undefined,
           grantCharges.length === 0
             ? getOwnLimits(needs, answers)
-            : await addGrantLimits(getOwnLimits(needs, answers), grantCharges, answers, deps, deadline),
+            : await addGrantLimits(needs, grantCharges, answers, deps, deadline),
         ]
       : await Promise.all([
           fetchNeeded([...intermediaries, ...listReferenceNeeds(bound)], deps.entities, deadline),
@@ -86,7 +86,8 @@ export async function gatherFacts(
             [
               {
                 charges: [...planCharges(bound).charges, ...grantCharges],
-                retry: needs.retry && planRetryKey(bound),
+                // A list has one for all of its questions.
+                retry: needs.retry && (planRetryKey(bound) ?? needs.retry),
               },
             ],
             deps,
@@ -119,19 +120,25 @@ function getOwnLimits({ charges, retry }: Required<StepNeeds>, { limits }: Engin
   return charges.length === 0 && retry === undefined ? undefined : limits;
 }
 
-/** Adds the reading of the limits of grants, which are known once the grants are. */
+/**
+ * Adds the reading of the limits of grants, which are known once the grants are. With a key of a retry all is read once more:
+ * what that holds must be of the moment of what is used, or its own first question could count against it.
+ */
 async function addGrantLimits(
-  own: Facts['limits'],
-  charges: readonly Charge[],
-  { grantLimits }: EngineAnswers,
+  needs: Required<StepNeeds>,
+  grantCharges: readonly Charge[],
+  answers: EngineAnswers,
   deps: GatherDeps,
   deadline: Deadline,
 ): Promise<Facts['limits']> {
-  const key = charges.map((charge) => charge.key).join(' ');
-  const reading = grantLimits.get(key) ?? fetchLimits([{ charges, retry: undefined }], deps, deadline);
-  grantLimits.set(key, reading);
+  const { retry } = needs;
+  const own = getOwnLimits(needs, answers);
+  const charges = retry === undefined ? grantCharges : [...needs.charges, ...grantCharges];
+  const key = [retry?.key ?? '', ...charges.map((charge) => charge.key)].join(' ');
+  const reading = answers.grantLimits.get(key) ?? fetchLimits([{ charges, retry }], deps, deadline);
+  answers.grantLimits.set(key, reading);
   const read = await reading;
-  if (read === undefined || 'fault' in read) return read;
+  if (read === undefined || 'fault' in read || retry !== undefined) return read;
   return own !== undefined && 'fault' in own ? own : renewLimits(own, read);
 }
 

@@ -10,7 +10,7 @@ import {
   type LimitOwner,
 } from '../govern/limits/charges.js';
 import { toConsentOwner, toDelegationOwner } from '../govern/limits/grant-limits.js';
-import { findRooms } from '../govern/limits/judge.js';
+import { findRooms, hasRoom } from '../govern/limits/judge.js';
 import type { Consent } from '../model/consents.js';
 import type { Charge, LimitState } from '../model/limits.js';
 import { findConsentEnd } from '../govern/consents/consent-state.js';
@@ -48,9 +48,9 @@ export function listConsentCharges(bound: BoundQuestion, { consents }: Pick<Read
 /** Whether enough is left of a consent's limits. Where that isn't known, or nothing is charged, another isn't looked for. */
 export function hasRoomFor(bound: BoundQuestion, consent: Consent, limits: Facts['limits']): boolean {
   const plan = planConsent(bound, consent);
-  if (plan === undefined || limits === undefined || 'fault' in limits || limits.retry?.kind === 'held') return true;
+  if (plan === undefined || limits === undefined || 'fault' in limits) return true;
   if (plan.problem !== undefined) return false;
-  return findRooms(plan, limits).every(({ charge, remaining }) => charge.required <= remaining);
+  return findRooms(plan, limits).every(hasRoom);
 }
 
 /** Takes a later reading of some limits, and an earlier one of all others. */

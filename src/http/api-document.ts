@@ -62,7 +62,7 @@ const IDEMPOTENCY_KEY = {
   pattern: '^[\\x21-\\x7e]+$',
   example: '8e03978e-40d5-43e8-bc93-6894a57f9324',
   description:
-    'Makes the same question of the same client a retry for 24 hours: it uses nothing of a limit twice, and is denied `key_used` once it was reported as executed. In a batch it counts for each question by itself',
+    'Makes the same question of the same client a retry for 24 hours: it uses nothing of a limit twice, and is denied `key_used` once it was reported as executed. In a batch it counts for each question by itself, and of a filter for the whole list',
 };
 
 /** Adds the headers that a route reads by hand: to validate all headers of each request would only cost time. */

@@ -30,7 +30,7 @@ const LONG_LIST = 100;
 /** Ten times what a lookup of half a list takes. */
 const LOOKUP_MS = 250;
 
-export interface ListOptions extends Pick<PreviewOptions, 'findsCure'> {
+export interface ListOptions extends Pick<PreviewOptions, 'findsCure' | 'retry'> {
   /** Whether the resources come from a lookup: nearly all are within reach then, and everything is asked of them in one round. */
   readonly fromLookup?: boolean;
 }
@@ -44,7 +44,7 @@ export async function previewQuestions(
   questions: readonly Question[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  { fromLookup = false, findsCure = false }: ListOptions = {},
+  { fromLookup = false, findsCure = false, retry }: ListOptions = {},
 ): Promise<readonly (DecisionPreview | BadRequest)[]> {
   const started = await startEvaluations(questions, deps);
   const evaluations = started.flatMap((evaluation) => (evaluation instanceof BadRequest ? [] : [evaluation]));
@@ -59,6 +59,7 @@ export async function previewQuestions(
       for (const [evaluation, preview] of await previewDecisions(group, graph, deps, {
         priorAnswers: gateAnswers,
         findsCure,
+        retry,
       }))
         previews.set(evaluation, preview);
     }

@@ -21,7 +21,7 @@ import { gatherFacts, type GatheredFacts } from '../decide/gather.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
-import type { Charge } from '../model/limits.js';
+import type { Charge, RetryKey } from '../model/limits.js';
 import type { OpenedReview, ReachedLimit } from '../model/record-effects.js';
 import { listReachableLimits } from '../govern/limits/reached.js';
 import type { Obligation } from '../model/obligations.js';
@@ -49,6 +49,8 @@ export interface DecisionPreview {
 export interface PreviewOptions {
   /** Answers of the graph to checks that have been asked already, by the checks' keys. */
   readonly priorAnswers?: ReadonlyMap<string, CheckAnswer> | undefined;
+  /** The key under which the whole list may be a retry: what its earlier answer holds serves its questions. */
+  readonly retry?: RetryKey | undefined;
   /** Whether to say of what is denied what would lift it, which takes judging it again. */
   readonly findsCure?: boolean;
 }
@@ -104,11 +106,11 @@ export async function previewDecisions(
   started: readonly Evaluation[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  { priorAnswers, findsCure = false }: PreviewOptions = {},
+  { priorAnswers, retry, findsCure = false }: PreviewOptions = {},
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
     const gathered = await deps.observer.phase('gather', () =>
-      gatherTogether(started, graph, deps, deadline, priorAnswers),
+      gatherTogether(started, graph, deps, deadline, { priorAnswers, retry }),
     );
     const previews = new Map<Evaluation, DecisionPreview>();
     const judgedAll: [Evaluation, Evaluation][] = [];
@@ -136,11 +138,11 @@ async function gatherTogether(
   graph: GraphSnapshot,
   deps: DecisionDeps,
   deadline: Deadline,
-  priorAnswers?: ReadonlyMap<string, CheckAnswer>,
+  { priorAnswers, retry }: Pick<PreviewOptions, 'priorAnswers' | 'retry'>,
 ): Promise<ReadonlyMap<Evaluation, GatheredFacts>> {
   const questions = started.flatMap((evaluation) => {
     const { bound } = evaluation;
-    return bound === undefined ? [] : [{ evaluation, bound, needs: collectNeeds(JUDGING_STEPS, bound) }];
+    return bound === undefined ? [] : [{ evaluation, bound, needs: { ...collectNeeds(JUDGING_STEPS, bound), retry } }];
   });
   const allNeeds = questions.map(({ needs }) => needs);
   const answers = await fetchEngineAnswers(allNeeds, graph, deps, deadline, priorAnswers);

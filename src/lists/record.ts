@@ -4,12 +4,12 @@ import { Deadline } from '../runtime/deadline.js';
 import { newDecisionId } from '../decide/decision-id.js';
 import type { DecisionDeps } from '../decide/decide.js';
 import { describeReservation } from '../decide/steps/record.js';
-import { planListReservation, selectReserved } from '../govern/limits/reservation.js';
+import { acceptParts, planListReservation, selectReserved } from '../govern/limits/reservation.js';
 import { startEvaluation } from './preview.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
-import type { Charge } from '../model/limits.js';
+import type { Charge, Reservation } from '../model/limits.js';
 import { describeRef } from '../model/ids.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import { formatCallerId, type Question } from '../model/question.js';
@@ -38,7 +38,8 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
  * @param graph of which all of the list was asked
  * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
  * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
- * @returns whether each of them was reserved; the others are to be left out
+ * @param repeat the key under which the list may be repeated
+ * @returns whether each of them was reserved, or would be where it is a dry run; the others are to be left out
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
  * meanwhile, since part of the list was then judged on a good token and part on a bad one
  */
@@ -51,18 +52,22 @@ export async function recordSearch(
   deps: DecisionDeps,
   uses: readonly (readonly Charge[])[] = [],
   effects: RecordEffects = NO_EFFECTS,
+  repeat?: Reservation['repeat'],
 ): Promise<readonly boolean[]> {
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
   if ((current.token === undefined) !== (token === undefined))
     throw new Fault('deadline_exceeded', 'The token ended while the list was judged.');
   const [id, now] = [newDecisionId(), deps.now()];
-  const reservation = question.dryRun ? undefined : planListReservation(uses, now);
+  const planned = planListReservation(uses, now, repeat);
+  const reservation = question.dryRun ? undefined : planned;
+  const expected = question.dryRun ? await expectReserved(uses, planned, deps) : undefined;
+  const found = resultCount - (expected?.filter((isReserved) => !isReserved).length ?? 0);
   const record: SearchRecord = {
     id,
     evaluated_at: now.toISOString(),
     client: formatCallerId(question.caller),
-    decision: resultCount > 0,
+    decision: found > 0,
     dry_run: question.dryRun,
     policy_version: deps.rules().version,
     search,
@@ -70,15 +75,31 @@ export async function recordSearch(
     acting: toRecordedActing(requester, deps),
     request: { ...request, ...(question.requestId === undefined ? {} : { request_id: question.requestId }) },
     ...(graph.revision === undefined ? {} : { revision: graph.revision }),
-    found: resultCount,
+    found,
+    ...(found === resultCount ? {} : { limit_exceeded: resultCount - found }),
     ...describeReservation(id, reservation, deps.settleAfterMs),
   };
   const result = await Deadline.run(deps.deadlineMs, (deadline) =>
     deadline.race(deps.decisions.record(record, question.account, reservation, question.dryRun ? NO_EFFECTS : effects)),
   );
-  if (reservation === undefined) return uses.map(() => true);
+  if (reservation === undefined) return expected ?? uses.map(() => true);
   if (result.kind === 'overtaken') throw new TypeError('a list is stored with what there is room for');
   return selectReserved(uses, result.accepted);
+}
+
+/** Says which results a dry run would hand out: all of them together, as if they were reserved now. */
+async function expectReserved(
+  uses: readonly (readonly Charge[])[],
+  planned: Reservation | undefined,
+  deps: DecisionDeps,
+): Promise<readonly boolean[] | undefined> {
+  if (planned === undefined) return undefined;
+  const charges = new Map(uses.flat().map((charge) => [charge.key, charge]));
+  const { repeat } = planned;
+  const state = await Deadline.run(deps.deadlineMs, (deadline) =>
+    deadline.race(deps.limits.read([...charges.values()], repeat && { key: repeat.permitted, since: repeat.since })),
+  );
+  return selectReserved(uses, acceptParts(planned, state));
 }
 
 /** The parties that the token names; without a token those that the client vouches for. */

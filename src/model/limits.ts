@@ -28,6 +28,13 @@ export interface StatedLimit {
   readonly zone?: string | undefined;
 }
 
+/**
+ * The most limits that a user's consents in force for one agent have together, and the most time zones of their calendars: a
+ * decision reads all of them, to find one that has room.
+ */
+export const MAX_LIMITS_OF_PAIR = 50;
+export const MAX_ZONES_OF_PAIR = 8;
+
 /** The parties that a limit is counted for apart from others. */
 export const LIMIT_SUBJECTS = ['user', 'agent'] as const;
 export type LimitSubject = (typeof LIMIT_SUBJECTS)[number];
@@ -84,6 +91,11 @@ export interface LimitReading {
   readonly used: string;
   /** The time of the oldest use in a sliding window, in milliseconds since 1970. */
   readonly oldest?: number | undefined;
+  /**
+   * The part of `used`, in the window of now, that the question's own retry key holds: a decimal number, in units. Only where
+   * that key holds something.
+   */
+  readonly held?: string | undefined;
 }
 
 /** The request's `Idempotency-Key`, made one with its question. */
@@ -96,7 +108,7 @@ export interface RetryKey {
 /** The fate of an earlier question with the same key. */
 export type RetryState =
   | { readonly kind: 'new' }
-  /** It was allowed, and what it reserved serves the retry as well. */
+  /** It was allowed, and what it holds serves the retry as well; the retry reserves what is missing to that in its name. */
   | { readonly kind: 'held'; readonly decision: string; readonly at: number }
   /** It was reported as executed. */
   | { readonly kind: 'executed' };
@@ -120,6 +132,8 @@ export interface Reservation {
   /** Whether fewer than all may be reserved: the record of a list then says so. */
   readonly partial: boolean;
   readonly retry?: (RetryKey & { readonly expected: RetryState }) | undefined;
+  /** The key of a list that may be repeated, and that of the list with the records that it hands out. */
+  readonly repeat?: (RetryKey & { readonly permitted: string }) | undefined;
   /** The approval that the decision uses. */
   readonly approval?: ApprovalUse | undefined;
   /** Charges that the question could have instead: where others were faster, the state of these is told as well. */

@@ -32,11 +32,12 @@ export function formatQuantity(quantity: Quantity): string {
 /**
  * Reads a decimal number as a value of so many decimals, rounded up where it has more: of what is used nothing is lost.
  * @param text as PostgreSQL writes a `numeric` that isn't negative
+ * @param excess whether further decimals count as one more, or not at all
  */
-export function readDecimalNumber(text: string, decimals: number): bigint {
+export function readDecimalNumber(text: string, decimals: number, excess: 'up' | 'down' = 'up'): bigint {
   const [, whole = '0', fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
   const kept = BigInt(whole + fraction.slice(0, decimals).padEnd(decimals, '0'));
-  return /[1-9]/.test(fraction.slice(decimals)) ? kept + 1n : kept;
+  return excess === 'up' && /[1-9]/.test(fraction.slice(decimals)) ? kept + 1n : kept;
 }
 
 /** Whether one number is less than another of the same unit, exactly and of any size. */

@@ -98,17 +98,19 @@ const delegationStateSchema = z.discriminatedUnion('state', [
   }),
   z.looseObject({ state: z.enum(['ended', 'barred']) }),
 ]);
+const decimalNumberSchema = z
+  .string()
+  .max(64)
+  .regex(/^\d+(\.\d+)?$/);
 const limitsSchema = z.union([
   z.looseObject({ fault: faultSchema }),
   z.looseObject({
     readings: z.record(
       z.string(),
       z.looseObject({
-        used: z
-          .string()
-          .max(64)
-          .regex(/^\d+(\.\d+)?$/),
+        used: decimalNumberSchema,
         oldest: z.int().min(0).max(8.64e15).optional(),
+        held: decimalNumberSchema.optional(),
       }),
     ),
     others: z.literal('unused').optional(),

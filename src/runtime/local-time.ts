@@ -1,4 +1,5 @@
 /** The local time of a time zone: what the clock and the calendar on the wall there say at an instant. */
+import { LRUCache } from 'lru-cache';
 
 export interface LocalTime {
   /** ISO 8601: 1 is Monday, 7 is Sunday. */
@@ -17,17 +18,22 @@ export const DEFAULT_ZONE = 'UTC';
 
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 
-/** There are about 600 names of zones, and people may write each in capitals and in small letters. */
+/** There are about 600 names of zones. */
 const MAX_CACHED_ZONES = 1_000;
+
+/** The name in one spelling: capitals make no difference, and none may make a formatter of its own. */
+export function normalizeZone(zone: string): string {
+  return zone.toLowerCase();
+}
 
 /** Formatters by zone: one takes longer to make than to use. */
 function createZoneFormatters(parts: Intl.DateTimeFormatOptions): (zone: string) => Intl.DateTimeFormat {
-  const formatters = new Map<string, Intl.DateTimeFormat>();
+  const formatters = new LRUCache<string, Intl.DateTimeFormat>({ max: MAX_CACHED_ZONES });
   return (zone) => {
+    const key = normalizeZone(zone);
     const formatter =
-      formatters.get(zone) ?? new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { ...parts, timeZone: zone });
-    if (formatters.size >= MAX_CACHED_ZONES) formatters.clear();
-    formatters.set(zone, formatter);
+      formatters.get(key) ?? new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { ...parts, timeZone: zone });
+    formatters.set(key, formatter);
     return formatter;
   };
 }

@@ -11,6 +11,7 @@ import {
 } from '../model/consents.js';
 import type { EventName } from '../model/events.js';
 import type { EntityRef } from '../model/ids.js';
+import { countLimitsSql, hasFewLimitsSql, requireFewLimits } from './consent-limits.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { KeyedReads } from './keyed-reads.js';
@@ -103,7 +104,7 @@ export class ConsentStore implements Consents {
    * Adds a consent, unless the user has too many in force.
    * @param request the request that it answers, and only while that waits for an answer
    * @returns whether it was added
-   * @throws Fault
+   * @throws BadRequest where the pair's limits would be too many; Fault
    */
   async add(
     pair: ConsentPair,
@@ -112,34 +113,47 @@ export class ConsentStore implements Consents {
     now: Date,
     request?: string,
   ): Promise<boolean> {
-    const [, added] = await this.write([
+    const [, counted, added] = await this.write([
       CONSENT_LOCK,
+      countLimitsStatement(pair, consent, now),
       tellOf(addStatement(pair, consent, evidence, now, request), consentEvent('consent.given', now)),
       ...(request === undefined ? [] : [grantStatement(request, consent.id)]),
       tellExpiredStatement(now, pair.user),
       pruneStatement(pair, now),
     ]);
+    if (added?.[0] === undefined) requireFewLimits(counted?.[0]);
     return added?.[0] !== undefined;
   }
 
-  /** Replaces a consent. @returns whether it was still the version that was seen @throws Fault */
-  async replace({ consent, version }: StoredConsent, changed: Consent): Promise<boolean> {
-    const [rows] = await this.write([
+  /**
+   * Replaces a consent. One that gets no further limit is replaced however many there are.
+   * @returns whether it was still the version that was seen
+   * @throws BadRequest where the pair's limits would be too many; Fault
+   */
+  async replace({ consent, version, ...pair }: StoredConsent, changed: Consent, now: Date): Promise<boolean> {
+    const hasFurther = (changed.limits?.length ?? 0) > (consent.limits?.length ?? 0);
+    const [, counted, rows] = await this.write([
+      CONSENT_LOCK,
+      countLimitsStatement(pair, changed, now),
       {
-        sql: `update consents set consent = consents.consent || $3::jsonb, actions = $4::jsonb, bytes = $5::int,
-                ended = $6::timestamptz, version = $7::uuid
-              where id = $1::uuid and version = $2::uuid returning id`,
+        sql: `update consents set consent = consents.consent || $7::jsonb, actions = $8::jsonb, bytes = $9::int,
+                ended = $10::timestamptz, version = $11::uuid
+              where id = $5::uuid and version = $12::uuid and (not $13::boolean or ${hasFewLimitsSql('$6::timestamptz')}) returning id`,
         params: [
+          ...consentPairParams(pair),
           consent.id,
-          version,
+          now.toISOString(),
           JSON.stringify(changed),
           JSON.stringify(listActions(changed)),
           countBytes(changed),
           changed.ends ?? null,
           uuid(),
+          version,
+          hasFurther,
         ],
       },
     ]);
+    if (rows?.[0] === undefined && hasFurther) requireFewLimits(counted?.[0]);
     return rows?.[0] !== undefined;
   }
 
@@ -249,6 +263,13 @@ function toldOnce(event: RowEvent): RowEvent {
   return { ...event, when: `not exists (select from consents c where c.id = r.id and c.told = 'ended')` };
 }
 
+function countLimitsStatement(pair: ConsentPair, consent: Consent, now: Date): SqlStatement {
+  return {
+    sql: countLimitsSql('$6::timestamptz'),
+    params: [...consentPairParams(pair), consent.id, now.toISOString(), JSON.stringify(consent)],
+  };
+}
+
 /** Inserts the consent where there is room for it. */
 function addStatement(
   pair: ConsentPair,
@@ -264,6 +285,7 @@ function addStatement(
               from consents where user_type = $1 and user_id = $2 and coalesce(ended > $11::timestamptz, true))
             and (select count(*) < ${MAX_CONSENTS_OF_PAIR} and coalesce(sum(bytes), 0) + $8 <= ${MAX_CONSENT_BYTES_OF_PAIR}
               from consents where ${OF_PAIR} and coalesce(ended > $11::timestamptz, true))
+            and ${hasFewLimitsSql('$11::timestamptz')}
             and ($12::uuid is null or exists (select 1 from consent_requests
               where id = $12 and state = 'pending' and expires > $11::timestamptz))
           returning *`,

@@ -122,3 +122,36 @@ export const LIMIT_TABLES = [
      return case when v_exceeds then 'exceeds' else 'reported' end;
    end $$`,
 ] as const;
+
+/** The functions that say what a retry finds held of what the first question with its key has reserved. */
+export const HOLDING_FUNCTIONS = [
+  // As a table it becomes part of the statement that asks for many: a call for each key would take ten times as long.
+  `drop function limit_reading(text, bigint)`,
+  `create function limit_reading(p_key text, p_since bigint) returns table (used numeric, oldest bigint) language sql stable as $$
+     select coalesce(c.used, 0)
+         - coalesce((select sum(u.quantity) from limit_uses u
+             where u.key = p_key and u.at >= c.since and u.at < p_since), 0)
+         + coalesce((select sum(u.quantity) from limit_uses u
+             where u.key = p_key and u.at >= p_since and u.at < c.since), 0),
+       (select min(u.at) from limit_uses u where u.key = p_key and u.at >= p_since and u.quantity > 0)
+     from (select 1) one left join limit_counters c on c.key = p_key
+   $$`,
+
+  // A use that has left the window holds nothing of it any more.
+  `create function held_use(p_decision uuid, p_key text, p_since bigint) returns numeric language sql stable as $$
+     select coalesce((select u.quantity from limit_uses u
+       where u.decision = p_decision and u.key = p_key and (p_since is null or u.at >= p_since)), 0)
+   $$`,
+
+  `create or replace function limit_state(p_charges jsonb, p_retry jsonb) returns jsonb language sql stable as $$
+     select jsonb_build_object('readings', coalesce(
+         (select jsonb_object_agg(c->>'key', jsonb_strip_nulls(jsonb_build_object('used', r.used::text, 'oldest', r.oldest,
+             'held', case when s.retry->>'kind' = 'held'
+               then held_use((s.retry->>'decision')::uuid, c->>'key', (c->>'since')::bigint)::text end)))
+            from jsonb_array_elements(p_charges) c
+            cross join lateral limit_reading(c->>'key', (c->>'since')::bigint) r), '{}'::jsonb))
+       || case when s.retry is null then '{}'::jsonb else jsonb_build_object('retry', s.retry) end
+     from (select case when p_retry is not null
+       then retry_state(p_retry->>'key', (p_retry->>'since')::bigint) end as retry) s
+   $$`,
+] as const;

@@ -3,7 +3,7 @@ import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { APPROVAL_TABLES } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
-import { LIMIT_TABLES } from './limit-tables.js';
+import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
@@ -127,6 +127,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `create index limit_uses_recent on limit_uses (at)`,
     ...WITHDRAWING_FUNCTIONS,
   ],
+  // A retry reserves what its first question doesn't hold.
+  [...HOLDING_FUNCTIONS, ...RESERVING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

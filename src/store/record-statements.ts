@@ -51,7 +51,7 @@ function buildReservation(records: readonly QueuedRecord[], released: readonly s
 }
 
 /** The reservation as the members that the statement reads beside the record's. */
-export function serializeReservation({ at, parts, partial, retry, approval, others }: Reservation): string {
+export function serializeReservation({ at, parts, partial, retry, repeat, approval, others }: Reservation): string {
   const text = JSON.stringify({
     at,
     partial,
@@ -60,6 +60,7 @@ export function serializeReservation({ at, parts, partial, retry, approval, othe
       charges: charges.map((charge) => serializeCharge(charge, at)),
     })),
     ...(retry === undefined ? {} : { retry }),
+    ...(repeat === undefined ? {} : { repeat }),
     ...(approval === undefined ? {} : { approval }),
     ...(others === undefined ? {} : { others: others.map(({ key, since }) => ({ key, since })) }),
   });

@@ -9,10 +9,12 @@ export const RESERVING_FUNCTION = [
      returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
    declare
      v_request jsonb; v_part jsonb; v_charge jsonb; v_record jsonb; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
-     v_taken jsonb;
+     v_taken jsonb; v_retry jsonb; v_holder uuid; v_executed boolean; v_held numeric; v_quantity numeric;
    begin
      perform lock_limits(
        array(select q->'retry'->>'key' from jsonb_array_elements(p_requests) q where q ? 'retry'
+             union select k.key from jsonb_array_elements(p_requests) q,
+               unnest(array[q->'repeat'->>'key', q->'repeat'->>'permitted']) k (key) where q ? 'repeat'
              union select k.key from idempotency_keys k where k.decision = any (p_released)),
        array(select c->>'key' from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'parts') p,
                jsonb_array_elements(p->'charges') c
@@ -31,14 +33,27 @@ export const RESERVING_FUNCTION = [
        v_given := 0;
        -- What the parts so far take of each counter: parts of a list may have counters in common.
        v_taken := '{}';
+       v_retry := null;
+       if v_request ? 'retry' then
+         v_retry := retry_state(v_request->'retry'->>'key', (v_request->'retry'->>'since')::bigint);
+       end if;
+       v_executed := false;
+       if v_request ? 'repeat' then
+         v_retry := retry_state(v_request->'repeat'->>'permitted', (v_request->'repeat'->>'since')::bigint);
+         v_executed := retry_state(v_request->'repeat'->>'key', (v_request->'repeat'->>'since')::bigint)->>'kind' = 'executed';
+       end if;
+       -- What the question with this key holds already is held in the name of the first, and so is what it still needs.
+       v_holder := coalesce((v_retry->>'decision')::uuid, id);
        for v_part in select * from jsonb_array_elements(v_request->'parts') loop
          select least((v_part->>'count')::int,
              min(case when (c->>'quantity')::numeric = 0 then (v_part->>'count')::int
-               else greatest(0, least(2147483647, floor(((c->>'bound')::numeric - r.used
+               else greatest(0, least(2147483647, floor((greatest(0, (c->>'bound')::numeric - r.used)
+                 + case when v_holder = id then 0 else held_use(v_holder, c->>'key', (c->>'since')::bigint) end
                  - coalesce((v_taken->>(c->>'key'))::numeric, 0)) / (c->>'quantity')::numeric))) end))
            into v_fits
            from jsonb_array_elements(v_part->'charges') c
            cross join lateral limit_reading(c->>'key', (c->>'since')::bigint) r;
+         if v_executed then v_fits := 0; end if;
          accepted := accepted || coalesce(v_fits, 0);
          v_asked := v_asked + (v_part->>'count')::int;
          v_given := v_given + coalesce(v_fits, 0);
@@ -48,8 +63,7 @@ export const RESERVING_FUNCTION = [
              from jsonb_array_elements(v_part->'charges') c);
          end if;
        end loop;
-       v_overtaken := (v_request ? 'retry' and v_request->'retry'->'expected' is distinct from
-             retry_state(v_request->'retry'->>'key', (v_request->'retry'->>'since')::bigint))
+       v_overtaken := (v_request ? 'retry' and v_request->'retry'->'expected' is distinct from v_retry)
          or (v_given < v_asked and not (v_request->>'partial')::boolean);
        -- The earlier question that this one retries may have used another approval: then this one uses none.
        if not v_overtaken and v_request ? 'approval' and not exists (
@@ -72,30 +86,40 @@ export const RESERVING_FUNCTION = [
            'found', (v_record->>'found')::int - v_asked + v_given, 'limit_exceeded', v_asked - v_given,
            'decision', (v_record->>'found')::int - v_asked + v_given > 0);
        end if;
+       if v_request ? 'repeat' and v_holder <> id then
+         v_record := v_record || jsonb_build_object('reservation',
+           (select d.record->'reservation' from decisions d where d.id = v_holder));
+       end if;
        insert into decisions (id, at, client, decision, record) values (
          store_reserving.id, (v_record->>'evaluated_at')::timestamptz, v_record->>'client',
          (v_record->>'decision')::boolean, v_record)
          on conflict do nothing;
        -- One that is there was given up by its decision: it denies, and must not reserve.
        if found then
-         for v_part, v_fits in
-           select p, accepted[n] from jsonb_array_elements(v_request->'parts') with ordinality as s (p, n) loop
-           continue when v_fits = 0;
-           for v_charge in select * from jsonb_array_elements(v_part->'charges') loop
-             update limit_counters c set
-               used = r.used + (v_charge->>'quantity')::numeric * v_fits,
-               since = coalesce((v_charge->>'since')::bigint, 0),
-               expires_at = greatest(c.expires_at, (v_charge->>'expires_at')::bigint)
-               from limit_reading(v_charge->>'key', (v_charge->>'since')::bigint) r where c.key = v_charge->>'key';
-             insert into limit_uses (decision, key, at, quantity, unit) values (
-               store_reserving.id, v_charge->>'key', v_at, (v_charge->>'quantity')::numeric * v_fits, v_charge->>'unit')
-               on conflict (decision, key) do update set quantity = limit_uses.quantity + excluded.quantity;
-             delete from limit_uses u where u.key = v_charge->>'key' and u.at < (v_charge->>'forgotten')::bigint;
-           end loop;
+         for v_charge, v_quantity in
+           select (array_agg(c))[1], sum((c->>'quantity')::numeric * accepted[n])
+             from jsonb_array_elements(v_request->'parts') with ordinality as s (p, n), jsonb_array_elements(p->'charges') c
+             where accepted[n] > 0 group by c->>'key' loop
+           v_held := case when v_holder = id then 0 else held_use(v_holder, v_charge->>'key', (v_charge->>'since')::bigint) end;
+           continue when v_held > 0 and v_held >= v_quantity;
+           update limit_counters c set
+             used = r.used + v_quantity - v_held,
+             since = coalesce((v_charge->>'since')::bigint, 0),
+             expires_at = greatest(c.expires_at, (v_charge->>'expires_at')::bigint)
+             from limit_reading(v_charge->>'key', (v_charge->>'since')::bigint) r where c.key = v_charge->>'key';
+           -- A use that has left the window, or was less, is counted as of now.
+           insert into limit_uses (decision, key, at, quantity, unit) values (
+             v_holder, v_charge->>'key', v_at, v_quantity, v_charge->>'unit')
+             on conflict (decision, key) do update set quantity = excluded.quantity, at = greatest(limit_uses.at, excluded.at);
+           delete from limit_uses u where u.key = v_charge->>'key' and u.at < (v_charge->>'forgotten')::bigint;
          end loop;
          if v_request->'retry'->'expected'->>'kind' = 'new' then
            update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false
              where k.key = v_request->'retry'->>'key';
+         end if;
+         if v_request ? 'repeat' and v_holder = id and (v_record->>'decision')::boolean then
+           update idempotency_keys k set at = v_at, decision = v_holder, executed = false
+             where k.key in (v_request->'repeat'->>'key', v_request->'repeat'->>'permitted');
          end if;
        elsif v_request ? 'approval' then
          perform release_approvals(array[store_reserving.id]);

@@ -71,7 +71,7 @@ async function give(given: AnyConsent): Promise<void> {
     ...(state === 'early' ? { starts: at(1) } : {}),
     ...(state === 'unmet' ? { when: { confirmed: true } } : {}),
     ...(state === 'suspended' ? { basis: {} } : {}),
-  }); // prettier-ignore
+  }, DAYTIME); // prettier-ignore
 }
 
 async function readRecord({ context }: Answer): Promise<ReplayableRecord> {

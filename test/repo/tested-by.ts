@@ -324,6 +324,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/govern/consents/make-consent.ts': 'test/http/routes/consents.test.ts',
   'src/govern/approvals/elevated-right.ts': 'test/govern/approvals/elevation.test.ts',
   'src/store/elevations.ts': 'test/govern/approvals/elevation.test.ts',
+  'src/store/consent-limits.ts': 'test/store/consents.contract.ts',
   'src/store/limit-tables.ts': 'test/store/limits.test.ts',
   'src/store/record-statements.ts': 'test/store/limits.test.ts',
   'src/store/stored-bytes.ts': 'test/http/routes/decisions.test.ts',

@@ -8,6 +8,7 @@ import {
   MAX_CONSENTS_OF_PAIR,
   MAX_CONSENTS_OF_USER,
 } from '../../src/store/consents.js';
+import { MAX_LIMITS_OF_PAIR, type StatedLimit } from '../../src/model/limits.js';
 import type { Database } from '../../src/store/database/port.js';
 
 const NOW = new Date('2030-03-04T10:00:00Z');
@@ -56,8 +57,8 @@ export function consentStoreContract(getDatabase: () => Database): void {
       const seen = await store.find(pair.user, consent.id);
       if (seen === undefined) throw new TypeError('it was added');
       const narrowed = { ...consent, ends: at(2), details: [{ type: 'remit', actions: ['read'] }] };
-      expect(await store.replace(seen, narrowed)).toBe(true);
-      expect(await store.replace(seen, consent)).toBe(false);
+      expect(await store.replace(seen, narrowed, NOW)).toBe(true);
+      expect(await store.replace(seen, consent, NOW)).toBe(false);
       expect(await read(store, pair)).toEqual([narrowed]);
       expect(await read(store, pair, 'li"st')).toEqual([]);
       expect(await store.withdraw(pair.agent, consent.id, NOW)).toBe(false);
@@ -102,6 +103,40 @@ export function consentStoreContract(getDatabase: () => Database): void {
       for (let i = 0; i < 5; i += 1) results.push(await store.add(long, newConsent({ details }), EVIDENCE, NOW));
       expect(results).toEqual([true, true, true, false, false]);
     });
+
+    it('takes as many limits and time zones of a pair as a decision reads, also where many come at once', async () => {
+      const store = new ConsentStore(getDatabase());
+      const limitsOf = (count: number, zones: readonly string[] = []): StatedLimit[] =>
+        Array.from({ length: count }, (_, i) => ({
+          count: i + 1, per: 'P1D',
+          ...(zones.length === 0 ? { window: 'sliding' } : { window: 'calendar', zone: zones[i % zones.length] }),
+        })); // prettier-ignore
+      const add = (pair: ConsentPair, limits: StatedLimit[], more: Partial<Consent> = {}) =>
+        store.add(pair, newConsent({ limits, ...more }), EVIDENCE, NOW);
+      const refused = { status: 429, code: 'too_many', at: 'limits' };
+      const pair = newPair();
+      const answers = await Promise.allSettled(Array.from({ length: 8 }, () => add(pair, limitsOf(8))));
+      expect(answers.filter(({ status }) => status === 'fulfilled').length).toBe(Math.floor(MAX_LIMITS_OF_PAIR / 8));
+      await expect(add(pair, limitsOf(8))).rejects.toMatchObject(refused);
+      expect(await add(pair, limitsOf(MAX_LIMITS_OF_PAIR % 8))).toBe(true);
+      // Others count apart, and so do those that have ended.
+      expect(await add({ ...pair, agent: newPair().agent }, limitsOf(8))).toBe(true);
+      const [last] = await store.list(pair.user, pair.agent);
+      if (last === undefined) throw new TypeError('it was added');
+      const withFurther = { ...last.consent, limits: [...(last.consent.limits ?? []), ...limitsOf(1)] };
+      await expect(store.replace(last, withFurther, NOW)).rejects.toMatchObject(refused);
+      expect(await store.replace(last, { ...last.consent, ends: at(1) }, NOW)).toBe(true);
+      await store.withdraw(pair.user, last.consent.id, NOW);
+      expect(await add(pair, limitsOf(1), { ends: at(1) })).toBe(true);
+
+      const zones = ['UTC', 'Europe/Berlin', 'Europe/Paris', 'Europe/Rome', 'Asia/Tokyo', 'Asia/Seoul', 'Africa/Cairo', 'America/Lima', 'America/Lima'];
+      const far = newPair();
+      expect(await add(far, limitsOf(5, zones.slice(0, 5)))).toBe(true);
+      expect(await add(far, limitsOf(4, zones.slice(4, 8)))).toBe(true);
+      expect(await add(far, [{ count: 1, per: 'P1D', window: 'calendar', zone: 'asia/TOKYO' }, { count: 1, per: 'P1M', window: 'calendar' }])).toBe(true);
+      await expect(add(far, limitsOf(1, ['Asia/Kathmandu']))).rejects.toMatchObject(refused);
+      expect(await add(far, limitsOf(1))).toBe(true);
+    }); // prettier-ignore
 
     it('takes a bounded number of a user, whatever the agents', async () => {
       const database = getDatabase();

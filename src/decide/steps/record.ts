@@ -46,8 +46,8 @@ export function describeReservation(
   settleAfterMs: number,
 ): Pick<DecisionRecord, 'reservation'> {
   if (reservation === undefined) return {};
-  const { at, parts, retry } = reservation;
-  if (parts.length === 0 && retry === undefined) return {};
+  const { at, parts, retry, repeat } = reservation;
+  if (parts.length === 0 && retry === undefined && repeat === undefined) return {};
   const earlier = retry?.expected.kind === 'held' ? retry.expected : undefined;
   const isLimited = earlier !== undefined || parts.length > 0;
   return {

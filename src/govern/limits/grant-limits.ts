@@ -66,16 +66,22 @@ export function requireNarrowerLimits(before: readonly StatedLimit[], after: rea
 }
 
 /**
- * Refuses a bound on an amount that no action states, which would bound nothing.
- * @param details that name the actions; undefined for all that there are
+ * Refuses a bound on an amount that no action states, which would bound nothing. One that the grant has already stays: a
+ * grant can always be narrowed, its details too, and none of its limits can go.
+ * @param details that name the actions, once the grant is as is asked; undefined for all that there are
+ * @param before the limits that it has already
  * @throws BadRequest naming the limit
  */
 export function checkGrantLimits(
   limits: readonly StatedLimit[],
   details: readonly AuthorizationDetail[] | undefined,
   rules: Rules,
+  before: readonly StatedLimit[] = [],
 ): void {
-  const index = limits.findIndex(({ amount }) => amount !== undefined);
+  const former = readStatedLimits(before);
+  const index = readStatedLimits(limits).findIndex(
+    (limit) => limit.bound.unit !== undefined && !former.some((other) => haveSameUses(limit, other)),
+  );
   if (index < 0) return;
   const actions =
     details === undefined

@@ -9,6 +9,10 @@ import type { AmountProblem } from './required-amount.js';
 export interface Room {
   readonly charge: Charge;
   readonly remaining: bigint;
+  /** The quantity that an earlier question with its key holds. */
+  readonly held: bigint;
+  /** The quantity that the question has to reserve: all that it uses, but for what is held. */
+  readonly unheld: bigint;
   /** The instant at which there is more, RFC 3339; undefined where that never comes, or where all is left. */
   readonly resetsAt: string | undefined;
 }
@@ -23,36 +27,41 @@ export interface LimitJudgement {
 const UNUSED: LimitReading = { used: '0' };
 
 /** @throws TypeError where a use was not read: taken as none, it could let too much through */
-export function findRooms({ charges }: Pick<ChargePlan, 'charges'>, { readings, others }: LimitState): Room[] {
+export function findRooms({ charges }: Pick<ChargePlan, 'charges'>, { readings, others, retry }: LimitState): Room[] {
   return charges.map((charge): Room => {
     const { bound } = charge.limit;
     const reading = readings[charge.key] ?? (others === 'unused' ? UNUSED : undefined);
     if (reading === undefined) throw new TypeError(`the uses of "${charge.limit.text}" were not read`);
     const { used, oldest } = reading;
     const left = bound.value - readDecimalNumber(used, bound.decimals);
+    const held = retry?.kind === 'held' ? readDecimalNumber(reading.held ?? '0', bound.decimals, 'down') : 0n;
+    const unheld = charge.required - held;
     const reset =
       charge.end ?? (oldest === undefined || charge.length === undefined ? undefined : oldest + charge.length);
     return {
       charge,
       remaining: left < 0n ? 0n : left,
+      held,
+      unheld: unheld < 0n ? 0n : unheld,
       resetsAt: reset === undefined ? undefined : new Date(reset).toISOString(),
     };
   });
 }
 
-/** A retry uses what the first question has reserved, so it needs no room of its own. */
+/** A retry uses what the first question has reserved, so it needs room only for what that doesn't hold now. */
 export function judgeLimits(plan: ChargePlan, state: LimitState): LimitJudgement {
-  const isHeld = state.retry?.kind === 'held';
   const rooms = findRooms(plan, state);
   const reasons: Reason[] = [];
   if (state.retry?.kind === 'executed') reasons.push(reason('consent', 'key_used'));
   const { problem } = plan;
   if (problem !== undefined) reasons.push(tellProblem(problem));
-  for (const room of isHeld ? [] : rooms) {
-    const { charge } = room;
-    if (charge.required > room.remaining) reasons.push(tellExceeded(room));
-  }
-  return { reasons, evidence: rooms.map((room) => describeRoom(room, isHeld)) };
+  for (const room of rooms) if (!hasRoom(room)) reasons.push(tellExceeded(room));
+  return { reasons, evidence: rooms.map(describeRoom) };
+}
+
+/** Whether enough is left for the question. */
+export function hasRoom({ unheld, remaining }: Pick<Room, 'unheld' | 'remaining'>): boolean {
+  return unheld <= remaining;
 }
 
 function tellProblem({ kind, message, grant }: AmountProblem): Reason {
@@ -65,14 +74,14 @@ function nameGrant(grant: LimitedGrant | undefined): Pick<Reason, 'consent' | 'd
   return grant === undefined ? {} : { [grant.kind]: grant.id };
 }
 
-function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
-  const { limit, parties, required, grant, owner } = charge;
+function tellExceeded({ charge, remaining, unheld, resetsAt }: Room): Reason {
+  const { limit, parties, grant, owner } = charge;
   const of = (value: bigint): unknown => toStatedQuantity({ ...limit.bound, value });
   const whose = grant !== undefined ? ` of ${owner}` : parties.length === 0 ? '' : ` of ${parties.join(' for ')}`;
   const message = `The limit "${limit.text}"${whose} has less left than the question uses.`;
-  const told = { required: of(required), remaining: of(remaining) };
+  const told = { required: of(unheld), remaining: of(remaining) };
   // Where the whole bound is too small no time will make it fit.
-  const reset = required > limit.bound.value ? undefined : resetsAt;
+  const reset = unheld > limit.bound.value ? undefined : resetsAt;
   return {
     ...reason('consent', 'limit_exceeded', message),
     ...nameGrant(grant),
@@ -81,13 +90,13 @@ function tellExceeded({ charge, remaining, resetsAt }: Room): Reason {
   };
 }
 
-function describeRoom({ charge, remaining, resetsAt }: Room, isHeld: boolean): Readonly<Record<string, unknown>> {
-  const { limit, parties, required, grant } = charge;
+function describeRoom({ charge, remaining, unheld, resetsAt }: Room): Readonly<Record<string, unknown>> {
+  const { limit, parties, grant } = charge;
   return {
     limit: limit.text,
     ...nameGrant(grant),
     ...(parties.length === 0 ? {} : { of: parties }),
-    required: toStatedQuantity({ ...limit.bound, value: isHeld ? 0n : required }),
+    required: toStatedQuantity({ ...limit.bound, value: unheld }),
     remaining: toStatedQuantity({ ...limit.bound, value: remaining }),
     ...(resetsAt === undefined ? {} : { resets_at: resetsAt }),
   };

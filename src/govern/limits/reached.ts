@@ -21,12 +21,10 @@ export function findReachedLimits(
   allowed: boolean,
   { acting, now }: { readonly acting: ActingParties; readonly now: Date },
 ): ReachedLimit[] {
-  if (state.retry?.kind === 'held') return [];
-  return findRooms(plan, state).flatMap(({ charge, remaining }) => {
-    const { required, limit } = charge;
+  return findRooms(plan, state).flatMap(({ charge, remaining, unheld }) => {
     const isReached = allowed
-      ? required > 0n && required >= remaining
-      : required > remaining && required <= limit.bound.value;
+      ? unheld > 0n && unheld >= remaining
+      : unheld > remaining && unheld <= charge.limit.bound.value;
     return isReached ? [describeReached(charge, acting, now)] : [];
   });
 }

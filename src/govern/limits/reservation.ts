@@ -1,6 +1,7 @@
 /** Plans what is reserved together with the record of an allow, or of a list. */
 import type { ApprovalUse } from '../../model/approvals.js';
 import type { Charge, LimitState, Reservation, RetryKey } from '../../model/limits.js';
+import { findRooms } from './judge.js';
 
 /** The uses of one decision. */
 export interface PlannedUse {
@@ -23,10 +24,10 @@ export function planReservation(
 ): Reservation | undefined {
   if (charges.length === 0 && retry === undefined && approval === undefined) return undefined;
   const expected = state?.retry;
-  const isHeld = expected?.kind === 'held';
   return {
     at: now.getTime(),
-    parts: isHeld || charges.length === 0 ? [] : [{ charges, count: 1 }],
+    // A retry states its charges too: what is held already isn't charged again where it is stored.
+    parts: charges.length === 0 ? [] : [{ charges, count: 1 }],
     partial: false,
     ...(retry === undefined || expected === undefined ? {} : { retry: { ...retry, expected } }),
     ...(approval === undefined ? {} : { approval }),
@@ -34,10 +35,35 @@ export function planReservation(
   };
 }
 
-/** Plans what a list reserves: each record that it hands out is a use. @param uses the charges of each, in order */
-export function planListReservation(uses: readonly (readonly Charge[])[], now: Date): Reservation | undefined {
+/**
+ * Plans what a list reserves: each record that it hands out is a use.
+ * @param uses the charges of each, in order
+ * @param repeat the key under which the list may be repeated
+ */
+export function planListReservation(
+  uses: readonly (readonly Charge[])[],
+  now: Date,
+  repeat: Reservation['repeat'],
+): Reservation | undefined {
   const parts = groupUses(uses);
-  return parts.length === 0 ? undefined : { at: now.getTime(), parts, partial: true };
+  return parts.length === 0 && repeat === undefined ? undefined : { at: now.getTime(), parts, partial: true, repeat };
+}
+
+/**
+ * Says how many of each part there is room for, as they would be accepted where they were reserved: one after the other, of
+ * counters that they may have in common.
+ */
+export function acceptParts({ parts }: Pick<Reservation, 'parts'>, state: LimitState): number[] {
+  const taken = new Map<string, bigint>();
+  return parts.map(({ charges, count }) => {
+    const accepted = findRooms({ charges }, state).reduce((fewest, { charge, remaining, held }) => {
+      const left = remaining + held - (taken.get(charge.key) ?? 0n);
+      if (charge.required === 0n || left >= charge.required * BigInt(fewest)) return fewest;
+      return left < charge.required ? 0 : Number(left / charge.required);
+    }, count);
+    for (const { key, required } of charges) taken.set(key, (taken.get(key) ?? 0n) + required * BigInt(accepted));
+    return accepted;
+  });
 }
 
 /** Whether each of the uses was reserved, by the numbers that were accepted of the parts. */

@@ -4,10 +4,12 @@
  * of them retries the n-th of an earlier request.
  */
 import { formatRef } from '../../model/ids.js';
+import type { DelegationToken } from '../../model/delegation-token.js';
 import type { RetryKey } from '../../model/limits.js';
 import { formatCallerId, type Question } from '../../model/question.js';
 import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
+import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { LimitedQuestion } from './required-amount.js';
 
 /** The time for which a key is known. */
@@ -34,4 +36,51 @@ export function planRetryKey({
     key: equalBefore === 0 ? key : sha256(`${key} ${equalBefore}`),
     since: now.getTime() - KEY_LIFETIME_MS,
   };
+}
+
+/** A list that is asked for, with the token as it was verified; undefined where the client vouches for the parties. */
+export interface RepeatedList {
+  readonly question: Question;
+  readonly token: DelegationToken | undefined;
+  readonly records: readonly object[];
+}
+
+/**
+ * Plans the key of a whole list: all records of a filter are one question. They may be long, so others have their turn between.
+ * @param text the request's `Idempotency-Key`
+ */
+export async function planListRetryKey(
+  { question, token, records }: RepeatedList,
+  text: string,
+  now: Date,
+): Promise<RetryKey> {
+  const { caller, subject, action, context, assertedAgent, statedAgent, statedMode } = question;
+  const parties =
+    token === undefined
+      ? [assertedAgent, statedMode]
+      : [token.user, token.actors.map(({ id }) => id), token.issuer, token.session];
+  const hashes: string[] = [];
+  for (const record of records) {
+    await yieldToEventLoop();
+    hashes.push(sha256(formatCanonicalJson(record)));
+  }
+  const parts = [
+    ['list', caller.kind, formatCallerId(caller), text],
+    [...parties, statedAgent],
+    [subject.type, subject.id, subject.properties, action.name, action.properties, context],
+    hashes,
+  ];
+  return { key: sha256(formatCanonicalJson(parts)), since: now.getTime() - KEY_LIFETIME_MS };
+}
+
+/**
+ * Makes the key that a list is held by: where other records are permitted meanwhile it is another list, so that what was
+ * reserved for some hands out no others.
+ * @param permitted the places of the records that the list hands out if there is room
+ */
+export function bindListRetryKey(
+  retry: RetryKey,
+  permitted: readonly number[],
+): RetryKey & { readonly permitted: string } {
+  return { ...retry, permitted: sha256(`${retry.key} ${permitted.join(' ')}`) };
 }

@@ -2,8 +2,9 @@
  * The window of a limit at an instant, by pure functions: a sliding one ends now, calendar windows begin at the full hour,
  * at midnight, on Monday and on the first, by the clock on the wall of a time zone. Days of 23 and of 25 hours are whole.
  */
+import { LRUCache } from 'lru-cache';
 import type { Limit, LimitPeriod } from '../../model/limits.js';
-import { toWallClock } from '../../runtime/local-time.js';
+import { normalizeZone, toWallClock } from '../../runtime/local-time.js';
 
 export interface LimitWindow {
   /** The first millisecond whose uses count, since 1970; undefined where all count that ever were. */
@@ -18,6 +19,14 @@ const MS_PER_HOUR = 3_600_000;
 const MS_PER_DAY = 24 * MS_PER_HOUR;
 const SLIDING_MS = { PT1H: MS_PER_HOUR, P1D: MS_PER_DAY, P1W: 7 * MS_PER_DAY } as const;
 
+/**
+ * Calendar windows by their period and zone, each as it was last asked for: until it ends nothing is computed anew. There are
+ * about 600 zones with four periods, so that all of them have room.
+ */
+const calendarWindows = new LRUCache<string, LimitWindow & { readonly since: number; readonly end: number }>({
+  max: 4096,
+});
+
 /** @param at milliseconds since 1970 */
 export function windowAt({ period, window, zone }: Pick<Limit, 'period' | 'window' | 'zone'>, at: number): LimitWindow {
   if (period === 'total') return { since: undefined, end: undefined, length: undefined };
@@ -25,13 +34,17 @@ export function windowAt({ period, window, zone }: Pick<Limit, 'period' | 'windo
     const length = SLIDING_MS[period];
     return { since: at - length + 1, end: undefined, length };
   }
-  const wall = toWallClock(at, zone);
-  const first = floorWall(wall, period);
-  return {
+  const key = `${period} ${normalizeZone(zone)}`;
+  const last = calendarWindows.get(key);
+  if (last !== undefined && last.since <= at && at < last.end) return last;
+  const first = floorWall(toWallClock(at, zone), period);
+  const current = {
     since: findWallInstant(first, zone),
     end: findWallInstant(nextWall(first, period), zone),
     length: undefined,
   };
+  calendarWindows.set(key, current);
+  return current;
 }
 
 type CalendarPeriod = Exclude<LimitPeriod, 'total'>;
@@ -53,22 +66,14 @@ function nextWall(first: number, period: CalendarPeriod): number {
 
 /** Zones are at most 14 hours off UTC, and jump by a day at most. */
 const MAX_OFFSET_MS = 40 * MS_PER_HOUR;
-/** Instants by their zone and time: each question of an hour, day or month needs the same two. */
-const instants = new Map<string, number>();
-const MAX_INSTANTS = 1_000;
 
 /** The first instant at which the wall's clock shows the time or a later one: some midnights don't exist. */
 function findWallInstant(wall: number, zone: string): number {
-  const key = `${zone} ${wall}`;
-  const cached = instants.get(key);
-  if (cached !== undefined) return cached;
   let [before, after] = [wall - MAX_OFFSET_MS, wall + MAX_OFFSET_MS];
   while (after - before > 1) {
     const middle = Math.floor((before + after) / 2);
     if (toWallClock(middle, zone) >= wall) after = middle;
     else before = middle;
   }
-  if (instants.size >= MAX_INSTANTS) instants.clear();
-  instants.set(key, after);
   return after;
 }

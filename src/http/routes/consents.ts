@@ -155,10 +155,10 @@ export function consentRoutes(app: TypedApp, service: Service): void {
         }
         if (change.ends !== undefined) requireFuture(change.ends, now);
         const narrowed = narrowConsent(stored.consent, change);
-        checkGrantLimits(change.limits ?? [], narrowed.details, rules);
+        checkGrantLimits(change.limits ?? [], narrowed.details, rules, stored.consent.limits);
         const consent = { ...narrowed, basis: keepBasis(narrowed, rules) };
         checkConsentPeriod(consent);
-        if (await service.consents.replace(stored, consent))
+        if (await service.consents.replace(stored, consent, now))
           return reply.send(toConsentJson({ ...stored, consent }, now, rules));
       }
       return reply.code(409).send(createProblem('conflict', 'The consent is changed by others at the same time.'));

@@ -128,7 +128,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
         if (delegation.conditional) return reply.code(409).send(createProblem('conflict', CONDITIONAL));
         if (body.details !== undefined) checkRequestedDetails(body.details, rules, 'details');
         const bounds = requireAccess(narrowBounds(delegation.bounds, body));
-        checkGrantLimits(body.limits ?? [], bounds.details, rules);
+        checkGrantLimits(body.limits ?? [], bounds.details, rules, delegation.bounds.limits);
         if (body.ends !== undefined) requireFuture(body.ends, service.now());
         const stored = await service.delegations.give(delegation, bounds, formatCallerId(caller), {
           replaces: delegation.version ?? 'absent',

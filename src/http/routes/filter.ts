@@ -1,6 +1,7 @@
 /** `/v1/filter`: takes records and answers the permitted ones, masked, so that no API can forget to mask. */
 import { z } from 'zod';
 import { yieldToEventLoop } from '../../runtime/yield.js';
+import { bindListRetryKey, planListRetryKey } from '../../govern/limits/retry-key.js';
 import { previewQuestions } from '../../lists/decide-list.js';
 import { isLimitDenial } from '../../lists/preview.js';
 import { createMask, MASKING_OBLIGATIONS } from '../../lists/mask.js';
@@ -15,6 +16,7 @@ import type { TypedApp } from '../typed-app.js';
 import { actionFormat, contextFormat, idFormat, MAX_ITEMS, nameFormat, subjectFormat } from '../authzen-formats.js';
 import { buildQuestion } from '../authzen-request.js';
 import { checkPartLengths } from '../question-size.js';
+import { readIdempotencyKey } from '../idempotency-key.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
@@ -66,11 +68,12 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       response: { 200: filterAnswerFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['filter']),
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, repeatable: true },
     bodyLimit: MAX_FILTER_BODY_BYTES,
     handler: async (request) => {
       const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
+      const key = readIdempotencyKey(request);
       await checkRecordLengths({ ...shared, context: requestedContext }, records);
       const template = buildQuestion(
         {
@@ -86,10 +89,12 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       }));
       return service.activePolicies.withSnapshot(async (deps) => {
         const asker = await identifyListRequester(template, deps);
+        const retry = key && (await planListRetryKey({ ...asker, records }, key.text, deps.now()));
         const graph = new GraphSnapshot(deps.relationships, template.consistency);
-        const previews = await previewQuestions(questions, graph, deps);
+        const previews = await previewQuestions(questions, graph, deps, { retry });
         const mask = createMask(service.secret);
         const permitted: object[] = [];
+        const places: number[] = [];
         const uses: (readonly Charge[])[] = [];
         const reviews: OpenedReview[] = [];
         const reachedLimits = new Map<string, ReachedLimit>();
@@ -103,6 +108,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
             continue;
           }
           uses.push(preview.charges);
+          places.push(i);
           reviews.push(...preview.reviews);
           await yieldToEventLoop();
           const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
@@ -117,10 +123,19 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           ...toRecordedTypes(records),
           records: records.length,
         };
-        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses, {
-          reviews,
-          reachedLimits: [...reachedLimits.values()],
-        });
+        const effects = { reviews, reachedLimits: [...reachedLimits.values()] };
+        const repeat = retry && bindListRetryKey(retry, places);
+        const reserved = await recordSearch(
+          'filter',
+          summary,
+          asker,
+          permitted.length,
+          graph,
+          deps,
+          uses,
+          effects,
+          repeat,
+        );
         const handedOut = permitted.filter((_record, i) => reserved[i] === true);
         exceeded += permitted.length - handedOut.length;
         return {

@@ -1,4 +1,5 @@
 /** Limits in delegations and consents: what a user bounds is bounded exactly, for each use that rests on it. */
+import fc from 'fast-check';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ReplayableRecord } from '../../../src/model/decision.js';
 import { parseRecord } from '../../../src/records/parse-record.js';
@@ -179,6 +180,59 @@ describe('a limit on an amount', () => {
         body: { error: { at: 'limits[0].amount', message: expect.stringContaining('@amount') as string } },
       });
   });
+});
+
+describe('narrowing', () => {
+  const detail = (...actions: string[]) => ({ type: 'remit', actions });
+  const change = fc.record(
+    {
+      details: fc.constantFrom([detail('read', 'pay')], [detail('pay')], [detail('read')]),
+      added: fc.constantFrom<object>(daily(9), { amount: eur(900), per: 'P1W' }, { count: 90, per: 'total' }),
+      lowers: fc.boolean(),
+    },
+    { requiredKeys: ['lowers'] },
+  );
+  interface Json {
+    readonly details: readonly { readonly actions: readonly string[] }[];
+    readonly limits: readonly { readonly count?: number; readonly amount?: { readonly value: number } }[];
+  }
+
+  it('is judged by what it leads to, and leaves every limit to be lowered further', async () => {
+    let refused = 0;
+    let idle = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom('delegations', 'consents'), fc.array(change, { maxLength: 5 }), async (kind, changes) => {
+        const terms = { agent: 'bot', until_ended: true, details: [detail('read', 'pay')], limits: [daily(10), { amount: eur(1000), per: 'P1D' }] };
+        const given = await asUser(remit, 'POST', `/v1/${kind}`, terms);
+        expect(given.status).toBe(201);
+        const path = `/v1/${kind}/${kind === 'consents' ? given.body.id : 'bot'}`;
+        let current = given.body as unknown as Json;
+        for (const { details, added, lowers } of changes) {
+          const former = current.limits.map((limit) => (!lowers ? limit : limit.amount === undefined
+            ? { ...limit, count: Math.max(1, (limit.count ?? 0) - 1) }
+            : { ...limit, amount: { ...limit.amount, value: limit.amount.value - 1 } }));
+          const isNew = added !== undefined && !current.limits.some((limit) => limit['per' as never] === (added as { per: string }).per && ('amount' in limit) === ('amount' in added));
+          const limits = isNew ? [...former, added] : former;
+          const names = (list: Json['details']): string[] => list.flatMap(({ actions }) => actions);
+          const next = details ?? current.details;
+          const isNarrower = names(next).every((name) => names(current.details).includes(name));
+          const isUnbound = isNew && 'amount' in added && !names(next).includes('pay');
+          const { status, body } = await asUser(remit, 'PATCH', path, { ...(details === undefined ? {} : { details }), limits });
+          expect([status, JSON.stringify(body)]).toEqual([isNarrower && !isUnbound ? 200 : 400, expect.anything()]);
+          if (status === 400) {
+            refused += 1;
+            continue;
+          }
+          current = body as unknown as Json;
+          expect(current.limits).toHaveLength(limits.length);
+          if (!names(current.details).includes('pay')) idle += 1;
+        }
+        await asUser(remit, 'DELETE', path);
+      }),
+      { numRuns: 60 },
+    );
+    expect(Math.min(refused, idle)).toBeGreaterThan(3);
+  }); // prettier-ignore
 });
 
 describe('a consent’s limit', () => {

@@ -62,19 +62,33 @@ export interface Asked {
   readonly amount?: unknown;
   readonly context?: object;
   readonly key?: string;
+  readonly background?: boolean;
 }
+
+const BACKGROUND = {
+  background: true,
+  details: [{ type: 'remit', actions: ['pay', 'read'], access: 'background' as const }],
+};
 
 /** A question of an agent for its user, as the development client asks it. */
 export async function questionOf(
   remit: Running,
-  { action = 'read', user = 'ann', agent = 'bot', account = user, amount, context = {} }: Asked = {},
+  {
+    action = 'read',
+    user = 'ann',
+    agent = 'bot',
+    account = user,
+    amount,
+    context = {},
+    background = false,
+  }: Asked = {},
 ): Promise<object> {
   const [type, id] = account.includes(':') ? account.split(':') : ['account', account];
   return {
     subject: { type: 'user', id: user },
     action: { name: action, ...(amount === undefined ? {} : { properties: { amount } }) },
     resource: { type, id },
-    context: { token: await remit.mint({ user, agent, scope: 'all' }), ...context },
+    context: { token: await remit.mint({ user, agent, scope: 'all', ...(background ? BACKGROUND : {}) }), ...context },
   };
 }
 

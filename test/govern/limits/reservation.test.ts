@@ -1,4 +1,5 @@
 /** What is reserved with a record: committed or released by its outcome, in time and by those who may; and by a filter, in order. */
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { clientNamed, DAYTIME, type Answer, type Running } from '../../support/sample.js';
 import { makeKey, type Key } from '../../tokens/keys.js';
@@ -204,10 +205,23 @@ describe('a filter', () => {
       id: i % 10 === 9 ? 'none' : String((i % 3) + 1),
       properties: { iban: `x${i}` },
     }));
-  const filter = async (count: number, context: object = {}) => {
+  interface Filtered {
+    readonly records: readonly { readonly id: string }[];
+    readonly removed: number;
+    readonly limit_exceeded?: number;
+  }
+  const filter = async (count: number, context: object = {}, key?: string): Promise<Filtered> => {
     const { subject, action } = ask('export') as { subject: object; action: object };
-    const response = await remit.post('/v1/filter', { subject, action, records: records(count), context }, as('shop'));
-    return response.json<{ records: object[]; removed: number; limit_exceeded?: number }>();
+    const headers = { ...as('shop'), ...(key === undefined ? {} : { 'idempotency-key': key }) };
+    const response = await remit.post('/v1/filter', { subject, action, records: records(count), context }, headers);
+    expect(response.statusCode).toBe(200);
+    return response.json();
+  };
+  const findLast = async () => (await remit.service.decisions.list({}, undefined, 1)).records[0];
+  const write = async (operation: 'touch' | 'delete', account: string): Promise<void> => {
+    const updates = [{ operation, relationship: `account:${account}#owner@user:ann` }];
+    const { statusCode } = await remit.post('/v1/relationships', { updates }, as('boss'));
+    expect(statusCode).toBe(200);
   };
 
   it('uses one for each record that it hands out, in order, and leaves out the rest', async () => {
@@ -233,6 +247,84 @@ describe('a filter', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => filter(20)));
     expect(answers.reduce((sum, answer) => sum + answer.records.length, 0)).toBe(100);
   });
+
+  it('promises in a dry run what it then hands out, and costs once however often it is repeated', async () => {
+    const call = fc.record({
+      count: fc.constantFrom(5, 20, 40),
+      key: fc.constantFrom(undefined, 'a', 'b'),
+      before: fc.constantFrom('nothing', 'nothing', 'nothing', 'hide', 'show', 'executed', 'failed'),
+    });
+    const tally = { repeated: 0, short: 0, used: 0, changed: 0 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(call, { minLength: 4, maxLength: 12 }), async (calls) => {
+        newDay();
+        let hidden = false;
+        let last: { id: string; name: string; cost: number; open: boolean } | undefined;
+        /** By the list and its key, and by what may be seen of it: how many are reserved, in which record. */
+        const held = new Map<string, { id: string; cost: number; executed: boolean }>();
+        const lists = new Map<string, string>();
+        let used = 0;
+        for (const { count, key, before } of calls) {
+          if (before === 'hide' || before === 'show') {
+            hidden = before === 'hide';
+            await write(hidden ? 'delete' : 'touch', '2');
+          } else if (before !== 'nothing' && last?.open === true) {
+            expect(await report(last.id, { outcome: before })).toEqual([201]);
+            for (const [name, list] of held) {
+              if (list.id !== last.id) continue;
+              if (before === 'executed') list.executed = true;
+              else held.delete(name);
+            }
+            if (before === 'failed') {
+              used -= last.cost;
+              for (const [name, id] of lists) if (id === last.id) lists.delete(name);
+            }
+            last = undefined;
+          }
+          const seen = records(count).filter(({ id }) => id !== 'none' && !(hidden && id === '2'));
+          const name = `${key} ${count}`;
+          const same = key === undefined ? undefined : held.get(`${name} ${hidden}`);
+          const latest = [...held.values()].find(({ id }) => key !== undefined && id === lists.get(name));
+          const isUsed = latest?.executed === true;
+          const covered = same?.executed === false ? same.cost : 0;
+          // A list that nothing is left for is not looked at further, unless something is held for it.
+          const isOpen = 100 - used + (latest?.cost ?? 0) > 0;
+          const expected = isUsed || !isOpen ? 0 : Math.min(seen.length, 100 - used + covered);
+          const dry = await filter(count, { dry_run: true }, key);
+          const real = await filter(count, {}, key);
+          const idsOf = (list: Filtered): string[] => list.records.map(({ id }) => id);
+          expect([idsOf(dry), dry.removed, dry.limit_exceeded]).toEqual([idsOf(real), real.removed, real.limit_exceeded]);
+          expect(idsOf(real)).toEqual(seen.slice(0, expected).map(({ id }) => id));
+          const record = await findLast();
+          expect(record).toMatchObject({ found: expected, decision: expected > 0 });
+          used += Math.max(0, expected - covered);
+          if (isUsed) tally.used += 1;
+          else if (covered > 0) tally.repeated += 1;
+          else if (same === undefined && latest !== undefined) tally.changed += 1;
+          if (expected < seen.length) tally.short += 1;
+          if (expected === 0) continue;
+          const holder = record?.reservation?.decision ?? '';
+          expect(holder).toBe(covered > 0 ? same?.id : record?.id);
+          const cost = Math.max(expected, covered);
+          last = { id: holder, name, cost, open: same?.executed !== true };
+          if (key === undefined) continue;
+          if (covered === 0) lists.set(name, holder);
+          held.set(`${name} ${hidden}`, { id: holder, cost, executed: false });
+        }
+        await write('touch', '2');
+      }),
+      { numRuns: 30 },
+    );
+    expect(Math.min(tally.repeated, tally.short, tally.changed)).toBeGreaterThan(3);
+    expect(tally.used).toBeGreaterThan(0);
+  }, 600_000); // prettier-ignore
+
+  it('takes no key that is none', async () => {
+    const { subject, action } = ask('export') as { subject: object; action: object };
+    const headers = { ...as('shop'), 'idempotency-key': 'with space' };
+    const response = await remit.post('/v1/filter', { subject, action, records: [] }, headers);
+    expect([response.statusCode, response.json<{ error: { at: string } }>().error.at]).toEqual([400, 'Idempotency-Key']);
+  }); // prettier-ignore
 
   it('gives back what was not handed on', async () => {
     newDay();

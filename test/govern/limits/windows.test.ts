@@ -1,6 +1,6 @@
 /** Windows of limits: they follow each other without a gap, in every zone and across summer time, and begin where people say. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { windowAt } from '../../../src/govern/limits/windows.js';
 import { formatLocalInstant, toLocalTime } from '../../../src/runtime/local-time.js';
 
@@ -33,6 +33,24 @@ describe('a calendar window', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('is computed once until it ends, of as many zones as there are, however they are written', () => {
+    const zones = Intl.supportedValuesOf('timeZone');
+    const reads = vi.spyOn(Intl.DateTimeFormat.prototype, 'formatToParts');
+    const readAll = (spell: (name: string) => string): unknown[] =>
+      zones.flatMap((name) =>
+        (['PT1H', 'P1D', 'P1W', 'P1M'] as const).map((what) =>
+          windowAt({ period: what, window: 'calendar', zone: spell(name) }, Date.parse('2031-05-05T10:15:00Z')),
+        ),
+      );
+    const first = readAll((name) => name);
+    const made = reads.mock.calls.length;
+    expect(made).toBeGreaterThan(4 * zones.length);
+    expect(readAll((name) => name.toUpperCase())).toEqual(first);
+    expect(readAll((name) => name)).toEqual(first);
+    expect(reads.mock.calls.length).toBe(made);
+    reads.mockRestore();
   });
 
   it('begins on a day of its own, on Monday, or on the first', () => {

@@ -64,11 +64,11 @@ describe('the limits of a user', () => {
   it('are none of what is suspended, which allows nothing', async () => {
     const stored = await remit.service.consents.find({ type: 'user', id: 'ann' }, consent);
     if (stored === undefined) throw new Error('the consent is gone');
-    await remit.service.consents.replace(stored, { ...stored.consent, basis: {} });
+    await remit.service.consents.replace(stored, { ...stored.consent, basis: {} }, DAYTIME);
     expect((await asUser(remit, 'GET', `/v1/consents/${consent}`, undefined, 'ann')).body).toMatchObject({ state: 'suspended' });
     expect((await read()).body['limits']).toMatchObject([{ delegation: 'bot' }, { delegation: 'helper' }]);
     const suspended = await remit.service.consents.find({ type: 'user', id: 'ann' }, consent);
-    if (suspended !== undefined) await remit.service.consents.replace(suspended, stored.consent);
+    if (suspended !== undefined) await remit.service.consents.replace(suspended, stored.consent, DAYTIME);
     expect((await read()).body['limits']).toHaveLength(5);
   }); // prettier-ignore
 
@@ -96,5 +96,29 @@ describe('the limits of a user', () => {
     const asNone = await remit.request('GET', '/v1/consents/limits', undefined, 'no-key');
     expect([asAgent.statusCode, asClient.statusCode, asNone.statusCode]).toEqual([403, 403, 401]);
     expect((await read('?agent=planner')).body).toEqual({ limits: [] });
+  });
+});
+
+describe('the limits of the consents for one agent', () => {
+  it('are as many as a decision reads: more are refused by their place, and what ends makes room', async () => {
+    const periods = ['PT1H', 'P1D', 'P1W', 'P1M'];
+    const ten = Array.from({ length: 10 }, (_, i) => ({
+      count: 9, per: periods[i % 4], window: 'calendar', zone: ['UTC', 'Europe/Rome', 'Asia/Tokyo'][Math.floor(i / 4)],
+    })); // prettier-ignore
+    const give = (limits: readonly object[], path = '/v1/consents', method: 'POST' | 'PATCH' = 'POST') =>
+      asUser(remit, method, path, method === 'PATCH' ? { limits } : { agent: 'bot', details: [{ type: 'remit', actions: ['read'] }], until_ended: true, limits }, 'carl'); // prettier-ignore
+    const refused = { status: 429, body: { error: { code: 'too_many', at: 'limits', message: expect.stringContaining('50 are the most') as string } } }; // prettier-ignore
+    for (let i = 0; i < 4; i += 1) expect((await give(ten)).status).toBe(201);
+    const last = await give(ten.slice(1));
+    expect(last.status).toBe(201);
+    expect(await give(ten.slice(0, 2))).toMatchObject(refused);
+    expect((await give(ten, `/v1/consents/${last.body.id}`, 'PATCH')).status).toBe(200);
+    expect(await give(ten.slice(0, 1))).toMatchObject(refused);
+    const other = await give([]);
+    expect(await give(ten.slice(0, 1), `/v1/consents/${other.body.id}`, 'PATCH')).toMatchObject(refused);
+    const lower = ten.map((limit) => ({ ...limit, count: 1 }));
+    expect((await give(lower, `/v1/consents/${last.body.id}`, 'PATCH')).status).toBe(200);
+    expect((await asUser(remit, 'DELETE', `/v1/consents/${last.body.id}`, undefined, 'carl')).status).toBe(204);
+    expect((await give(ten.slice(0, 1), `/v1/consents/${other.body.id}`, 'PATCH')).status).toBe(200);
   });
 });

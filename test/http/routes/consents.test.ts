@@ -283,7 +283,7 @@ it('is suspended while an action that it names means something else, and says wh
   const { basis } = stored.consent;
   if (basis === 'unchecked') throw new TypeError('it has one');
   const former = Object.fromEntries(Object.entries(basis).map(([key, hash]) => [key, hash.replace(/^[^.]*/, 'x')]));
-  await consents.replace(stored, { ...stored.consent, basis: former });
+  await consents.replace(stored, { ...stored.consent, basis: former }, DAYTIME);
   const answer = await askFor(remit);
   expect(codes(answer)).toEqual(['consent_suspended']);
   expect(answer.context?.reasons[0]?.message).toContain(
