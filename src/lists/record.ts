@@ -32,13 +32,18 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
   return { question, token: getVerifiedCredential(unbound)?.token };
 }
 
+export interface RecordedList {
+  readonly id: string;
+  readonly reserved: readonly boolean[];
+}
+
 /**
  * Records the list once it is complete.
  * @param request the search as it was asked, without properties
  * @param graph of which all of the list was asked
  * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
  * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
- * @returns whether each of them was reserved; the others are to be left out
+ * @returns the record's id, and whether each use was reserved: results whose use wasn't are to be left out
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
  * meanwhile, since part of the list was then judged on a good token and part on a bad one
  */
@@ -51,7 +56,7 @@ export async function recordSearch(
   deps: DecisionDeps,
   uses: readonly (readonly Charge[])[] = [],
   effects: RecordEffects = NO_EFFECTS,
-): Promise<readonly boolean[]> {
+): Promise<RecordedList> {
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
   if ((current.token === undefined) !== (token === undefined))
@@ -76,9 +81,9 @@ export async function recordSearch(
   const result = await Deadline.run(deps.deadlineMs, (deadline) =>
     deadline.race(deps.decisions.record(record, question.account, reservation, question.dryRun ? NO_EFFECTS : effects)),
   );
-  if (reservation === undefined) return uses.map(() => true);
+  if (reservation === undefined) return { id, reserved: uses.map(() => true) };
   if (result.kind === 'overtaken') throw new TypeError('a list is stored with what there is room for');
-  return selectReserved(uses, result.accepted);
+  return { id, reserved: selectReserved(uses, result.accepted) };
 }
 
 /** The parties that the token names; without a token those that the client vouches for. */
@@ -86,11 +91,12 @@ function toRecordedActing({ question, token }: ListRequester, deps: DecisionDeps
   const { userObject = '', agentObject = '' } = deps.rules().vocabulary;
   const agentText = (id: string): string => describeRef({ type: agentObject, id });
   if (token === undefined) {
-    const { subject, assertedAgent } = question;
+    const { subject, assertedAgent, assertedChain = [] } = question;
+    const party = subject.type === agentObject ? 'agent' : 'user';
     return {
-      ...(subject.id === PLACEHOLDER_ID ? {} : { user: describeRef(subject) }),
+      ...(subject.id === PLACEHOLDER_ID ? {} : { [party]: describeRef(subject) }),
       ...(assertedAgent === undefined ? {} : { agent: agentText(assertedAgent) }),
-      chain: [],
+      chain: assertedChain.map(agentText),
     };
   }
   const [acting, ...chain] = token.actors;

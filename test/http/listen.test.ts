@@ -154,6 +154,7 @@ describe('administration on a listener of its own', () => {
     ['POST', '/access/v1/search/resource'],
     ['POST', '/v1/filter'],
     ['GET', '/v1/capabilities'],
+    ['POST', '/v1/capabilities'],
     ['GET', '/.well-known/authzen-configuration'],
   ])('decides nothing: %s %s', async (method, path) => {
     expect(listeners.admin && (await status(listeners.admin, path, { method, key: 'both-key' }))).toBe(404);

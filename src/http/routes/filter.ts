@@ -18,6 +18,7 @@ import { checkPartLengths } from '../question-size.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
+import { nameDecision } from '../edge/observability.js';
 import { inputErrors } from '../edge/errors.js';
 import { MAX_FILTER_BODY_BYTES } from '../edge/unread-body.js';
 
@@ -30,9 +31,9 @@ const filterBody = z
     subject: subjectFormat,
     action: actionFormat,
     records: z
-      .array(z.object({ type: nameFormat, id: idFormat, properties: recordProperties.default({}) }))
+      .array(z.object({ type: nameFormat, id: idFormat, properties: recordProperties.nullish() }))
       .max(MAX_ITEMS),
-    context: contextFormat.optional(),
+    context: contextFormat.nullish(),
   })
   .meta({ id: 'FilterRequest' });
 const filterAnswerFormat = z
@@ -68,7 +69,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
     onRequest: authenticate(app, service, ['filter']),
     config: { turns: LIST_TURNS },
     bodyLimit: MAX_FILTER_BODY_BYTES,
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
       await checkRecordLengths({ ...shared, context: requestedContext }, records);
@@ -82,7 +83,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       );
       const questions = records.map(({ type, id, properties }) => ({
         ...template,
-        resource: { type, id, properties: omitNulls(properties) },
+        resource: { type, id, properties: omitNulls(properties ?? {}) },
       }));
       return service.activePolicies.withSnapshot(async (deps) => {
         const asker = await identifyListRequester(template, deps);
@@ -108,7 +109,10 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
           // What is handed out of limited data is a use, and a dry run uses nothing: it answers which records, and no data.
           const isWithheld = template.dryRun && preview.charges.length > 0;
-          const masked = { ...record, properties: isWithheld ? {} : mask(record.properties, preview.obligations) };
+          const masked = {
+            ...record,
+            properties: isWithheld ? {} : mask(record.properties ?? {}, preview.obligations),
+          };
           permitted.push(obligations.length === 0 ? masked : { ...masked, obligations });
         }
         const summary = {
@@ -117,10 +121,11 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           ...toRecordedTypes(records),
           records: records.length,
         };
-        const reserved = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses, {
+        const { id, reserved } = await recordSearch('filter', summary, asker, permitted.length, graph, deps, uses, {
           reviews,
           reachedLimits: [...reachedLimits.values()],
         });
+        nameDecision(request, reply, id);
         const handedOut = permitted.filter((_record, i) => reserved[i] === true);
         exceeded += permitted.length - handedOut.length;
         return {
@@ -142,7 +147,7 @@ function toRecordedTypes(records: readonly { readonly type: string }[]): Record<
 
 /** Adds masking to what the client supports, since it is done here. */
 function withMaskingSupported(
-  requestedContext: z.infer<typeof contextFormat> | undefined,
+  requestedContext: z.infer<typeof contextFormat> | null | undefined,
   caller: Caller,
 ): z.infer<typeof contextFormat> {
   const supported = requestedContext?.supported_obligations ?? getSupportedObligations(caller);
