@@ -1,14 +1,15 @@
 /** The answer of a list whose whole question is refused, beside its empty results: the same for equal questions. */
 import { z } from 'zod';
+import { reasonFormat, reasonTextFormat, remedyFormat } from './answer-parts.js';
 import type { ListRefusal } from '../lists/refusal.js';
 import type { Caller } from '../model/question.js';
 import { REASONS } from '../model/reasons.js';
 
 export const listContextFormat = z
   .object({
-    reasons: z.array(z.looseObject({ code: z.string() })),
-    reason_user: z.record(z.string(), z.string()).describe('A sentence for people, by status'),
-    remedies: z.array(z.looseObject({ type: z.string() })),
+    reasons: z.array(reasonFormat),
+    reason_user: reasonTextFormat,
+    remedies: z.array(remedyFormat),
     challenge: z.string().optional().describe('What the `WWW-Authenticate` of the API should say to the agent'),
   })
   .describe('The whole question is refused, whatever there is: for its token, its parties, or what it asks for')

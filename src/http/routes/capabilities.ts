@@ -10,6 +10,7 @@ import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { createRequestContext } from '../request-context.js';
+import { remedyFormat } from '../answer-parts.js';
 import { contextFormat } from '../authzen-formats.js';
 import { parseQuestion } from '../authzen-request.js';
 import { listContextFormat, toListContext } from '../list-refusal.js';
@@ -33,7 +34,7 @@ const capabilitiesFormat = z
               .describe(
                 'allowed: on something that is there; depends: on what the request says too; remediable: not now, but with all of the remedies, as a scope, an approval or a consent',
               ),
-            remedies: z.array(z.looseObject({ type: z.string() })).describe('What would have to be added'),
+            remedies: z.array(remedyFormat).describe('What would have to be added'),
           }),
         ),
       }),
@@ -65,7 +66,7 @@ export function capabilityRoutes(app: TypedApp, service: Service): void {
       response: { 200: capabilitiesFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['search']),
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, passesToken: true },
     handler: (request, reply) => answerCapabilities(service, request, reply, request.body.context),
   });
 }

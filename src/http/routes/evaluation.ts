@@ -40,7 +40,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
-    config: { turns: 1, repeatable: true },
+    config: { turns: 1, repeatable: true, passesToken: true },
     handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
@@ -56,7 +56,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       },
     },
     onRequest,
-    config: { repeatable: true },
+    config: { repeatable: true, passesToken: true },
     handler: async (request, reply) => {
       const { evaluations: statedItems, options, ...stated } = request.body;
       const items = statedItems ?? [];

@@ -67,7 +67,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       response: { 200: filterAnswerFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['filter']),
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, passesToken: true },
     bodyLimit: MAX_FILTER_BODY_BYTES,
     handler: async (request, reply) => {
       const { records, context: requestedContext, ...shared } = request.body;

@@ -17,7 +17,7 @@ const indexFormat = z
 const DESCRIPTION =
   'An authorization engine for AI agents: may this agent do this, for this person, to this thing, now, and why?';
 /** Nothing in it comes from a request. */
-const PAGE = `<!doctype html>
+const INDEX_PAGE = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -42,7 +42,7 @@ export function indexRoutes(app: TypedApp): void {
     },
     handler: (request, reply) => {
       if (request.headers.accept?.includes('text/html') === true)
-        return reply.type('text/html; charset=utf-8').send(PAGE);
+        return reply.type('text/html; charset=utf-8').send(INDEX_PAGE);
       const base = app.getAskedUrl(request);
       return reply.send({
         name: 'Remit' as const,

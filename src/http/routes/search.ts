@@ -94,7 +94,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, passesToken: true },
     handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.resource;
@@ -118,7 +118,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, passesToken: true },
     handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.subject;
@@ -155,7 +155,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: actionResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, passesToken: true },
     handler: (request, reply) => {
       const { body } = request;
       const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });

@@ -429,6 +429,26 @@ describe('what anybody may read', () => {
       expect([url, (await fetch(url)).status]).toEqual([url, 200]);
   });
 
+  it('the OpenAPI document names each operation, once, and says which are open', async () => {
+    const address = remit.app.server.address();
+    const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const document = (await (await fetch(`${base}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { operationId: string; summary: string; security?: [] }>>;
+    };
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
+    );
+    const ids = operations.map(({ operationId }) => operationId);
+    expect(ids.filter((id) => !/^[a-z][A-Za-z]+$/.test(id))).toEqual([]);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(operations.filter(({ summary }) => summary === '')).toEqual([]);
+    for (const { path, method, security } of operations) {
+      const url = path.replace(/\{[^}]+\}/g, 'x');
+      const { status } = await fetch(base + url, { method: method.toUpperCase() });
+      expect([method, path, status === 401], String(status)).toEqual([method, path, security === undefined]);
+    }
+  }); // prettier-ignore
+
   it('the OpenAPI document has every route, made from the schemas that validate', async () => {
     const address = remit.app.server.address();
     const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
@@ -453,9 +473,9 @@ describe('what anybody may read', () => {
       (document.paths[path] as { post: { parameters?: { name: string; in: string }[] } }).post.parameters?.map(
         (one) => `${one.in} ${one.name}`,
       ) ?? [];
-    expect(parametersOf('/access/v1/evaluation')).toEqual(['header Idempotency-Key']);
-    expect(parametersOf('/access/v1/evaluations')).toEqual(['header Idempotency-Key']);
-    expect(parametersOf('/v1/filter')).toEqual([]);
+    expect(parametersOf('/access/v1/evaluation')).toEqual(['header Idempotency-Key', 'header Remit-Token']);
+    expect(parametersOf('/access/v1/evaluations')).toEqual(['header Idempotency-Key', 'header Remit-Token']);
+    expect(parametersOf('/v1/filter')).toEqual(['header Remit-Token']);
     expect((await fetch(`${base}/docs/`)).status).toBe(200);
   });
 
