@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { OBLIGATION_TYPES } from '../model/obligations.js';
-import { CLIENT_PERMISSIONS, type Client } from '../model/question.js';
+import { CLIENT_PERMISSIONS, VOUCHED_MODES, type Client } from '../model/question.js';
 import { isLoopback } from '../runtime/ip-address.js';
 import { displayPath } from './files.js';
 import { markId } from './schema-types.js';
@@ -25,6 +25,13 @@ const callbackFormat = z
 const MAX_KEYS = 4;
 const keyHashFormat = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
+/** Clients that were written for another service may name the agent as their subject, and the user in a property. */
+const subjectReadingFormat = z.strictObject({
+  agent_types: z.array(z.string().min(1).max(128)).min(1).max(16),
+  strip_prefix: z.string().min(1).max(256).optional(),
+  user_property: z.string().min(1).max(128).default('on_behalf_of'),
+});
+
 export const clientFormat = z.strictObject({
   id: markId(
     z
@@ -40,7 +47,8 @@ export const clientFormat = z.strictObject({
   may: z.array(z.enum(CLIENT_PERMISSIONS)).default(['evaluate']),
   audience: z.string().min(1).optional(),
   resources: z.array(z.string().min(1)).optional(),
-  default_mode: z.literal('human').optional(),
+  default_mode: z.enum(VOUCHED_MODES).optional(),
+  subject: subjectReadingFormat.optional(),
   answers: z.enum(['full', 'minimal']).default('full'),
   rate: z.number().int().min(1).optional(),
   supported_obligations: z.array(z.enum(OBLIGATION_TYPES)).default([]),
@@ -77,6 +85,14 @@ export function resolveClients(clients: z.infer<typeof clientFormat>[], path: st
       audience: c.audience,
       resources: c.resources === undefined ? undefined : new Set(c.resources),
       defaultMode: c.default_mode,
+      agentSubjects:
+        c.subject === undefined
+          ? undefined
+          : {
+              types: new Set(c.subject.agent_types),
+              prefix: c.subject.strip_prefix ?? '',
+              userProperty: c.subject.user_property,
+            },
       answers: c.answers,
       rate: c.rate ?? DEFAULT_RATE,
       supportedObligations: c.supported_obligations,

@@ -79,15 +79,16 @@ export interface DecisionDeps {
 /**
  * Decides one question and records the decision. An engine's failure is no error but a decision that isn't an allow and
  * names its `fault`.
+ * @param id of the decision, where it has one already: an item of a batch has
  * @throws BadRequest where the question itself is at fault
  */
-export async function decide(question: Question, deps: DecisionDeps): Promise<Decision> {
+export async function decide(question: Question, deps: DecisionDeps, id: string = newDecisionId()): Promise<Decision> {
   return deps.observer.decision(question, () =>
     Deadline.run(deps.deadlineMs, async (deadline) => {
       const unbound = await openQuestion(question, deps, deadline);
       const opened = judgeOpeningSteps(unbound, deps.observer);
       const evaluation = await judgeRemainingSteps(opened, deps, deadline);
-      return recordDecision(evaluation, deps, deadline);
+      return recordDecision(id, evaluation, deps, deadline);
     }),
   );
 }
@@ -180,8 +181,12 @@ const MAX_RECORDINGS = 5;
  * approval. Where other questions have been faster, nothing is stored and it is judged again by what they have left: losing
  * that race is a deny.
  */
-async function recordDecision(evaluation: Evaluation, deps: DecisionDeps, deadline: Deadline): Promise<Decision> {
-  const id = newDecisionId();
+async function recordDecision(
+  id: string,
+  evaluation: Evaluation,
+  deps: DecisionDeps,
+  deadline: Deadline,
+): Promise<Decision> {
   let current = evaluation;
   const most = MAX_RECORDINGS + countOtherConsents(evaluation);
   for (let recording = 1; recording <= most; recording += 1) {

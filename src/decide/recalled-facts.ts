@@ -40,6 +40,7 @@ export function restoreQuestion(record: ReplayableRecord, rules: Rules): Unbound
       statedAgent: stated.agent,
       statedMode: stated.mode,
       assertedAgent: stated.act,
+      assertedChain: stated.chain,
       // Records of versions that took a silent request to support all have none.
       supportedObligations: stated.supported_obligations ?? OBLIGATION_TYPES,
       consistency: 'full',

@@ -36,7 +36,7 @@ function toRecordedCaller(caller: Caller): RecordedFacts['caller'] {
 
 function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
   const { question } = evaluation.unbound;
-  const { subject, action, resource, context, statedAgent, statedMode, assertedAgent } = question;
+  const { subject, action, resource, context, statedAgent, statedMode, assertedAgent, assertedChain = [] } = question;
   let declarations: ReturnType<typeof collectDeclarations> | undefined;
   // What a request says beyond what can decide something isn't Remit's to store.
   const recordKnown = (part: StatingPart, properties: Properties): object => {
@@ -58,6 +58,7 @@ function toRecordedRequest(evaluation: Evaluation): RecordedFacts['said'] {
     ...(statedAgent === undefined ? {} : { agent: statedAgent }),
     ...(statedMode === undefined ? {} : { mode: statedMode }),
     ...(assertedAgent === undefined ? {} : { act: assertedAgent }),
+    ...(assertedChain.length === 0 ? {} : { chain: assertedChain }),
     supported_obligations: question.supportedObligations,
     ...(question.tokenRequired ? { token_expected: true } : {}),
   };

@@ -4,10 +4,12 @@
  */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { VERSION } from '../runtime/version.js';
+import { isAuthentication } from './edge/authentication.js';
 import { DOCS_CONTENT_SECURITY_POLICY } from './edge/security-headers.js';
+import { getOperationId } from './operation-ids.js';
 
 const PAGE = '/docs';
 
@@ -52,6 +54,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether the same question with the same `Idempotency-Key` is a retry. */
     repeatable?: boolean;
+    /** Whether a client may pass the agent's token on in the header `Remit-Token`. */
+    passesToken?: boolean;
   }
 }
 
@@ -65,12 +69,32 @@ const IDEMPOTENCY_KEY = {
     'Makes the same question of the same client a retry for 24 hours: it uses nothing of a limit twice, and is denied `key_used` once it was reported as executed. In a batch it counts for each question by itself, and of a filter for the whole list',
 };
 
-/** Adds the headers that a route reads by hand: to validate all headers of each request would only cost time. */
+const REMIT_TOKEN = {
+  type: 'string',
+  description: "The agent's token, of a question that has none in its `context`, and of every such item of a batch",
+};
+
+/**
+ * Adds what a route's schema doesn't say: its name, that it is open, and the headers that it reads by hand, which to
+ * validate for each request would only cost time.
+ */
 const describeRoute: typeof jsonSchemaTransform = (input) => {
   const described = jsonSchemaTransform(input);
-  if (input.route.config?.repeatable !== true) return described;
-  const headers = { type: 'object', properties: { 'Idempotency-Key': IDEMPOTENCY_KEY } };
-  return { ...described, schema: { ...described.schema, headers } };
+  const { config, method, onRequest } = input.route;
+  if (described.schema.hide === true) return described;
+  const hooks = [onRequest ?? []].flat() as onRequestHookHandler[];
+  const isOpen = !hooks.some(isAuthentication);
+  const headers = {
+    ...(config?.repeatable === true ? { 'Idempotency-Key': IDEMPOTENCY_KEY } : {}),
+    ...(config?.passesToken === true ? { 'Remit-Token': REMIT_TOKEN } : {}),
+  };
+  const schema = {
+    ...described.schema,
+    operationId: getOperationId([method].flat()[0] ?? '', input.url),
+    ...(isOpen ? { security: [] } : {}),
+    ...(Object.keys(headers).length === 0 ? {} : { headers: { type: 'object', properties: headers } }),
+  };
+  return { ...described, schema };
 };
 
 /** Makes what sends a document. @param write called once, at the first request, when all routes are registered */

@@ -2,7 +2,7 @@
 import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Listener } from '../config/listener.js';
 import { installLoadShedding, Admission } from './edge/load-shedding.js';
-import { getListenerUrl } from './listener-url.js';
+import { getAskedUrl, getListenerUrl } from './listener-url.js';
 import { capabilityRoutes } from './routes/capabilities.js';
 import { accessRequestRoutes } from './routes/access-requests.js';
 import { approvalAnswerRoutes } from './routes/approval-answers.js';
@@ -22,6 +22,7 @@ import { PathMethods } from './edge/path-methods.js';
 import { guardRequests, sendUnroutable } from './edge/request-guard.js';
 import { healthRoutes, Readiness } from './routes/health.js';
 import { notificationRoutes } from './routes/notifications.js';
+import { indexRoutes } from './routes/index.js';
 import { metricsRoutes } from './routes/metrics.js';
 import { observeRequests } from './edge/observability.js';
 import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
@@ -65,7 +66,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [
-    decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
+    indexRoutes, decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
   ], // prettier-ignore
 };
 
@@ -119,6 +120,7 @@ export async function buildApp(
   installErrorHandlers(app);
 
   app.decorate('getBaseUrl', () => listener.publicUrl ?? getListenerUrl(app, listener));
+  app.decorate('getAskedUrl', (request) => getAskedUrl(app, listener, request));
   const pathMethods = new PathMethods(MAX_PARAM_LENGTH);
   pathMethods.observe(app);
   guardRequests(app, listener, { transport, pathMethods });

@@ -1,7 +1,7 @@
 /** The formats of requests of the AuthZEN Authorization API 1.0: what is validated, and what the OpenAPI document says. */
 import { z } from 'zod';
 import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
-import type { REMIT_CONTEXT_MEMBERS } from '../model/question.js';
+import { VOUCHED_MODES, type REMIT_CONTEXT_MEMBERS } from '../model/question.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 
 export const MAX_ITEMS = 1000;
@@ -27,9 +27,9 @@ export const nameFormat = z
   .regex(/^\P{Cc}*$/u, 'must not contain control characters');
 const propertiesFormat = z.record(z.string(), z.unknown());
 
-export const subjectFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.optional() });
-export const resourceFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.optional() });
-export const actionFormat = z.object({ name: nameFormat, properties: propertiesFormat.optional() });
+export const subjectFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.nullish() });
+export const resourceFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.nullish() });
+export const actionFormat = z.object({ name: nameFormat, properties: propertiesFormat.nullish() });
 
 const consistencyFormat = z.strictObject({ at_least: z.string().min(1).max(1024) });
 
@@ -67,9 +67,9 @@ const contextMembers = {
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
   agent: idFormat.nullish().describe('Who the client takes the agent to be; must agree with the token'),
   mode: z
-    .literal('human')
+    .enum(VOUCHED_MODES)
     .nullish()
-    .describe('A user without an agent, vouched for by a client flagged asserts_subject'),
+    .describe('A user without an agent, or an agent for itself, vouched for by a client flagged asserts_subject'),
   consistency: consistencyFormat.nullish().describe('Absent: fully consistent'),
   dry_run: z.boolean().nullish().describe('Decided and recorded as such; nothing is spent'),
   supported_obligations: z
@@ -82,7 +82,7 @@ const contextMembers = {
 export const contextFormat = z.looseObject(contextMembers);
 
 export const evaluationFormat = z
-  .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.optional() })
+  .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.nullish() })
   .meta({ id: 'EvaluationRequest' });
 export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
@@ -92,15 +92,15 @@ const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'
 export type BatchSemantic = (typeof SEMANTICS)[number];
 export const evaluationsFormat = z
   .object({
-    subject: defaultsFormat.optional(),
-    action: defaultsFormat.optional(),
-    resource: defaultsFormat.optional(),
-    context: defaultsFormat.optional(),
+    subject: defaultsFormat.nullish(),
+    action: defaultsFormat.nullish(),
+    resource: defaultsFormat.nullish(),
+    context: defaultsFormat.nullish(),
     evaluations: z
       .array(z.unknown())
       .max(MAX_ITEMS)
-      .optional()
+      .nullish()
       .describe('Items; each member overrides the default of that name as a whole'),
-    options: z.object({ evaluations_semantic: z.enum(SEMANTICS).default('execute_all') }).optional(),
+    options: z.object({ evaluations_semantic: z.enum(SEMANTICS).nullish() }).nullish(),
   })
   .meta({ id: 'EvaluationsRequest' });

@@ -1,5 +1,5 @@
 /** Builds questions from requests of the AuthZEN Authorization API 1.0. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { CONSISTENCY_PLACE, type RelationshipGraph } from '../graph/port.js';
 import {
   omitNulls,
@@ -19,14 +19,15 @@ import {
   type EvaluationRequest,
   actionFormat,
   contextFormat,
-  idFormat,
   type proofFormat,
   resourceFormat,
   subjectFormat,
 } from './authzen-formats.js';
+import { readActingParties, type PartyTypes } from './acting-parties.js';
 import { toBadRequest } from './edge/errors.js';
 import type { RequestIdempotencyKey } from './idempotency-key.js';
 import type { RequestTokens } from './edge/request-tokens.js';
+import { omitSharedNulls } from './null-members.js';
 import { checkPartLengths, type QuestionParts } from './question-size.js';
 
 export interface RequestContext {
@@ -41,6 +42,9 @@ export interface RequestContext {
   readonly explain: boolean;
   readonly relationships: RelationshipGraph;
   readonly tokens: RequestTokens;
+  /** The token that counts where a question has none of its own: a client's header `Remit-Token`. */
+  readonly headerToken: string | undefined;
+  readonly partyTypes: PartyTypes;
 }
 
 /**
@@ -63,7 +67,7 @@ export function parseQuestion(parts: QuestionParts, requestContext: RequestConte
 const parseSubject = createPartParser(subjectFormat);
 const parseAction = createPartParser(actionFormat);
 const parseResource = createPartParser(resourceFormat);
-const parseContext = createPartParser(contextFormat.optional());
+const parseContext = createPartParser(contextFormat.nullish());
 
 type ParsePart<T> = (part: unknown) => z.ZodSafeParseResult<T>;
 
@@ -83,21 +87,21 @@ function readPart<T>(name: keyof QuestionParts, parse: ParsePart<T>, part: unkno
 
 /** Builds a question from a request that has been validated. @throws BadRequest naming the place */
 export function buildQuestion(request: EvaluationRequest, requestContext: RequestContext): Question {
-  const { subject: s, action: a, resource: r, context: c = {} } = request;
+  const { subject: s, action: a, resource: r } = request;
+  const c = request.context ?? {};
   const atLeast = c.consistency?.at_least;
   const problem = atLeast === undefined ? undefined : requestContext.relationships.tokenProblem(atLeast);
   if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
     caller: requestContext.caller,
     account: requestContext.account,
-    subject: { type: s.type, id: s.id, properties: omitSharedNulls(s.properties ?? {}) },
+    ...readActingParties(s, requestContext.caller, requestContext.partyTypes),
     action: { name: a.name, properties: omitSharedNulls(a.properties ?? {}) },
     resource: { type: r.type, id: r.id, properties: omitSharedNulls(r.properties ?? {}) },
     context: pickClientMembers(c),
     ...chooseToken(c, requestContext),
     statedAgent: c.agent ?? undefined,
     statedMode: c.mode ?? undefined,
-    assertedAgent: parseAssertedAgent(s.properties?.['act'] ?? undefined),
     supportedObligations: c.supported_obligations ?? getSupportedObligations(requestContext.caller),
     // The latest is at least as fresh as any token: an agent can't choose to be judged by what was.
     consistency: atLeast === undefined || requestContext.caller.kind === 'agent' ? 'full' : { atLeast },
@@ -109,8 +113,6 @@ export function buildQuestion(request: EvaluationRequest, requestContext: Reques
     tokenRequired: requestContext.tokenRequired,
   };
 }
-
-const omitSharedNulls = memoizeByObject(omitNulls);
 
 /** The members of a context that are the client's own. */
 const pickClientMembers = memoizeByObject((context: Properties) =>
@@ -127,12 +129,13 @@ function pickApproval(approval: z.infer<typeof contextFormat>['approval']): Ques
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */
 function chooseToken(
   { token, proof }: z.infer<typeof contextFormat>,
-  { caller, tokens }: RequestContext,
+  { caller, tokens, headerToken }: RequestContext,
 ): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
   const { usedProofs } = tokens;
   if (caller.kind === 'agent') return { token: caller.presented.reading, proof: caller.presented.proof, usedProofs };
+  const passedOn = token ?? headerToken;
   return {
-    token: token === undefined ? undefined : tokens.read(token),
+    token: passedOn === undefined ? undefined : tokens.read(passedOn),
     proof: toPresentedProof(proof, caller),
     usedProofs,
   };
@@ -162,16 +165,4 @@ function toPresentedProof(
     ...(jwt === undefined || method === undefined || url === undefined ? {} : { dpop: { jwt, method, url } }),
     certificate: thumbprint,
   };
-}
-
-const actFormat = z.strictObject({ sub: idFormat });
-
-function parseAssertedAgent(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  const parsed = actFormat.safeParse(value);
-  if (!parsed.success) {
-    const { message, at } = toBadRequest(parsed.error);
-    throw new BadRequest(message, at === '' ? 'subject.properties.act' : `subject.properties.act.${at}`);
-  }
-  return parsed.data.sub;
 }

@@ -4,28 +4,16 @@ import { hideReviews, type Decision, type IgnoredMembers, type Rationale } from 
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 import type { Reason, ReasonCode } from '../model/reasons.js';
+import {
+  ignoredFormat,
+  obligationFormat,
+  rationaleFormat,
+  reasonFormat,
+  reasonTextFormat,
+  remedyFormat,
+} from './answer-parts.js';
 import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-offer-json.js';
 
-const reasonTextFormat = z.record(z.string(), z.string());
-const ignoredFormat = z
-  .object({
-    count: z.int(),
-    members: z.array(
-      z.object({
-        path: z.string(),
-        cause: z
-          .enum(['undeclared', 'not_asserted'])
-          .describe('No schema has it; or only a client with asserts_attributes can state it'),
-        suggestion: z.string().optional(),
-      }),
-    ),
-  })
-  .describe('What the question states and nothing can read: all are counted, and the first are named');
-const quantityFormat = z.union([
-  z.number(),
-  z.string(),
-  z.object({ value: z.union([z.number(), z.string()]), unit: z.string(), decimals: z.int() }),
-]);
 export const evaluationAnswerFormat = z
   .object({
     decision: z.boolean(),
@@ -38,26 +26,11 @@ export const evaluationAnswerFormat = z
         reason: z.string().optional(),
         reason_user: reasonTextFormat.optional(),
         reason_admin: reasonTextFormat.optional(),
-        reasons: z
-          .array(
-            z.looseObject({
-              code: z.string(),
-              required: quantityFormat.optional().describe('`limit_exceeded`: what the question uses'),
-              delegation: z.string().optional().describe('`limit_exceeded`: the delegation whose limit it is'),
-              consent: z.string().optional().describe('`limit_exceeded`: the consent whose limit it is'),
-              remaining: quantityFormat.optional().describe('`limit_exceeded`: what is left'),
-              resets_at: z.string().optional().describe('`limit_exceeded`: when there is more'),
-              at: z
-                .string()
-                .optional()
-                .describe('`approval_out_of_scope`: where the question differs from the approved one'),
-            }),
-          )
-          .optional(),
-        remedies: z.array(z.looseObject({ type: z.string() })).optional(),
-        rationale: z.looseObject({ ignored: ignoredFormat.optional() }).optional(),
+        reasons: z.array(reasonFormat).optional(),
+        remedies: z.array(remedyFormat).optional(),
+        rationale: rationaleFormat.optional().describe('For clients'),
         ignored: ignoredFormat.optional(),
-        obligations: z.array(z.looseObject({ id: z.string(), type: z.string() })).optional(),
+        obligations: z.array(obligationFormat).optional(),
         access_request: accessRequestOfferFormat.optional(),
         approval: z
           .object({ id: z.string(), approved_until: z.string() })

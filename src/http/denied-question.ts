@@ -1,9 +1,10 @@
 /** Finds the denial that an access request is for, and holds what is submitted to what was recorded. */
+import { readDecisionId } from '../decide/decision-id.js';
 import { findSubmittedDifference, type SubmittedQuestion } from '../decide/submitted-question.js';
 import type { AccessRequestOffer, ApprovalRequester } from '../model/approvals.js';
 import { parseDescribedParties } from '../model/acting.js';
 import type { DecisionRecord } from '../model/decision.js';
-import { isUuid, type EntityRef } from '../model/ids.js';
+import type { EntityRef } from '../model/ids.js';
 import { formatCallerId, type Caller } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
 import { answerRecord } from '../records/redecide.js';
@@ -43,11 +44,13 @@ export async function findDenial(
   const { evaluation_id: named, binding_token: token, expires_at: echoed, evaluated_at: evaluatedAt } = denial;
   const bound = token === undefined ? undefined : await signing.verifyBindingToken(token);
   if (token !== undefined && bound === undefined) return refuse('The "binding_token" is none of this service.');
-  const id = named ?? bound?.evaluation_id;
-  if (id === undefined) return refuse('The denial is needed: its "evaluation_id", or its "binding_token".');
+  if (named === undefined && bound === undefined)
+    return refuse('The denial is needed: its "evaluation_id", or its "binding_token".');
+  const id = named === undefined ? bound?.evaluation_id : readDecisionId(named);
+  if (id === undefined) return refuse(UNBOUND);
   if (bound !== undefined && bound.evaluation_id !== id)
     return refuse('The "evaluation_id" is not that of the "binding_token".');
-  const record = isUuid(id) ? (await decisions.find(id))?.record : undefined;
+  const record = (await decisions.find(id))?.record;
   if (record?.client !== formatCallerId(caller)) return refuse(UNBOUND);
   // The record of a list has no rationale.
   const parties = parseDescribedParties((record as Partial<DecisionRecord>).rationale?.acting);

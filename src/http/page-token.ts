@@ -11,10 +11,10 @@ const DEFAULT_PAGE_LIMIT = 100;
 
 export const pageFormat = z
   .object({
-    token: z.string().max(4096).optional().describe('`next_token` of the page before; empty or absent for the first'),
-    limit: z.number().int().min(1).max(MAX_PAGE_LIMIT).optional(),
+    token: z.string().max(4096).nullish().describe('`next_token` of the page before; empty or absent for the first'),
+    limit: z.number().int().min(1).max(MAX_PAGE_LIMIT).nullish(),
   })
-  .optional();
+  .nullish();
 
 export const nextPageFormat = z.object({ next_token: z.string().describe('Empty at the end') });
 

@@ -41,7 +41,15 @@ export function createBatchContext(
     explain,
     relationships: service.activePolicies.engine,
     tokens: getRequestTokens(request, service.trust.verifier),
+    headerToken: readHeaderToken(request),
+    partyTypes: service.activePolicies.rules.vocabulary,
   };
+}
+
+/** The agent's token, of a client that can set a header and not shape a body. Sent twice it is none that verifies. */
+function readHeaderToken(request: FastifyRequest): string | undefined {
+  const header = request.headers['remit-token'];
+  return typeof header === 'string' ? header : undefined;
 }
 
 /** The caller's name for the request; undefined where it has none, or one that can't be echoed in a header. */

@@ -32,6 +32,11 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
   return { question, token: getVerifiedCredential(unbound)?.token };
 }
 
+export interface RecordedList {
+  readonly id: string;
+  readonly reserved: readonly boolean[];
+}
+
 /**
  * Records the list once it is complete.
  * @param request the search as it was asked, without properties
@@ -39,7 +44,8 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
  * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
  * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
  * @param repeat the key under which the list may be repeated
- * @returns whether each of them was reserved, or would be where it is a dry run; the others are to be left out
+ * @returns the record's id, and whether each use was reserved, or would be where it is a dry run: the results of the others
+ * are to be left out
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
  * meanwhile, since part of the list was then judged on a good token and part on a bad one
  */
@@ -53,7 +59,7 @@ export async function recordSearch(
   uses: readonly (readonly Charge[])[] = [],
   effects: RecordEffects = NO_EFFECTS,
   repeat?: Reservation['repeat'],
-): Promise<readonly boolean[]> {
+): Promise<RecordedList> {
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
   if ((current.token === undefined) !== (token === undefined))
@@ -82,9 +88,9 @@ export async function recordSearch(
   const result = await Deadline.run(deps.deadlineMs, (deadline) =>
     deadline.race(deps.decisions.record(record, question.account, reservation, question.dryRun ? NO_EFFECTS : effects)),
   );
-  if (reservation === undefined) return expected ?? uses.map(() => true);
+  if (reservation === undefined) return { id, reserved: expected ?? uses.map(() => true) };
   if (result.kind === 'overtaken') throw new TypeError('a list is stored with what there is room for');
-  return selectReserved(uses, result.accepted);
+  return { id, reserved: selectReserved(uses, result.accepted) };
 }
 
 /** Says which results a dry run would hand out: all of them together, as if they were reserved now. */
@@ -107,11 +113,12 @@ function toRecordedActing({ question, token }: ListRequester, deps: DecisionDeps
   const { userObject = '', agentObject = '' } = deps.rules().vocabulary;
   const agentText = (id: string): string => describeRef({ type: agentObject, id });
   if (token === undefined) {
-    const { subject, assertedAgent } = question;
+    const { subject, assertedAgent, assertedChain = [] } = question;
+    const party = subject.type === agentObject ? 'agent' : 'user';
     return {
-      ...(subject.id === PLACEHOLDER_ID ? {} : { user: describeRef(subject) }),
+      ...(subject.id === PLACEHOLDER_ID ? {} : { [party]: describeRef(subject) }),
       ...(assertedAgent === undefined ? {} : { agent: agentText(assertedAgent) }),
-      chain: [],
+      chain: assertedChain.map(agentText),
     };
   }
   const [acting, ...chain] = token.actors;

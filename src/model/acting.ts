@@ -71,14 +71,15 @@ export interface DelegatedParties {
   readonly grant: Grant | undefined;
 }
 
-/** An agent acts for itself, on a token of its own. */
+/** An agent acts for itself: on a token of its own, or as a client vouches for it. */
 export interface DirectParties {
   readonly mode: 'direct';
   readonly user?: undefined;
   readonly agent: EntityRef;
   /** Earlier agents, newest first: they can only deny. */
   readonly chain: readonly EntityRef[];
-  readonly grant: Grant;
+  /** undefined where a client vouches for the agent and there is no token. */
+  readonly grant: Grant | undefined;
 }
 
 /** A user acts with no agent, as a client vouches for. */

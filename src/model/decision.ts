@@ -13,7 +13,7 @@ import type { DelegationState } from './delegations.js';
 import type { DelegationPathResult } from './delegation-path.js';
 import type { RecordedEntity } from './entities.js';
 import type { LimitState } from './limits.js';
-import type { ClientPermission, Properties } from './question.js';
+import type { ClientPermission, Properties, VouchedMode } from './question.js';
 
 export interface StepEvidence {
   readonly step: string;
@@ -71,7 +71,7 @@ export interface RecordedFacts {
     readonly may?: readonly ClientPermission[];
     /** The SpiceDB definitions that the client may ask about; absent where it may ask about all. */
     readonly resources?: readonly string[];
-    readonly default_mode?: 'human';
+    readonly default_mode?: VouchedMode;
   };
   /** The statements of the request beside its subject, action and resource. */
   readonly said: {
@@ -80,9 +80,10 @@ export interface RecordedFacts {
     readonly resource?: Properties;
     readonly context?: Properties;
     readonly agent?: string;
-    readonly mode?: 'human';
-    /** `subject.properties.act.sub`. */
+    readonly mode?: VouchedMode;
+    /** The agent of `subject.properties.act`, and those before it. */
     readonly act?: string;
+    readonly chain?: readonly string[];
     /** The obligations by the request, or by its client's configuration; absent: all, in records of versions that took it so. */
     readonly supported_obligations?: readonly string[];
     readonly token_expected?: true;

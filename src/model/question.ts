@@ -8,6 +8,20 @@ import type { PresentedToken, PresentedProof, TokenReading } from './credential.
 
 export type Properties = Readonly<Record<string, unknown>>;
 
+/** The modes in which a client vouches for one party without a token: a user without an agent, or an agent for itself. */
+export const VOUCHED_MODES = ['human', 'direct'] as const;
+export type VouchedMode = (typeof VOUCHED_MODES)[number];
+
+/** The reading of subjects that are agents: who the agent is, and for whom it acts. */
+export interface AgentSubjects {
+  /** The subject types that mean an agent. */
+  readonly types: ReadonlySet<string>;
+  /** The beginning of such subjects' ids that agents' ids don't have; empty for none. */
+  readonly prefix: string;
+  /** The member of the subject's properties that has the user's id. */
+  readonly userProperty: string;
+}
+
 /** A service that calls with its own key. */
 export interface Client {
   readonly id: string;
@@ -16,7 +30,9 @@ export interface Client {
   readonly audience: string | undefined;
   /** The SpiceDB definitions that it may ask about; undefined for all. */
   readonly resources: ReadonlySet<string> | undefined;
-  readonly defaultMode: 'human' | undefined;
+  readonly defaultMode: VouchedMode | undefined;
+  /** The reading of its subjects where they are agents; undefined where a subject is who it is named as. */
+  readonly agentSubjects?: AgentSubjects | undefined;
   readonly answers: 'full' | 'minimal';
   /** The obligations that it carries out where its request doesn't say. */
   readonly supportedObligations: readonly string[];
@@ -95,9 +111,11 @@ export interface Question {
   /** The agent that the request states, which must agree with the token. */
   readonly statedAgent: string | undefined;
   /** `context.mode`. */
-  readonly statedMode: 'human' | undefined;
-  /** `subject.properties.act.sub`: an agent that the client vouches for. */
+  readonly statedMode: VouchedMode | undefined;
+  /** `subject.properties.act`: an agent that the client vouches for. */
   readonly assertedAgent: string | undefined;
+  /** The agents before that one, newest first: the inner actors of `act`. */
+  readonly assertedChain?: readonly string[] | undefined;
   /** The obligations that the caller can carry out: as the request says, otherwise as {@link getSupportedObligations} does. */
   readonly supportedObligations: readonly string[];
   readonly consistency: Consistency;

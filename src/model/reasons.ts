@@ -6,8 +6,17 @@
 import type { EntityRef } from './ids.js';
 
 /** The eight steps of a decision, by the names that answers and records carry. */
-export type StepName =
-  'token' | 'binding' | 'delegation' | 'relationship' | 'consent' | 'policy' | 'obligations' | 'record';
+export const STEP_NAMES = [
+  'token',
+  'binding',
+  'delegation',
+  'relationship',
+  'consent',
+  'policy',
+  'obligations',
+  'record',
+] as const;
+export type StepName = (typeof STEP_NAMES)[number];
 
 export const REASONS = {
   token_missing: {

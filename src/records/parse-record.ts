@@ -7,7 +7,7 @@ import { parseCheckKey } from '../graph/relationship-text.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { formatJsonPath, MAX_RECORD_DEPTH, rephraseIssue } from '../runtime/strict-json.js';
-import { CLIENT_PERMISSIONS } from '../model/question.js';
+import { CLIENT_PERMISSIONS, VOUCHED_MODES } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
 import { accessRequestSchema, approvalReadingSchema, refusalSchema } from './approval-schemas.js';
 import { grantLimitsFormat } from '../policy/schema/limits-format.js';
@@ -142,7 +142,7 @@ const factsSchema = z.looseObject({
     kind: z.enum(['client', 'agent']),
     may: z.array(z.enum(CLIENT_PERMISSIONS)).optional(),
     resources: textsSchema.optional(),
-    default_mode: z.literal('human').optional(),
+    default_mode: z.enum(VOUCHED_MODES).optional(),
   }),
   said: z.looseObject({
     subject: propertiesSchema.optional(),
@@ -150,8 +150,9 @@ const factsSchema = z.looseObject({
     resource: propertiesSchema.optional(),
     context: propertiesSchema.optional(),
     agent: z.string().optional(),
-    mode: z.literal('human').optional(),
+    mode: z.enum(VOUCHED_MODES).optional(),
     act: z.string().optional(),
+    chain: textsSchema.optional(),
     supported_obligations: textsSchema.optional(),
     token_expected: z.literal(true).optional(),
   }),

@@ -21,6 +21,8 @@ const requestContext: RequestContext = {
   // Asked only about a consistency, or a token; these questions state neither.
   relationships: undefined as unknown as RelationshipGraph,
   tokens: { usedProofs: new Map() } as unknown as RequestTokens,
+  headerToken: undefined,
+  partyTypes: { userObject: 'user', agentObject: 'agent' },
 };
 
 /** What becomes of the parts: what the question has of them, or the problem and its place. */

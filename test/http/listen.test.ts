@@ -154,6 +154,7 @@ describe('administration on a listener of its own', () => {
     ['POST', '/access/v1/search/resource'],
     ['POST', '/v1/filter'],
     ['GET', '/v1/capabilities'],
+    ['POST', '/v1/capabilities'],
     ['GET', '/.well-known/authzen-configuration'],
   ])('decides nothing: %s %s', async (method, path) => {
     expect(listeners.admin && (await status(listeners.admin, path, { method, key: 'both-key' }))).toBe(404);
@@ -182,7 +183,7 @@ describe('administration on a listener of its own', () => {
     expect(main).toContain(EVALUATION);
     expect(main.filter((p) => /relationships|entities|revocations|policies/.test(p))).toEqual([]);
     expect(admin.sort()).toEqual([
-      '/health/live', '/health/ready', '/metrics', '/v1/agents/{id}/access', '/v1/approvals', '/v1/approvals/{id}',
+      '/', '/health/live', '/health/ready', '/metrics', '/v1/agents/{id}/access', '/v1/approvals', '/v1/approvals/{id}',
       '/v1/approvals/{id}/decision', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome',
       '/v1/decisions/{id}/review', '/v1/entities/{type}', '/v1/entities/{type}/{id}', '/v1/notifications/failed',
       '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}',

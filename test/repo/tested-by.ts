@@ -3,6 +3,11 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/http/answer-parts.ts': 'test/http/routes/administration.test.ts',
+  'src/http/operation-ids.ts': 'test/http/routes/administration.test.ts',
+  'src/http/routes/index.ts': 'test/http/routes/administration.test.ts',
+  'src/http/list-refusal.ts': 'test/lists/refusal.test.ts',
+  'src/http/null-members.ts': 'test/http/routes/evaluation.test.ts',
   'src/author/check/configuration.ts': 'test/author/check/check.test.ts',
   'src/author/check/ignores.ts': 'test/author/check/check.test.ts',
   'src/author/check/report/sarif.ts': 'test/author/check/report/text.test.ts',

@@ -138,7 +138,7 @@ function resolveTokenParties(
   { question, rules }: UnboundQuestion,
   credential: Extract<Credential, { ok: true }>,
 ): ActingParties | Reason {
-  const { subject, statedAgent, statedMode, assertedAgent } = question;
+  const { subject, statedAgent, statedMode, assertedAgent, assertedChain = [] } = question;
   const { userObject, agentObject } = rules.vocabulary;
   const { token } = credential;
   const [current, ...history] = token.actors;
@@ -149,7 +149,10 @@ function resolveTokenParties(
   const agent = { type: agentObject, id: current.id };
   const user = token.user === undefined || userObject === undefined ? undefined : { type: userObject, id: token.user };
   const namesParty = isSameRef(subject, agent) || (user !== undefined && isSameRef(subject, user));
-  const agrees = [statedAgent, assertedAgent].every((id) => id === undefined || id === agent.id);
+  // APIs often know an agent by the client that its token was issued to.
+  const isStatedAgent = statedAgent === undefined || [agent.id, token.clientId].includes(statedAgent);
+  const isAssertedAgent = assertedAgent === undefined || assertedAgent === agent.id;
+  const agrees = isStatedAgent && isAssertedAgent && assertedChain.every((id, i) => id === history[i]?.id);
   if (!namesParty || !agrees || statedMode !== undefined)
     return reason('binding', 'subject_mismatch', contradictionMessage(question, user, agent));
   const chain = history.map(({ id }) => ({ type: agentObject, id }));
@@ -195,14 +198,23 @@ const toGrant = memoizeByObject(({ token, accepted, sessionEnded }: Extract<Cred
 }));
 
 function resolveVouchedParties({ question, rules }: UnboundQuestion): ActingParties | Reason {
-  const { subject, statedAgent, statedMode, assertedAgent } = question;
+  const { caller, subject, statedAgent, statedMode, assertedAgent, assertedChain = [] } = question;
   const { agentObject } = rules.vocabulary;
-  if (subject.type === agentObject)
-    return reason(
-      'binding',
-      'subject_type_unknown',
-      'A client can vouch for a user, or for a user with an agent; an agent alone needs a token.',
-    );
+  const mode = statedMode ?? (caller.kind === 'client' ? caller.client.defaultMode : undefined);
+  if (subject.type === agentObject) {
+    if (mode !== 'direct')
+      return reason(
+        'binding',
+        'subject_type_unknown',
+        'A client can vouch for a user, or for a user with an agent; an agent alone needs a token, or the mode "direct".',
+      );
+    if (assertedAgent !== undefined || (statedAgent !== undefined && statedAgent !== subject.id))
+      return reason('binding', 'subject_mismatch');
+    return { mode, agent: { type: agentObject, id: subject.id }, chain: [], grant: undefined };
+  }
+  // An agent's id is never taken as a person's.
+  if (mode === 'direct' && (statedMode !== undefined || assertedAgent === undefined))
+    return reason('binding', 'subject_mismatch', 'In the mode "direct" the subject is the agent that acts for itself.');
   if (!rules.graph.hasDefinition(subject.type)) return reason('binding', 'subject_type_unknown');
   const user = { type: subject.type, id: subject.id };
   if (assertedAgent === undefined)
@@ -210,7 +222,8 @@ function resolveVouchedParties({ question, rules }: UnboundQuestion): ActingPart
   if (agentObject === undefined) return reason('binding', 'subject_type_unknown');
   if (statedMode !== undefined || (statedAgent !== undefined && statedAgent !== assertedAgent))
     return reason('binding', 'subject_mismatch');
-  return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain: [], grant: undefined };
+  const chain = assertedChain.map((id) => ({ type: agentObject, id }));
+  return { mode: 'delegated', user, agent: { type: agentObject, id: assertedAgent }, chain, grant: undefined };
 }
 
 /** @throws InvalidValueError where a property has another type than the schema declares */

@@ -24,8 +24,10 @@ declare module 'fastify' {
     singleUseProof: SingleUseProof | undefined;
   }
   interface FastifyInstance {
-    /** The URL at which callers reach this service: proofs are made for it, and metadata states it. */
+    /** The URL at which callers reach this service. */
     getBaseUrl: () => string;
+    /** The URL at which this request has reached it: proofs are made for it, and metadata states it. */
+    getAskedUrl: (request: FastifyRequest) => string;
     rateLimiter: RateLimiter;
     listenerScope: ListenerScope;
   }

@@ -1,5 +1,5 @@
 /** Observes every request: its span, its duration for the metrics, and its line in the log. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { FaultCode } from '../../model/faults.js';
 import type { Service } from '../../service/service.js';
 import { OTHER_LABEL } from '../../telemetry/metrics.js';
@@ -10,11 +10,17 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** undefined where the request is not traced. */
     trace: ActiveSpan | undefined;
-    /** The id of the decision record of a single question. */
+    /** The id of the decision, the list or the batch that the request is answered with: see {@link nameDecision}. */
     decisionId: string | undefined;
     /** The fault that the request is answered with, and why, as far as the error said; undefined where there is none. */
     failure: { readonly fault: FaultCode; readonly cause?: string | undefined } | undefined;
   }
+}
+
+/** Tells the caller, whatever else it is answered, and the log which record the answer has. */
+export function nameDecision(request: FastifyRequest, reply: FastifyReply, id: string): void {
+  request.decisionId = id;
+  void reply.header('remit-decision-id', id);
 }
 
 /** Adds the hooks. Call it before any other hook is added, so that requests that those refuse are observed, too. */

@@ -28,7 +28,7 @@ export async function authenticateToken(
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
   if (isDpop !== (dpop !== undefined)) return isDpop ? 'proof_missing' : 'proof_invalid';
-  const url = `${request.server.getBaseUrl()}${request.url}`;
+  const url = `${request.server.getAskedUrl(request)}${request.url}`;
   const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
     reading: tokens.read(token),

@@ -21,7 +21,7 @@ export function sendUnauthorized(
 
 /** The challenges of a 401: the cause, the URL of the metadata, and that DPoP is accepted as well. */
 export function buildChallenges(reply: FastifyReply, challenge: string): string {
-  const metadata = `resource_metadata="${reply.server.getBaseUrl()}/.well-known/oauth-protected-resource"`;
+  const metadata = `resource_metadata="${reply.server.getAskedUrl(reply.request)}/.well-known/oauth-protected-resource"`;
   const algorithms = `algs="${SIGNATURE_ALGORITHMS.join(' ')}"`;
   const [scheme = '', ...parameters] = challenge.split(/ (.*)/s).filter((p) => p !== '');
   const withParameter = (parameter: string): string => `${scheme} ${[...parameters, parameter].join(', ')}`;

@@ -1,5 +1,6 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
 import { z } from 'zod';
+import { readDecisionId } from '../../decide/decision-id.js';
 import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
@@ -37,7 +38,9 @@ const decisionsQuery = z.strictObject({
   limit: queryNumber(1, MAX_RECORDS, DEFAULT_RECORDS),
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
 });
-const decisionParams = z.object({ id: z.string().max(64) });
+const decisionParams = z.object({
+  id: z.string().max(64).describe('The id of a decision or a list, or `<id>.<n>`: item n, from 0, of a batch'),
+});
 const outcomeFormat = z
   .strictObject({
     outcome: z.enum(['executed', 'failed', 'abandoned']).describe('What the agent really did with the decision'),
@@ -78,7 +81,6 @@ const decisionListFormat = z
   .object({ page: nextPageFormat, results: z.array(decisionRecordFormat) })
   .meta({ id: 'DecisionList' });
 const NOT_FOUND = createProblem('not_found', 'There is no such decision.');
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin']);
@@ -221,10 +223,11 @@ function redactRecord({ may }: Client, record: DecisionRecord | SearchRecord): o
 /** Finds a record that the caller may see; another's counts as absent. */
 async function findVisibleDecision(
   decisions: DecisionStore,
-  id: string,
+  name: string,
   caller: Caller,
 ): Promise<StoredDecision | undefined> {
-  const decision = UUID.test(id) ? await decisions.find(id) : undefined;
+  const id = readDecisionId(name);
+  const decision = id === undefined ? undefined : await decisions.find(id);
   const isAdmin = caller.kind === 'client' && caller.client.may.has('admin');
   return decision?.record.client === formatCallerId(caller) || isAdmin ? decision : undefined;
 }

@@ -52,26 +52,27 @@ const scopeListFormat = z
   .meta({ id: 'Scopes' });
 
 export function discoveryRoutes(app: TypedApp, service: Service): void {
-  const { getBaseUrl } = app;
-
   app.get('/.well-known/authzen-configuration', {
     schema: {
       tags: ['operations'],
       summary: 'AuthZEN metadata',
       response: { 200: metadataFormat, 429: problemFormat },
     },
-    handler: () => ({
-      policy_decision_point: getBaseUrl(),
-      access_evaluation_endpoint: `${getBaseUrl()}/access/v1/evaluation`,
-      access_evaluations_endpoint: `${getBaseUrl()}/access/v1/evaluations`,
-      search_subject_endpoint: `${getBaseUrl()}/access/v1/search/subject`,
-      search_resource_endpoint: `${getBaseUrl()}/access/v1/search/resource`,
-      search_action_endpoint: `${getBaseUrl()}/access/v1/search/action`,
-      supported_obligations: OBLIGATION_TYPES,
-      access_request_endpoint: `${getBaseUrl()}/access/v1/requests`,
-      jwks_uri: `${getBaseUrl()}${KEYS_PATH}`,
-      capabilities: ['urn:openid:authzen:capability:access-request'],
-    }),
+    handler: (request) => {
+      const base = app.getAskedUrl(request);
+      return {
+        policy_decision_point: base,
+        access_evaluation_endpoint: `${base}/access/v1/evaluation`,
+        access_evaluations_endpoint: `${base}/access/v1/evaluations`,
+        search_subject_endpoint: `${base}/access/v1/search/subject`,
+        search_resource_endpoint: `${base}/access/v1/search/resource`,
+        search_action_endpoint: `${base}/access/v1/search/action`,
+        supported_obligations: OBLIGATION_TYPES,
+        access_request_endpoint: `${base}/access/v1/requests`,
+        jwks_uri: `${base}${KEYS_PATH}`,
+        capabilities: ['urn:openid:authzen:capability:access-request'],
+      };
+    },
   });
 
   app.get(KEYS_PATH, {
@@ -89,10 +90,10 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       summary: 'What agents that call directly need (RFC 9728)',
       response: { 200: resourceMetadataFormat, 429: problemFormat },
     },
-    handler: () => ({
-      resource: getBaseUrl(),
+    handler: (request) => ({
+      resource: app.getAskedUrl(request),
       resource_name: 'Remit',
-      resource_documentation: `${getBaseUrl()}/docs`,
+      resource_documentation: `${app.getAskedUrl(request)}/docs`,
       // An issuer that is no web address (the development issuer) has no metadata.
       authorization_servers: service.trust.issuers
         .list()

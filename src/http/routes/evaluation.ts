@@ -1,6 +1,7 @@
 /** `/access/v1/evaluation` and `/access/v1/evaluations`: decisions, singly or as a batch. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
+import { formatItemId, newBatchId } from '../../decide/decision-id.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Decision } from '../../model/decision.js';
 import type { Caller } from '../../model/question.js';
@@ -21,6 +22,7 @@ import { createBatchContext, createRequestContext } from '../request-context.js'
 import { evaluationFormat, evaluationsFormat, type BatchSemantic } from '../authzen-formats.js';
 import { parseQuestion, type RequestContext } from '../authzen-request.js';
 import { authenticate } from '../edge/authentication.js';
+import { nameDecision } from '../edge/observability.js';
 import { requireCaller } from '../edge/request-party.js';
 import { buildChallenges } from '../edge/unauthorized.js';
 import type { DecisionTurn } from '../edge/decision-turns.js';
@@ -38,7 +40,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
-    config: { turns: 1, repeatable: true },
+    config: { turns: 1, repeatable: true, passesToken: true },
     handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
@@ -54,9 +56,11 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       },
     },
     onRequest,
-    config: { repeatable: true },
+    config: { repeatable: true, passesToken: true },
     handler: async (request, reply) => {
-      const { evaluations: items = [], options, ...defaults } = request.body;
+      const { evaluations: statedItems, options, ...stated } = request.body;
+      const items = statedItems ?? [];
+      const defaults = pickQuestionMembers(stated);
       // Absent or empty: the batch is a single question.
       if (items.length === 0) {
         request.turn = await app.turns.take(request, { question: defaults });
@@ -67,6 +71,8 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       );
       const tokenRequired = [defaults, ...questions].some(carriesToken);
       const isMinimal = negotiateMinimalAnswer(request, reply, requireCaller(request));
+      const batchId = newBatchId();
+      nameDecision(request, reply, batchId);
       const batchContext = createBatchContext(request, service, {
         tokenExpected: tokenRequired,
         explain: !isMinimal,
@@ -78,6 +84,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
           isAbandoned: () => reply.raw.destroyed,
           answer: (question, index, { account }) =>
             answerItem(question, index, {
+              id: formatItemId(batchId, index),
               requestContext: { ...batchContext, account },
               isMinimal,
               deps,
@@ -106,7 +113,7 @@ async function answerQuestion(
     createRequestContext(request, service, { explain: !isMinimal, repeatable: true }),
   );
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
-  request.decisionId = decision.id;
+  nameDecision(request, reply, decision.id);
   if (decision.fault !== undefined) request.failure = { fault: decision.fault };
   const scope = caller.kind === 'agent' ? decision.firstDenial.remedies.find((r) => r.type === 'scope') : undefined;
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
@@ -127,6 +134,7 @@ async function answerDecision(
 }
 
 interface ItemContext {
+  readonly id: string;
   readonly requestContext: RequestContext;
   readonly isMinimal: boolean;
   readonly deps: DecisionDeps;
@@ -139,13 +147,13 @@ interface ItemContext {
 async function answerItem(
   item: object | undefined,
   index: number,
-  { requestContext, isMinimal, deps, service, baseUrl, log }: ItemContext,
+  { id, requestContext, isMinimal, deps, service, baseUrl, log }: ItemContext,
 ): Promise<EvaluationAnswer> {
   try {
     // A thousand items that are none would otherwise be read without a pause.
     await yieldToEventLoop();
     if (item === undefined) throw new BadRequest('must be an object');
-    const decision = await decide(parseQuestion(item, requestContext), deps);
+    const decision = await decide(parseQuestion(item, requestContext), deps, id);
     return await answerDecision(decision, requestContext.caller, isMinimal, service, baseUrl);
   } catch (error) {
     if (error instanceof BadRequest) return toItemErrorAnswer(error, index, isMinimal);
@@ -205,10 +213,11 @@ function toItemError(refusal: TurnRefusal): Parameters<typeof toItemErrorAnswer>
     : { status: 429, code: 'rate_limited', message: 'Too many bytes of decision records; ask again later.', at: '' };
 }
 
-function pickQuestionMembers(body: object): Record<string, unknown> {
-  return Object.fromEntries(
-    QUESTION_PARTS.filter((m) => Object.hasOwn(body, m)).map((m) => [m, (body as Record<string, unknown>)[m]]),
-  );
+/** The parts of a question that are stated: of an item or of the defaults. A null states nothing. */
+function pickQuestionMembers(body: object): QuestionParts {
+  const members = new Map<string, unknown>(Object.entries(body));
+  const stated = QUESTION_PARTS.filter((part) => (members.get(part) ?? undefined) !== undefined);
+  return Object.fromEntries(stated.map((part) => [part, members.get(part)]));
 }
 
 function carriesToken(question: Readonly<Record<string, unknown>> | undefined): boolean {

@@ -20,6 +20,7 @@ import { readIdempotencyKey } from '../idempotency-key.js';
 import { createRequestContext } from '../request-context.js';
 import { authenticate } from '../edge/authentication.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
+import { nameDecision } from '../edge/observability.js';
 import { inputErrors } from '../edge/errors.js';
 import { MAX_FILTER_BODY_BYTES } from '../edge/unread-body.js';
 
@@ -32,9 +33,9 @@ const filterBody = z
     subject: subjectFormat,
     action: actionFormat,
     records: z
-      .array(z.object({ type: nameFormat, id: idFormat, properties: recordProperties.default({}) }))
+      .array(z.object({ type: nameFormat, id: idFormat, properties: recordProperties.nullish() }))
       .max(MAX_ITEMS),
-    context: contextFormat.optional(),
+    context: contextFormat.nullish(),
   })
   .meta({ id: 'FilterRequest' });
 const filterAnswerFormat = z
@@ -68,9 +69,9 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       response: { 200: filterAnswerFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['filter']),
-    config: { turns: LIST_TURNS, repeatable: true },
+    config: { turns: LIST_TURNS, repeatable: true, passesToken: true },
     bodyLimit: MAX_FILTER_BODY_BYTES,
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { records, context: requestedContext, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
       const key = readIdempotencyKey(request);
@@ -85,7 +86,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       );
       const questions = records.map(({ type, id, properties }) => ({
         ...template,
-        resource: { type, id, properties: omitNulls(properties) },
+        resource: { type, id, properties: omitNulls(properties ?? {}) },
       }));
       return service.activePolicies.withSnapshot(async (deps) => {
         const asker = await identifyListRequester(template, deps);
@@ -114,7 +115,10 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           const obligations = preview.obligations.filter(({ type }) => !MASKING_OBLIGATIONS.includes(type));
           // What is handed out of limited data is a use, and a dry run uses nothing: it answers which records, and no data.
           const isWithheld = template.dryRun && preview.charges.length > 0;
-          const masked = { ...record, properties: isWithheld ? {} : mask(record.properties, preview.obligations) };
+          const masked = {
+            ...record,
+            properties: isWithheld ? {} : mask(record.properties ?? {}, preview.obligations),
+          };
           permitted.push(obligations.length === 0 ? masked : { ...masked, obligations });
         }
         const summary = {
@@ -125,7 +129,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         };
         const effects = { reviews, reachedLimits: [...reachedLimits.values()] };
         const repeat = retry && bindListRetryKey(retry, places);
-        const reserved = await recordSearch(
+        const { id, reserved } = await recordSearch(
           'filter',
           summary,
           asker,
@@ -136,6 +140,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
           effects,
           repeat,
         );
+        nameDecision(request, reply, id);
         const handedOut = permitted.filter((_record, i) => reserved[i] === true);
         exceeded += permitted.length - handedOut.length;
         return {
@@ -157,7 +162,7 @@ function toRecordedTypes(records: readonly { readonly type: string }[]): Record<
 
 /** Adds masking to what the client supports, since it is done here. */
 function withMaskingSupported(
-  requestedContext: z.infer<typeof contextFormat> | undefined,
+  requestedContext: z.infer<typeof contextFormat> | null | undefined,
   caller: Caller,
 ): z.infer<typeof contextFormat> {
   const supported = requestedContext?.supported_obligations ?? getSupportedObligations(caller);

@@ -1,8 +1,9 @@
 /** `/v1/reviews` and `/v1/decisions/{id}/review`: people look at what was allowed, after the fact. */
 import { z } from 'zod';
+import { readDecisionId } from '../../decide/decision-id.js';
 import { selectHeld } from '../../govern/permission-holders.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
-import { describeRef, formatRef, isSameRef, isUuid, type EntityRef } from '../../model/ids.js';
+import { describeRef, formatRef, isSameRef, type EntityRef } from '../../model/ids.js';
 import { formatCallerId, type Properties } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import { reviewKey, type ReviewConclusion, type ReviewState, type StoredReview } from '../../store/reviews.js';
@@ -143,9 +144,10 @@ export function reviewRoutes(app: TypedApp, service: Service): void {
       const person = caller.kind === 'user' ? userReference(service, caller.user) : undefined;
       const { params, body } = request;
       const { verdict, note, end = false } = body;
+      const id = readDecisionId(params.id);
       const reviewer = formatCallerId(caller);
       const outcome = await places.run(request, async () => {
-        const all = isUuid(params.id) ? await service.reviews.find(params.id) : [];
+        const all = id === undefined ? [] : await service.reviews.find(id);
         const items = person === undefined ? all : await selectVisible(service, person, all);
         const isOwn = items.some(({ user }) => isReviewersOwn(user, person));
         if (items.length === 0) return 'not_found';

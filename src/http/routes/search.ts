@@ -1,5 +1,5 @@
 /** `/access/v1/search/{resource,subject,action}`: the AuthZEN search APIs, in pages. */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { formatCallerId, type Question } from '../../model/question.js';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../../lists/candidates.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
 import { GraphSnapshot } from '../../graph/snapshot.js';
+import { findListRefusal } from '../../lists/refusal.js';
 import { findAllowed } from '../../lists/search.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -26,15 +27,17 @@ import {
   subjectFormat,
 } from '../authzen-formats.js';
 import { parseQuestion } from '../authzen-request.js';
+import { listContextFormat, toListContext } from '../list-refusal.js';
 import { authenticate } from '../edge/authentication.js';
+import { nameDecision } from '../edge/observability.js';
 import { requireCaller } from '../edge/request-party.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { nextPageFormat, pageFormat, PageTokens } from '../page-token.js';
 import { inputErrors, toBadRequest } from '../edge/errors.js';
 import { createRequestContext } from '../request-context.js';
 
-const searchedEntityFormat = z.object({ type: nameFormat, properties: z.record(z.string(), z.unknown()).optional() });
-const commonMembers = { context: contextFormat.optional(), page: pageFormat };
+const searchedEntityFormat = z.object({ type: nameFormat, properties: z.record(z.string(), z.unknown()).nullish() });
+const commonMembers = { context: contextFormat.nullish(), page: pageFormat };
 const searchBodies = {
   resource: z
     .object({ subject: subjectFormat, action: actionFormat, resource: searchedEntityFormat, ...commonMembers })
@@ -47,10 +50,18 @@ const searchBodies = {
     .meta({ id: 'ActionSearchRequest' }),
 };
 const entityResultsFormat = z
-  .object({ page: nextPageFormat, results: z.array(z.object({ type: z.string(), id: z.string() })) })
+  .object({
+    page: nextPageFormat,
+    results: z.array(z.object({ type: z.string(), id: z.string() })),
+    context: listContextFormat.optional(),
+  })
   .meta({ id: 'EntitySearchResponse' });
 const actionResultsFormat = z
-  .object({ page: nextPageFormat, results: z.array(z.object({ name: z.string() })) })
+  .object({
+    page: nextPageFormat,
+    results: z.array(z.object({ name: z.string() })),
+    context: listContextFormat.optional(),
+  })
   .meta({ id: 'ActionSearchResponse' });
 
 /** Returns what the record keeps of a search: subject, action and resource, without properties. */
@@ -63,9 +74,9 @@ function toRecordedQuestion(body: Readonly<Record<string, unknown>>): Record<str
 }
 
 /** The user that agents are searched for, where no token names one. @throws BadRequest */
-function parseBeneficiary(properties: Readonly<Record<string, unknown>> | undefined): string | undefined {
+function parseBeneficiary(properties: Readonly<Record<string, unknown>> | null | undefined): string | undefined {
   const value = properties?.['on_behalf_of'];
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   const parsed = idFormat.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new BadRequest(toBadRequest(parsed.error).message, 'subject.properties.on_behalf_of');
@@ -83,12 +94,12 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS },
-    handler: (request) => {
+    config: { turns: LIST_TURNS, passesToken: true },
+    handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.resource;
       const question = parseSearchQuestion(request, { ...body, resource: { type, id: PLACEHOLDER_ID, properties } });
-      return searchPage(request, {
+      return searchPage(request, reply, {
         search: 'resource',
         body,
         question,
@@ -107,8 +118,8 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS },
-    handler: (request) => {
+    config: { turns: LIST_TURNS, passesToken: true },
+    handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.subject;
       const question = parseSearchQuestion(request, { ...body, subject: { type, id: PLACEHOLDER_ID, properties } });
@@ -116,7 +127,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       const user = type === agentObject && question.token === undefined ? parseBeneficiary(properties) : undefined;
       const toResult = (id: string): SearchedEntity => ({ type, id });
       if (user === undefined || userObject === undefined)
-        return searchPage(request, {
+        return searchPage(request, reply, {
           search: 'subject',
           body,
           question,
@@ -125,7 +136,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
           toResult,
         });
       const userQuestion = { ...question, subject: { type: userObject, id: user, properties: {} } };
-      return searchPage(request, {
+      return searchPage(request, reply, {
         search: 'subject',
         body,
         question: userQuestion,
@@ -144,11 +155,11 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: actionResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS },
-    handler: (request) => {
+    config: { turns: LIST_TURNS, passesToken: true },
+    handler: (request, reply) => {
       const { body } = request;
       const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });
-      return searchPage(request, {
+      return searchPage(request, reply, {
         search: 'action',
         body,
         question,
@@ -166,9 +177,11 @@ export function searchRoutes(app: TypedApp, service: Service): void {
   /** Finds a page of permitted results and records the search before it is answered. */
   async function searchPage<T>(
     request: FastifyRequest,
+    reply: FastifyReply,
     { search, body, question, findCandidates, toCandidateQuestion, toResult }: Search<T>,
-  ): Promise<{ page: { next_token: string }; results: T[] }> {
-    const { page: requestedPage, context: { token: _t, proof: _p, ...clientContext } = {}, ...rest } = body;
+  ): Promise<SearchAnswer<T>> {
+    const { page: requestedPage, context, ...rest } = body;
+    const { token: _t, proof: _p, ...clientContext } = context ?? {};
     const query = { search, caller: formatCallerId(requireCaller(request)), ...rest, said: clientContext };
     const after = pageTokens.decode(requestedPage, query);
     return service.activePolicies.withSnapshot(async (deps) => {
@@ -180,10 +193,28 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       const remaining = candidates.filter((id) => after === undefined || compareByCodePoint(id, after) > 0);
       const limit = pageTokens.limit(requestedPage);
       const allowed = await findAllowed(remaining, limit, toCandidateQuestion, graph, deps);
-      await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, graph, deps);
-      return { page: pageTokens.encode(allowed.after, query), results: allowed.results.map(toResult) };
+      // A token names the subject, and the type of the resource its actions: the first stands for all.
+      const template = search === 'resource' ? question : toCandidateQuestion(candidates[0] ?? PLACEHOLDER_ID);
+      const listed = search === 'subject' && question.token !== undefined ? 'resource' : search;
+      const refusal =
+        after === undefined && allowed.results.length === 0
+          ? await findListRefusal([template], graph, deps, listed)
+          : undefined;
+      const { id } = await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, graph, deps);
+      nameDecision(request, reply, id);
+      return {
+        page: pageTokens.encode(allowed.after, query),
+        results: allowed.results.map(toResult),
+        ...(refusal === undefined ? {} : { context: toListContext(refusal, requireCaller(request)) }),
+      };
     });
   }
+}
+
+interface SearchAnswer<T> {
+  readonly page: { next_token: string };
+  readonly results: T[];
+  readonly context?: z.infer<typeof listContextFormat>;
 }
 
 /** A search of one kind: its candidates, and how each is asked about and answered. */
@@ -191,7 +222,7 @@ interface Search<T> {
   readonly search: 'resource' | 'subject' | 'action';
   readonly body: {
     readonly page?: z.infer<typeof pageFormat>;
-    readonly context?: z.infer<typeof contextFormat> | undefined;
+    readonly context?: z.infer<typeof contextFormat> | null | undefined;
   };
   /** The question with a placeholder for what is searched for. */
   readonly question: Question;

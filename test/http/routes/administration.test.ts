@@ -389,23 +389,65 @@ describe('what anybody may read', () => {
     return () => remit.stop();
   });
 
-  it('the AuthZEN metadata names the address it is asked at, and only what is there', async () => {
+  it.each(['127.0.0.1', 'localhost'])(
+    'the AuthZEN metadata names the address it is asked at, %s, and only what is there',
+    async (name) => {
+      const address = remit.app.server.address();
+      const base = `http://${name}:${typeof address === 'object' && address !== null ? address.port : 0}`;
+      expect(await (await fetch(`${base}/.well-known/oauth-protected-resource`)).json()).toMatchObject({
+        resource: base,
+      });
+      const anonymous = await fetch(`${base}/v1/capabilities`);
+      expect(anonymous.headers.get('www-authenticate')).toContain(
+        `resource_metadata="${base}/.well-known/oauth-protected-resource"`,
+      );
+      const metadata = await (await fetch(`${base}/.well-known/authzen-configuration`)).json();
+      expect(metadata).toEqual({
+        policy_decision_point: base,
+        access_evaluation_endpoint: `${base}/access/v1/evaluation`,
+        access_evaluations_endpoint: `${base}/access/v1/evaluations`,
+        search_subject_endpoint: `${base}/access/v1/search/subject`,
+        search_resource_endpoint: `${base}/access/v1/search/resource`,
+        search_action_endpoint: `${base}/access/v1/search/action`,
+        supported_obligations: ['mask', 'visible_fields', 'notification'],
+        access_request_endpoint: `${base}/access/v1/requests`,
+        jwks_uri: `${base}/.well-known/jwks.json`,
+        capabilities: ['urn:openid:authzen:capability:access-request'],
+      });
+    },
+  );
+
+  it('the first page says what this is, to a program and to a browser', async () => {
     const address = remit.app.server.address();
     const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-    const metadata = await (await fetch(`${base}/.well-known/authzen-configuration`)).json();
-    expect(metadata).toEqual({
-      policy_decision_point: base,
-      access_evaluation_endpoint: `${base}/access/v1/evaluation`,
-      access_evaluations_endpoint: `${base}/access/v1/evaluations`,
-      search_subject_endpoint: `${base}/access/v1/search/subject`,
-      search_resource_endpoint: `${base}/access/v1/search/resource`,
-      search_action_endpoint: `${base}/access/v1/search/action`,
-      supported_obligations: ['mask', 'visible_fields', 'notification'],
-      access_request_endpoint: `${base}/access/v1/requests`,
-      jwks_uri: `${base}/.well-known/jwks.json`,
-      capabilities: ['urn:openid:authzen:capability:access-request'],
-    });
+    const index = (await (await fetch(base)).json()) as { documentation: string; openapi: string };
+    expect(index).toMatchObject({ name: 'Remit', documentation: `${base}/docs`, openapi: `${base}/openapi.json` });
+    const page = await fetch(base, { headers: { accept: 'text/html,*/*' } });
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    const links = [...(await page.text()).matchAll(/href="([^"]+)"/g)].map(([, path = '']) => path);
+    for (const url of [...links.map((path) => base + path), index.documentation, index.openapi])
+      expect([url, (await fetch(url)).status]).toEqual([url, 200]);
   });
+
+  it('the OpenAPI document names each operation, once, and says which are open', async () => {
+    const address = remit.app.server.address();
+    const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const document = (await (await fetch(`${base}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { operationId: string; summary: string; security?: [] }>>;
+    };
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
+    );
+    const ids = operations.map(({ operationId }) => operationId);
+    expect(ids.filter((id) => !/^[a-z][A-Za-z]+$/.test(id))).toEqual([]);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(operations.filter(({ summary }) => summary === '')).toEqual([]);
+    for (const { path, method, security } of operations) {
+      const url = path.replace(/\{[^}]+\}/g, 'x');
+      const { status } = await fetch(base + url, { method: method.toUpperCase() });
+      expect([method, path, status === 401], String(status)).toEqual([method, path, security === undefined]);
+    }
+  }); // prettier-ignore
 
   it('the OpenAPI document has every route, made from the schemas that validate', async () => {
     const address = remit.app.server.address();
@@ -417,7 +459,7 @@ describe('what anybody may read', () => {
     };
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).sort()).toEqual([
-      '/.well-known/authzen-configuration', '/.well-known/jwks.json', '/.well-known/oauth-protected-resource', '/access/v1/evaluation',
+      '/', '/.well-known/authzen-configuration', '/.well-known/jwks.json', '/.well-known/oauth-protected-resource', '/access/v1/evaluation',
       '/access/v1/evaluations', '/access/v1/requests', '/access/v1/requests/{id}', '/access/v1/requests/{id}/cancel', '/access/v1/search/action', '/access/v1/search/resource', '/access/v1/search/subject', '/health/live', '/health/ready', '/metrics', '/v1/agents/{id}/access',
       '/v1/approvals', '/v1/approvals/events', '/v1/approvals/{id}', '/v1/approvals/{id}/decision', '/v1/capabilities',
       '/v1/consents', '/v1/consents/limits', '/v1/consents/requests', '/v1/consents/requests/{id}', '/v1/consents/requests/{id}/decision', '/v1/consents/{id}', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/decisions/{id}/review', '/v1/delegations', '/v1/delegations/{agent}',
@@ -431,9 +473,9 @@ describe('what anybody may read', () => {
       (document.paths[path] as { post: { parameters?: { name: string; in: string }[] } }).post.parameters?.map(
         (one) => `${one.in} ${one.name}`,
       ) ?? [];
-    expect(parametersOf('/access/v1/evaluation')).toEqual(['header Idempotency-Key']);
-    expect(parametersOf('/access/v1/evaluations')).toEqual(['header Idempotency-Key']);
-    expect(parametersOf('/v1/filter')).toEqual([]);
+    expect(parametersOf('/access/v1/evaluation')).toEqual(['header Idempotency-Key', 'header Remit-Token']);
+    expect(parametersOf('/access/v1/evaluations')).toEqual(['header Idempotency-Key', 'header Remit-Token']);
+    expect(parametersOf('/v1/filter')).toEqual(['header Idempotency-Key', 'header Remit-Token']);
     expect((await fetch(`${base}/docs/`)).status).toBe(200);
   });
 

@@ -106,3 +106,26 @@ describe('to others', () => {
       for (const id of await remit.service.entities.ids(type)) expect(body).not.toContain(`"${id}"`);
   });
 });
+
+describe('a client that has the agent’s token', () => {
+  const askFor = (context: object, body: object = {}) => remit.post('/v1/capabilities', { context, ...body });
+
+  it('gets the answer that the agent gets', async () => {
+    for (const [user, agent] of [['alice', 'hr-assistant'], ['carol', 'code-bot'], ['dave', 'hr-assistant'], [undefined, 'code-bot']] as const) {
+      const response = await askFor({ token: await own(user, agent) });
+      expect(response.statusCode, response.body).toBe(200);
+      const { capabilities: list } = response.json<{ capabilities: unknown }>();
+      expect(list).toEqual((await ask(await own(user, agent))).json<{ capabilities: unknown }>().capabilities);
+      expect(response.headers['remit-decision-id']).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  }); // prettier-ignore
+
+  it('is told why there is nothing', async () => {
+    for (const [context, code] of [
+      [{}, 'token_missing'],
+      [{ token: 'x.y.z' }, 'token_malformed'],
+      [{ token: await own('dave', 'payroll-exporter') }, 'delegation_missing'],
+    ] as const)
+      expect((await askFor(context)).json()).toMatchObject({ capabilities: [], context: { reasons: [{ code }] } });
+  });
+});

@@ -54,6 +54,42 @@ describe('an evaluation', () => {
     ).toEqual({ decision: false });
   });
 
+  it('takes a null for what is optional as if it were not said', async () => {
+    const nulls = { subject: { ...subject, properties: null }, action: { ...read, properties: null } };
+    expect((await remit.evaluate(question(nulls))).decision).toBe(true);
+    expect(codes(await remit.evaluate(question({ context: null })))).toEqual(['token_missing']);
+    const response = await remit.post(BATCH, {
+      ...question(),
+      options: null,
+      evaluations: [
+        { subject: null, context: null },
+        { resource: zoe, action: null },
+      ],
+    });
+    expect(response.json<{ evaluations: Answer[] }>().evaluations.map((a) => a.decision)).toEqual([true, false]);
+    expect((await remit.post(BATCH, { ...question(), evaluations: null })).json()).toMatchObject({ decision: true });
+  });
+
+  it('has its id in a header, minimal or not, and so has an item of a batch', async () => {
+    const response = await remit.post(URL, question());
+    expect(response.headers['remit-decision-id']).toBe(response.json<Answer>().context?.id);
+    const minimal = { prefer: 'return=minimal' };
+    const [single, batch] = [
+      await remit.post(URL, question(), minimal),
+      await remit.post(BATCH, { ...question(), evaluations: [{}, { resource: zoe }, 7] }, minimal),
+    ].map(({ headers }) => String(headers['remit-decision-id']));
+    const find = async (name: string) => {
+      const found = await remit.request('GET', `/v1/decisions/${name}`);
+      return found.statusCode === 200 ? found.json<{ decision: boolean }>().decision : found.statusCode;
+    };
+    expect(await Promise.all([single, batch, `${batch}.0`, `${batch}.1`, `${batch}.2`].map(String).map(find))).toEqual([true, 404, true, false, 404]); // prettier-ignore
+    expect((await remit.request('POST', `/v1/decisions/${batch}.0/outcome`, { outcome: 'executed' })).statusCode).toBe(201); // prettier-ignore
+    const full = await remit.post(BATCH, { ...question(), evaluations: [{}, {}] });
+    const [, second] = full.json<{ evaluations: Answer[] }>().evaluations;
+    const named = await remit.request('GET', `/v1/decisions/${String(full.headers['remit-decision-id'])}.1`);
+    expect(named.json()).toMatchObject({ id: second?.context?.id });
+  });
+
   it('that is minimal has a record without the path that grants, which it does not look for', async () => {
     const newest = async () => {
       const { results } = (await remit.request('GET', '/v1/decisions?limit=1')).json<{
@@ -404,10 +440,10 @@ describe('evaluations', () => {
   });
 
   it('an item that loses its token by overriding the context is refused, whatever its client may vouch for', async () => {
-    for (const context of [{}, { mode: 'human' }, { agent: 'hr-assistant' }, null]) {
+    for (const context of [{}, { mode: 'human' }, { agent: 'hr-assistant' }]) {
       const list = await batch({ ...defaults, evaluations: [{ resource: erin }, { resource: erin, context }] });
       expect(decisions(list)).toEqual([true, false]);
-      if (context !== null) expect(codes(list[1] as Answer)).toEqual(['token_missing']);
+      expect(codes(list[1] as Answer)).toEqual(['token_missing']);
     }
     const vouched = {
       subject: { ...subject, properties: { act: { sub: 'hr-assistant' } } },

@@ -5,6 +5,7 @@ import { clientNamed, codes, DAYTIME, start, startWith, type Running } from '../
 interface Found {
   readonly page: { readonly next_token: string };
   readonly results: readonly { readonly type: string; readonly id: string; readonly name: string }[];
+  readonly context?: { readonly reasons: readonly { readonly code: string }[]; readonly challenge?: string };
 }
 
 let remit: Running;
@@ -51,7 +52,9 @@ describe('for resources', () => {
     const singly = await selectAllowed(await stored(type), (id) => ({ ...question, resource: { type, id } }));
     expect(ids(found)).toEqual(singly);
     expect(found.page.next_token).toBe('');
-    expect(Object.keys(found)).toEqual(['page', 'results']);
+    // Only an empty list may say why.
+    expect(Object.keys(found)).toEqual(['page', 'results', ...(found.context === undefined ? [] : ['context'])]);
+    if (found.results.length > 0) expect(found.context).toBeUndefined();
   }); // prettier-ignore
 
   it('in pages of every size makes one list', async () => {
@@ -80,22 +83,44 @@ describe('for resources', () => {
     const first = await search('resource', { ...body, page: { limit: 2 } });
     await remit.remove('agent:hr-assistant#delegator@user:alice');
     expect(await search('resource', { ...body, page: { limit: 2, token: first.page.next_token } })).toEqual({ page: { next_token: '' }, results: [] }); // prettier-ignore
+    expect((await search('resource', body)).context).toMatchObject({ reasons: [{ code: 'delegation_missing' }] });
     await remit.touch('agent:hr-assistant#delegator@user:alice[expiration:2099-12-31T23:59:59Z]');
     const rest = await search('resource', { ...body, page: { token: first.page.next_token } });
     expect([...ids(first), ...ids(rest)]).toEqual(whole);
   });
 
   it.each([
-    ['a type that is not known', { resource: { type: 'spaceship' } }],
-    ['an action that is not known', { action: { name: 'fly' } }],
-    ['somebody who is not known', { subject: { type: 'user', id: 'nobody' } }],
-    ['another subject than the token’s', { subject: { type: 'user', id: 'bob' } }],
-    ['no token', { context: {} }],
-    ['a token that is none', { context: { token: 'x.y.z' } }],
-  ])('of %s finds nothing', async (_of, change) => {
+    ['a type that is not known', { resource: { type: 'spaceship' } }, 'action_unknown'],
+    ['an action that is not known', { action: { name: 'fly' } }, 'action_unknown'],
+    ['somebody who is not known', { subject: { type: 'user', id: 'nobody' } }, 'subject_mismatch'],
+    ['another subject than the token’s', { subject: { type: 'user', id: 'bob' } }, 'subject_mismatch'],
+    ['no token', { context: {} }, 'token_missing'],
+    ['a token that is none', { context: { token: 'x.y.z' } }, 'token_malformed'],
+  ])('of %s finds nothing, and says why, alike each time', async (_of, change, code) => {
     const token = await mint('alice', 'hr-assistant');
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee' }, context: { token }, ...change }; // prettier-ignore
-    expect(await search('resource', body)).toEqual({ page: { next_token: '' }, results: [] });
+    const found = await search('resource', body);
+    expect(found).toMatchObject({ page: { next_token: '' }, results: [], context: { reasons: [{ code }] } });
+    expect(await search('resource', body)).toEqual(found);
+  });
+
+  it('that lacks a scope says which, and one that finds nothing of what it may ask for says nothing', async () => {
+    const ask = async (scope: string, purpose?: string): Promise<Found> =>
+      search('resource', {
+        subject: { type: 'user', id: 'alice' },
+        action: { name: 'read' },
+        resource: { type: 'employee' },
+        context: { token: await mint('alice', 'hr-assistant', { scope, purpose }) },
+      });
+    expect((await ask('code.read')).context).toMatchObject({
+      reasons: [{ code: 'scope_insufficient' }],
+      remedies: [{ type: 'scope', scope: 'hr.employees.read' }],
+      challenge: expect.stringContaining('insufficient_scope') as string,
+    });
+    const details = [{ type: 'remit', actions: ['read'], resources: ['employee:nobody'] }];
+    const token = await mint('alice', 'hr-assistant', { details });
+    const question = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
+    expect(await search('resource', { ...question, resource: { type: 'employee' } })).toEqual({ page: { next_token: '' }, results: [] }); // prettier-ignore
   });
 
   it('leaves one record, which names no token', async () => {
@@ -125,7 +150,9 @@ describe('for resources', () => {
     const own = await search('resource', { ...body, context: { supported_obligations: ['mask'] } }, { authorization: `Bearer ${token}` }); // prettier-ignore
     expect(ids(own)).toEqual(ids(await search('resource', { ...body, context: { token } })));
     const other = await search('resource', { ...body, subject: { type: 'user', id: 'bob' } }, { authorization: `Bearer ${token}` }); // prettier-ignore
-    expect(other.results).toEqual([]);
+    // An agent reads codes, and nothing of the policies or of what is stored.
+    expect(other).toMatchObject({ results: [], context: { reasons: [{ code: 'subject_mismatch' }] } });
+    expect(other.context?.reasons).toEqual([{ code: 'subject_mismatch' }]);
   });
 });
 
@@ -225,7 +252,7 @@ describe('a page token', () => {
     await company.stop();
   });
 
-  it.each([0, -1, 1e9, 1.5, '10', null])('has no limit of %j', async (limit) => {
+  it.each([0, -1, 1e9, 1.5, '10'])('has no limit of %j', async (limit) => {
     const response = await remit.post('/access/v1/search/resource', body(await mint('alice', 'hr-assistant'), { page: { limit } })); // prettier-ignore
     expect([response.statusCode, response.json<{ error: { at: string } }>().error.at]).toEqual([400, 'page.limit']);
   });
