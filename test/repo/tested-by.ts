@@ -350,7 +350,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/telemetry/observer.ts': 'test/law/law.test.ts',
   'src/telemetry/process-metrics.ts': 'test/telemetry/log.test.ts',
   'src/telemetry/service-metrics.ts': 'test/telemetry/log.test.ts',
-  'src/tokens/key-refetch.ts': 'test/tokens/keys.test.ts',
   'src/tokens/authorization-details.ts': 'test/tokens/detail-narrowing.test.ts',
   'src/tokens/shapes.ts': 'test/tokens/fuzz.test.ts',
   'src/store/asked-questions.ts': 'test/store/approvals.test.ts',
