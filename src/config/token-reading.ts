@@ -51,6 +51,7 @@ export const readingMembers = {
   max_token_bytes: z.int().min(256).max(MAX_CONFIGURED_TOKEN_BYTES).optional(),
   max_audiences: z.int().min(1).max(MAX_CONFIGURED_AUDIENCES).optional(),
   assumed_scopes: z.array(scopeFormat).min(1).optional().describe('The platform’s scopes of tokens that carry none'),
+  scope_lists: z.boolean().optional().describe('Whether the claim scope may be a list'),
   foreign_claims: z
     .array(z.enum(REMIT_CLAIMS))
     .optional()

@@ -43,6 +43,8 @@ export interface ConfiguredReading {
   readonly audience_from?: AudienceSource | undefined;
   /** The scopes of the platform that a token has which carries none, not even an empty one; none by default. */
   readonly assumed_scopes?: readonly string[] | undefined;
+  /** Whether `scope` may be a list. By default it may in the tokens that RFC 9068 doesn't define: of a preset, or of type `JWT`. */
+  readonly scope_lists?: boolean | undefined;
   /** Claims that have a name of Remit's and another meaning. */
   readonly foreign_claims?: readonly RemitClaim[] | undefined;
   /** The claims that policies may read, by the names that they have in `context.claims`. */
@@ -69,6 +71,8 @@ export interface TokenReadingRules {
   readonly actorClaims: readonly ClaimPath[];
   readonly audienceFrom: AudienceSource | undefined;
   readonly assumedScopes: readonly string[] | undefined;
+  /** Whether `scope` may be a list, where the standards have a text. */
+  readonly hasScopeLists: boolean;
   readonly foreignClaims: readonly RemitClaim[];
   readonly policyClaims: readonly (readonly [name: string, path: ClaimPath])[];
   readonly policyClaimsObject: ClaimPath | undefined;
@@ -84,8 +88,9 @@ export function resolveReadingRules(config: ConfiguredReading): TokenReadingRule
   const tolerance = config.clock_tolerance_s;
   const { agent_claim: agentClaim, client_claim: clientClaim } = config;
   const isWithinAct = agentClaim !== undefined && namesActor(agentClaim);
+  const types = config.token_types ?? preset?.types ?? DEFAULT_TYPES;
   return {
-    types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
+    types,
     maxTokenBytes: config.max_token_bytes ?? MAX_TOKEN_BYTES,
     maxAudiences: config.max_audiences ?? DEFAULT_MAX_AUDIENCES,
     leeway: { ahead: tolerance ?? CLOCK_SKEW_SECONDS, expired: tolerance ?? 0 },
@@ -94,6 +99,7 @@ export function resolveReadingRules(config: ConfiguredReading): TokenReadingRule
     actorClaims: isWithinAct ? [agentClaim.slice(1)] : (preset?.actorClaims ?? [['sub']]),
     audienceFrom: config.audience_from,
     assumedScopes: config.assumed_scopes,
+    hasScopeLists: config.scope_lists ?? (preset !== undefined || types.includes('JWT')),
     // Providers know nothing of Remit's claims: one of the same name is their own, or their customer's.
     foreignClaims: config.foreign_claims ?? (preset === undefined ? [] : REMIT_CLAIMS),
     policyClaims: Object.entries(config.claims ?? {}),

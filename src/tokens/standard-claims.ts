@@ -18,7 +18,7 @@ export function toStandardClaims(payload: ClaimsPayload, issuer: ReadIssuer): Cl
   if (tenant !== undefined && payload['tid'] !== undefined && payload['tid'] !== tenant)
     rejectToken('token_claims_invalid', 'The claim "tid" is not the tenant of the issuer.');
   const client = readClient(payload, issuer);
-  const own: ClaimsPayload = { ...omitForeign(payload, rules), scope: readScopeClaim(payload) };
+  const own: ClaimsPayload = { ...omitForeign(payload, rules), scope: readScopeClaim(payload, rules) };
   const rewritten = preset.rewriteClaims?.(own, client) ?? own;
   const isClientAlone = preset.leavesOutSubject === true && rewritten['sub'] === undefined;
   const standard = { ...rewritten, client_id: client, ...(isClientAlone ? { sub: client } : {}) };
@@ -52,8 +52,8 @@ function readClient(payload: ClaimsPayload, { rules, shapes }: ReadIssuer): unkn
 }
 
 /** Reads the scopes of either claim, as a text or a list. @throws TokenRejectedError where the two differ */
-function readScopeClaim({ scope, scp }: ClaimsPayload): unknown {
-  const [stated, alternative] = [joinWords(scope), joinWords(scp)];
+function readScopeClaim({ scope, scp }: ClaimsPayload, { hasScopeLists }: TokenReadingRules): unknown {
+  const [stated, alternative] = [hasScopeLists ? joinWords(scope) : scope, joinWords(scp)];
   if (stated === undefined || alternative === undefined) return stated ?? alternative;
   if (typeof stated !== 'string' || typeof alternative !== 'string') return stated;
   if (splitWords(stated).sort().join(' ') !== splitWords(alternative).sort().join(' '))

@@ -78,6 +78,14 @@ describe('scopes', () => {
     expect(message(await verify(UNTYPED, claims))).toBe('The claims "scope" and "scp" differ.');
   });
 
+  it('in a list are refused of an issuer that signs the types of RFC 9068 alone, unless it is configured to', async () => {
+    const act = { act: { sub: 'x' }, scope: ['a', 'b'] };
+    expect(code(await verify({}, act))).toBe('token_claims_invalid');
+    expect(code(await verify({ scope_lists: false, ...UNTYPED }, { scope: ['a'] }))).toBe('token_claims_invalid');
+    expect(tokenOf(await verify({ scope_lists: true }, act)).scopes).toEqual(['a', 'b']);
+    expect(tokenOf(await verify({}, { ...act, scope: undefined, scp: ['a', 'b'] })).scopes).toEqual(['a', 'b']);
+  });
+
   it.each<Claims>([{ scope: [1] }, { scope: { a: 1 } }, { scope: undefined, scp: 7 }, { scope: null }])(
     'that are no words are refused: %j',
     async (claims) => {
