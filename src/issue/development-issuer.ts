@@ -17,6 +17,18 @@ const DEV_USER_CLIENT = 'remit-cli';
 /** The claim whose members policies read: the names are those of the policies, so that they need no configuration. */
 const POLICY_CLAIMS = 'claims';
 
+/** Its configuration without its key, by which its tokens are read. */
+export const DEV_ISSUER_CONFIG = {
+  issuer: DEV_ISSUER,
+  audience: DEV_AUDIENCE,
+  // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
+  primary: true,
+  shapes: ['act', 'agent'],
+  user_clients: [DEV_USER_CLIENT],
+  claims_object: [POLICY_CLAIMS],
+  algorithms: ['ES256'],
+} as const satisfies IssuerConfig;
+
 export interface MintOptions {
   readonly user?: string | undefined;
   /** Undefined for a user's own token. */
@@ -73,17 +85,10 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
   const { d: _secret, ...publicJwk } = jwk;
   return {
     config: {
-      issuer: DEV_ISSUER,
+      ...DEV_ISSUER_CONFIG,
       jwks: { keys: [publicJwk] },
       key_cure:
         'The development issuer signs with the key of its data directory: mint the token with that of this service (`remit token`, with the same --config and REMIT_DATA).',
-      audience: DEV_AUDIENCE,
-      // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
-      primary: true,
-      shapes: ['act', 'agent'],
-      user_clients: [DEV_USER_CLIENT],
-      claims_object: [POLICY_CLAIMS],
-      algorithms: ['ES256'],
     },
     mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...options }) => {
       const issuedAt = Math.floor(now.getTime() / 1000);

@@ -90,7 +90,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/tour-approval.ts': 'test/cli/cli.test.ts',
   'src/cli/token-inspect.ts': 'test/cli/cli.test.ts',
   'src/cli/token-mint.ts': 'test/cli/cli.test.ts',
-  'src/cli/token-verify.ts': 'test/cli/cli.test.ts',
   'src/cli/token.ts': 'test/cli/cli.test.ts',
   'src/config/check-references.ts': 'test/author/check/check.test.ts',
   'src/config/config.ts': 'test/config/database.test.ts',
