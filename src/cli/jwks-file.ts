@@ -3,7 +3,7 @@ import { compactVerify, importJWK, type JSONWebKeySet, type JWK } from 'jose';
 import { readTextFile } from '../config/files.js';
 import { ConfigError } from '../model/faults.js';
 import { parseStrictJson, StrictJsonError } from '../runtime/strict-json.js';
-import { SIGNATURE_ALGORITHMS } from '../tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../tokens/algorithms.js';
 import { parseJwsHeader } from '../tokens/jws.js';
 import { createLocalKeys } from '../tokens/keys.js';
 import { verifySignature } from '../tokens/signature.js';

@@ -2,7 +2,7 @@
 import { loadConfig, type Config } from '../config/config.js';
 import { inspectToken } from '../tokens/inspect.js';
 import type { IssuerConfig } from '../tokens/issuers.js';
-import { DEV_AUDIENCE, DEV_ISSUER } from '../issue/development-issuer.js';
+import { DEV_ISSUER_CONFIG } from '../issue/development-issuer.js';
 import { defineCommand } from './command/define-command.js';
 import { CONFIG_OPTION, readTokenOrStdin } from './command/option-values.js';
 import { printJson } from './print/terminal.js';
@@ -31,6 +31,5 @@ export const tokenInspectCommand = defineCommand({
 
 /** The configured issuers, and the development issuer without its key: for reading a token no key is needed. */
 function readableIssuers({ issuers }: Config): IssuerConfig[] {
-  const development = { issuer: DEV_ISSUER, audience: DEV_AUDIENCE, primary: true, shapes: ['act', 'agent'] } as const;
-  return [...issuers, { ...development, jwks: { keys: [] }, algorithms: ['ES256'] }];
+  return [...issuers, { ...DEV_ISSUER_CONFIG, jwks: { keys: [] } }];
 }

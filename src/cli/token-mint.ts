@@ -32,6 +32,11 @@ export const tokenMintCommand = defineCommand({
     background: { description: 'for use while the user is not there' },
     purpose: { value: 'TEXT', description: 'the purpose that the token states', parse: parseNonEmpty },
     session: { value: 'ID', description: 'the session that it belongs to (sid)', parse: parseNonEmpty },
+    claims: {
+      value: 'JSON',
+      description: 'the claims that policies read, an object by their names in context.claims',
+      parse: parseJsonOption,
+    },
     jkt: {
       value: 'THUMBPRINT',
       description: 'binds the token to a key, of which its holder proves possession (DPoP)',
@@ -54,7 +59,20 @@ export const tokenMintCommand = defineCommand({
   exitCodes: { 0: 'the token is printed' },
   examples: ['remit token --user ann --agent helper --scope "docs.read" --ttl 1h'],
   run: async ({ options }) => {
-    const { user, agent, chain = [], scope, detail, background, purpose, session, jkt, audience, ttl } = options;
+    const {
+      user,
+      agent,
+      chain = [],
+      scope,
+      detail,
+      background,
+      purpose,
+      session,
+      claims,
+      jkt,
+      audience,
+      ttl,
+    } = options;
     if (agent === undefined && user === undefined)
       throw new UsageError('--agent or --user is required; see remit token --help');
     if (chain.length > 0 && agent === undefined) throw new UsageError('--chain needs --agent');
@@ -81,6 +99,7 @@ export const tokenMintCommand = defineCommand({
       background,
       purpose,
       session,
+      claims,
       jkt,
       ttlSeconds: ttl,
       now,

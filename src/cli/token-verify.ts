@@ -5,8 +5,10 @@ import type { JSONWebKeySet } from 'jose';
 import { loadConfig, type Config } from '../config/config.js';
 import { Fault, FAULTS } from '../model/faults.js';
 import { openDevelopmentIssuer } from '../issue/development-issuer.js';
-import { SIGNATURE_ALGORITHMS, Issuers, type IssuerConfig } from '../tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../tokens/algorithms.js';
+import { Issuers, type IssuerConfig } from '../tokens/issuers.js';
 import { parseToken } from '../tokens/jws.js';
+import { MAX_CONFIGURED_TOKEN_BYTES } from '../tokens/reading-rules.js';
 import { verifySignature } from '../tokens/signature.js';
 import { TokenVerifier } from '../tokens/verify.js';
 import { defineCommand } from './command/define-command.js';
@@ -92,9 +94,7 @@ async function verifyAgainstConfiguration(
   const configured: IssuerConfig[] = [...config.issuers];
   if (config.development && existsSync(join(config.data, 'dev-issuer.jwk')))
     configured.push((await openDevelopmentIssuer(config.data)).config);
-  const issuers = new Issuers(
-    configured.filter(({ issuer }) => expected.issuer === undefined || issuer === expected.issuer),
-  );
+  const issuers = new Issuers(configured.flatMap((config) => limitToIssuer(config, expected.issuer)));
   const claims = unverifiedClaims(text);
   const signer = issuers.find(claims.issuer);
   const signed = signer !== undefined && (await succeeds(() => verifySignature(text, signer)));
@@ -102,6 +102,14 @@ async function verifyAgainstConfiguration(
   const clientAudiences = config.clients.flatMap((client) => client.audience ?? []);
   const audience = expected.audience ?? clientAudiences.find((name) => claims.audiences.includes(name));
   return verifyClaims(text, signed, issuers, audience, now);
+}
+
+/** The configuration as far as it is of the issuer that is expected: one of many tenants is left with that one. */
+function limitToIssuer(config: IssuerConfig, expected: string | undefined): IssuerConfig[] {
+  if (expected === undefined) return [config];
+  const issuer = new Issuers([config]).find(expected);
+  if (issuer === undefined) return [];
+  return [issuer.tenant === undefined ? config : { ...config, tenants: [issuer.tenant] }];
 }
 
 async function verifyClaims(
@@ -127,7 +135,7 @@ async function verifyClaims(
 /** The token's own issuer and audiences, by which its keys are found; empty where it can't be read. */
 function unverifiedClaims(text: string): { issuer: string; audiences: readonly unknown[] } {
   try {
-    const { iss, aud } = parseToken(text).payload;
+    const { iss, aud } = parseToken(text, MAX_CONFIGURED_TOKEN_BYTES).payload;
     return { issuer: typeof iss === 'string' ? iss : '', audiences: Array.isArray(aud) ? (aud as unknown[]) : [aud] };
   } catch {
     return { issuer: '', audiences: [] };

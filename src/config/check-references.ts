@@ -48,6 +48,7 @@ export function checkReferences(
           })),
       ),
     ),
+    ...issuers.flatMap((issuer, i) => findUnknownReadings(issuer, ['issuers', i], rules, scopes)),
     ...listNamedMembers(approvals).flatMap(({ type, members, path }) =>
       findMemberProblems(type, members, rules.graph).map((problem) => ({ path, ...problem })),
     ),
@@ -86,6 +87,38 @@ export function listApproverPermissions(approvals: ApproverRules): ReadonlySet<s
     members.map((member) => `${type}#${member}`),
   );
   return new Set([ADMINISTER_PERMISSION, ...configured]);
+}
+
+/** Finds scopes that are assumed of an issuer's tokens, and claims that it lends to policies, which nothing knows. */
+function findUnknownReadings(
+  { issuer, assumed_scopes: assumed = [], claims = {} }: IssuerConfig,
+  path: readonly PropertyKey[],
+  { vocabulary }: Pick<Rules, 'vocabulary'>,
+  scopes: ReadonlySet<string>,
+): UnknownReference[] {
+  const declared = new Set(
+    vocabulary.actions.flatMap(({ context }) => {
+      const type = context['claims']?.type;
+      return type?.kind === 'Record' ? Object.keys(type.members) : [];
+    }),
+  );
+  return [
+    ...assumed
+      .filter((scope) => !scopes.has(scope))
+      .map((scope) => ({
+        path: [...path, 'assumed_scopes'],
+        message: `issuer "${issuer}": no action has the scope "${scope}", and no policy names it`,
+        suggestion: suggestNearest(scope, scopes),
+      })),
+    // A forbid that reads a claim by another name would never apply.
+    ...Object.keys(claims)
+      .filter((name) => !declared.has(name))
+      .map((name) => ({
+        path: [...path, 'claims', name],
+        message: `issuer "${issuer}": no action declares context.claims.${name}`,
+        suggestion: suggestNearest(name, declared),
+      })),
+  ];
 }
 
 function findMemberProblems(type: string, members: readonly string[], graph: GraphSchema): Problem[] {

@@ -2,16 +2,17 @@
 import type { JWK } from 'jose';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
-import { SCOPE_TOKEN } from '../policy/schema/check-action.js';
 import { PERSON_PROFILES } from '../tokens/actors.js';
 import { DEV_ISSUER } from '../issue/development-issuer.js';
-import { TOKEN_TYPES } from '../tokens/formats.js';
-import { SIGNATURE_ALGORITHMS, type IssuerConfig, type SignatureAlgorithm } from '../tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../tokens/algorithms.js';
+import type { IssuerConfig } from '../tokens/issuers.js';
 import { TOKEN_SHAPES, type TokenShape } from '../tokens/shapes.js';
 import { findKindProblem } from '../tokens/key-kinds.js';
 import { keysUriProblem, PRIVATE_KEY_MEMBERS } from '../tokens/keys.js';
-import { PRESET_NAMES, ISSUER_PRESETS } from '../tokens/presets.js';
+import { ISSUER_PRESETS, type IssuerPreset } from '../tokens/presets.js';
+import { namesActor } from '../tokens/reading-rules.js';
 import { displayPath } from './files.js';
+import { findReadingProblem, parseReadingPaths, readingMembers, scopeFormat } from './token-reading.js';
 
 /** Keys of other kinds than Remit's are passed over, but a private or symmetric one is a secret in the wrong place. */
 const jwkFormat = z
@@ -23,15 +24,13 @@ const actorProfileFormat = z
   .string()
   .regex(/^\S+$/, 'must be one word')
   .refine((word) => !PERSON_PROFILES.includes(word), 'is a person’s: agents act for them');
-const scopeFormat = z.string().regex(SCOPE_TOKEN, 'must be one scope');
-
 export const issuerFormat = z.strictObject({
   issuer: z.string().min(1),
-  preset: z.enum(PRESET_NAMES).optional(),
   jwks_uri: z.url({ protocol: /^https?$/ }).optional(),
   jwks_network: z.enum(['public', 'private']).optional(),
   jwks: z.strictObject({ keys: z.array(jwkFormat).min(1) }).optional(),
-  audience: z.string().min(1),
+  audience: z.union([z.string().min(1), nonEmptyStrings], 'must be a text, or a list of texts'),
+  ...readingMembers,
   primary: z.boolean().default(false),
   alias: z
     .string()
@@ -52,7 +51,6 @@ export const issuerFormat = z.strictObject({
     )
     .optional(),
   algorithms: z.array(z.enum(SIGNATURE_ALGORITHMS)).min(1).optional(),
-  token_types: z.array(z.enum(TOKEN_TYPES)).min(1).optional(),
   actor_profiles: z.array(actorProfileFormat).min(1).optional(),
   actors_from: nonEmptyStrings.optional(),
   user_clients: nonEmptyStrings.optional(),
@@ -70,9 +68,9 @@ type IssuerSettings = z.infer<typeof issuerFormat>;
 export function resolveIssuers(issuers: IssuerSettings[], path: string, notices: string[]): IssuerConfig[] {
   assertIssuersDiffer(issuers, path);
   return issuers.map((settings, i) => {
-    const { shape, jwks, scopes, algorithms, ...rest } = settings;
+    const { shape: _shape, jwks, scopes, algorithms, client_claim, agent_claim, claims, ...rest } = settings;
     const preset = rest.preset === undefined ? undefined : ISSUER_PRESETS[rest.preset];
-    const shapes = [shape ?? preset?.shapes ?? 'act'].flat();
+    const shapes = resolveShapes(settings, preset);
     const algorithmsOf = algorithms ?? preset?.algorithms ?? ['ES256'];
     const problem = findIssuerProblem(settings, shapes, issuers);
     if (problem !== undefined) {
@@ -81,6 +79,7 @@ export function resolveIssuers(issuers: IssuerSettings[], path: string, notices:
     }
     return {
       ...rest,
+      ...parseReadingPaths({ client_claim, agent_claim, claims }),
       shapes,
       jwks: jwks === undefined ? undefined : { keys: takeFittingKeys(jwks.keys, algorithmsOf, i, path, notices) },
       algorithms: algorithmsOf,
@@ -90,6 +89,13 @@ export function resolveIssuers(issuers: IssuerSettings[], path: string, notices:
           : Object.fromEntries(Object.entries(scopes).map(([theirs, ours]) => [theirs, [ours].flat()])),
     };
   });
+}
+
+/** The shapes that are configured; otherwise the preset's, with that of a claim that names the agent before them. */
+function resolveShapes({ shape, agent_claim: claim }: IssuerSettings, preset: IssuerPreset | undefined): TokenShape[] {
+  if (shape !== undefined) return [shape].flat();
+  if (claim === undefined) return [...(preset?.shapes ?? (['act'] as const))];
+  return [...new Set([namesActor(claim) ? 'act' : 'agent_claim', ...(preset?.shapes ?? [])] as const)];
 }
 
 /** @throws ConfigError where two issuers can't be told apart */
@@ -115,6 +121,8 @@ function findIssuerProblem(
     return { message: 'needs "primary: true", or an "alias" that its ids go by' };
   if (shapes.includes('user_claim') !== (issuer.user_claim !== undefined))
     return { message: 'the shape "user_claim" and the key "user_claim" go together' };
+  const readingProblem = findReadingProblem(issuer, shapes);
+  if (readingProblem !== undefined) return readingProblem;
   if (issuer.issuer === DEV_ISSUER) return { message: 'is reserved for the development issuer', key: 'issuer' };
   if (jwks !== undefined && (uri !== undefined || network !== undefined))
     return { message: '"jwks" and "jwks_uri" (with "jwks_network") exclude each other' };

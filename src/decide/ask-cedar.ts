@@ -82,9 +82,9 @@ export function mayAssertAttributes({ caller }: Question): boolean {
 }
 
 /** Says where a missing value can come from: a request states its context, its resource and, by a flagged client, its subject. */
-function findSource(bound: BoundQuestion, { entity }: MissingValue): ValueSource {
+function findSource(bound: BoundQuestion, { entity, path }: MissingValue): ValueSource {
   const { question } = bound;
-  if (entity === undefined) return 'request';
+  if (entity === undefined) return path.startsWith('context.claims') ? 'token' : 'request';
   // The word of an agent that asks for itself proves nothing.
   if (question.caller.kind === 'agent') return 'store';
   if (isSameRef(entity, question.resource)) return mayStateResource(bound) ? 'request' : 'asserting_client';

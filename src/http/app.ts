@@ -38,7 +38,7 @@ import { reviewListRoutes, reviewRoutes } from './routes/reviews.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
-import { rejectMalformedRequest, ListenerServers } from './edge/tls-server.js';
+import { ListenerServers } from './edge/tls-server.js';
 import type { Service } from '../service/service.js';
 import type { TypedApp } from './typed-app.js';
 
@@ -85,10 +85,13 @@ export async function buildApp(
   const { admin, trustedProxies, limits } = service.config;
   const scope: ListenerScope = admin === undefined ? 'all' : administration ? 'administration' : 'decisions';
   const listener: Listener = administration ? (admin ?? service.config) : service.config;
-  const transport = new ListenerServers(listener.tls, limits.connections);
+  const transport = new ListenerServers(listener.tls, {
+    connections: limits.connections,
+    tokenBytes: service.trust.issuers.maxTokenBytes,
+  });
   const app = fastify({
     serverFactory: transport.create,
-    clientErrorHandler: rejectMalformedRequest,
+    clientErrorHandler: transport.rejectMalformed,
     frameworkErrors: (error, request, reply) => {
       sendUnroutable(error, request, reply, {
         maxPartLength: MAX_PARAM_LENGTH,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { findIdProblem, MAX_ENCODED_ID_BYTES } from '../model/ids.js';
 import { VOUCHED_MODES, type REMIT_CONTEXT_MEMBERS } from '../model/question.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
+import { MAX_CONFIGURED_TOKEN_BYTES } from '../tokens/reading-rules.js';
 
 export const MAX_ITEMS = 1000;
 
@@ -63,7 +64,7 @@ const presentedApprovalFormat = z
 
 /** A member that is null is as if it weren't said, but for credentials: what was to be proven is never left out unnoticed. */
 const contextMembers = {
-  token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe("The agent's delegation token"),
+  token: z.string().min(1).max(MAX_CONFIGURED_TOKEN_BYTES).optional().describe("The agent's delegation token"),
   proof: proofFormat.optional().describe('For a token that is bound to a key or a certificate'),
   agent: idFormat.nullish().describe('Who the client takes the agent to be; must agree with the token'),
   mode: z

@@ -132,6 +132,9 @@ function chooseToken(
   { caller, tokens, headerToken }: RequestContext,
 ): Pick<Question, 'token' | 'proof' | 'usedProofs'> {
   const { usedProofs } = tokens;
+  // The format has room for the longest that an issuer can be configured to sign.
+  if (token !== undefined && token.length > tokens.maxTokenBytes)
+    throw new BadRequest(`must have ${tokens.maxTokenBytes} characters or fewer`, 'context.token');
   if (caller.kind === 'agent') return { token: caller.presented.reading, proof: caller.presented.proof, usedProofs };
   const passedOn = token ?? headerToken;
   return {

@@ -5,7 +5,7 @@ import type { Rules } from '../policy/load.js';
 import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { instantFormat } from '../runtime/instant-format.js';
 import type { StoredConsentRequest } from '../store/consent-requests.js';
-import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
+import { MAX_CONFIGURED_TOKEN_BYTES } from '../tokens/reading-rules.js';
 import { idFormat } from './authzen-formats.js';
 import { accessFormat, confirmFormat, consentDetailsFormat, shortTextFormat, textHashFormat } from './consent-json.js';
 import { agentFormat, endMembers } from './grant-terms.js';
@@ -22,7 +22,12 @@ export const consentNeedsBody = z
     purpose: shortTextFormat.optional().describe('What it is for, in the words of the agent: the user reads them'),
     task: shortTextFormat.optional(),
     access: accessFormat.default('online'),
-    token: z.string().min(1).max(MAX_TOKEN_BYTES).optional().describe('For clients: the agent’s delegation token'),
+    token: z
+      .string()
+      .min(1)
+      .max(MAX_CONFIGURED_TOKEN_BYTES)
+      .optional()
+      .describe('For clients: the agent’s delegation token'),
     user: idFormat.optional().describe('For clients with `asserts_subject`, instead of a token'),
     agent: agentFormat.optional().describe('For clients with `asserts_subject`, instead of a token'),
   })

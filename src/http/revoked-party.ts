@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { didYouMean } from '../diagnostics/suggest.js';
 import { BadRequest } from '../model/faults.js';
-import type { Issuer } from '../tokens/issuers.js';
+import { findIssuer, type Issuer } from '../tokens/issuers.js';
 import { idFormat } from './authzen-formats.js';
 
 export const revokedPartyFormat = z.union([
@@ -60,7 +60,7 @@ export function resolveRevokedParty(
  * @throws BadRequest naming the place and the issuer that was probably meant
  */
 export function requireIssuer(name: string, place: string, issuers: readonly Issuer[]): Issuer {
-  const issuer = issuers.find((configured) => configured.issuer === name);
+  const issuer = findIssuer(issuers, name);
   if (issuer !== undefined) return issuer;
   const names = issuers.map((configured) => configured.issuer);
   const problem = `is not a configured issuer${didYouMean(name, names)}`;

@@ -14,6 +14,20 @@ export const DEV_ISSUER = 'urn:remit:development';
 export const DEV_AUDIENCE = 'remit';
 /** The client of a user's own token: that of `remit token` without an agent. */
 const DEV_USER_CLIENT = 'remit-cli';
+/** The claim whose members policies read: the names are those of the policies, so that they need no configuration. */
+const POLICY_CLAIMS = 'claims';
+
+/** Its configuration without its key, by which its tokens are read. */
+export const DEV_ISSUER_CONFIG = {
+  issuer: DEV_ISSUER,
+  audience: DEV_AUDIENCE,
+  // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
+  primary: true,
+  shapes: ['act', 'agent'],
+  user_clients: [DEV_USER_CLIENT],
+  claims_object: [POLICY_CLAIMS],
+  algorithms: ['ES256'],
+} as const satisfies IssuerConfig;
 
 export interface MintOptions {
   readonly user?: string | undefined;
@@ -28,6 +42,8 @@ export interface MintOptions {
   readonly background?: boolean | undefined;
   readonly purpose?: string | undefined;
   readonly session?: string | undefined;
+  /** The claims that policies read, by their names in `context.claims`. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   /** The thumbprint of the DPoP key that the token is bound to. */
   readonly jkt?: string | undefined;
   readonly ttlSeconds: number;
@@ -69,18 +85,12 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
   const { d: _secret, ...publicJwk } = jwk;
   return {
     config: {
-      issuer: DEV_ISSUER,
+      ...DEV_ISSUER_CONFIG,
       jwks: { keys: [publicJwk] },
       key_cure:
         'The development issuer signs with the key of its data directory: mint the token with that of this service (`remit token`, with the same --config and REMIT_DATA).',
-      audience: DEV_AUDIENCE,
-      // Its ids are bare, even beside a configured primary issuer: its tokens are for acting as the sample's users.
-      primary: true,
-      shapes: ['act', 'agent'],
-      user_clients: [DEV_USER_CLIENT],
-      algorithms: ['ES256'],
     },
-    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...claims }) => {
+    mint: ({ user, agent, chain = [], scope, details, audience, ttlSeconds, now, ...options }) => {
       const issuedAt = Math.floor(now.getTime() / 1000);
       const act = [...(agent === undefined ? [] : [agent]), ...chain].reduceRight<object | undefined>(
         (inner, sub) => (inner === undefined ? { sub } : { sub, act: inner }),
@@ -93,10 +103,11 @@ function buildDevelopmentIssuer(jwk: JWK, key: Awaited<ReturnType<typeof importJ
         ...(user === undefined || act === undefined ? {} : { act }),
         ...(scope === undefined ? {} : { scope }),
         ...(details === undefined ? {} : { authorization_details: details }),
-        ...(claims.background === true ? { access: 'background' } : {}),
-        ...(claims.purpose === undefined ? {} : { purpose: claims.purpose }),
-        ...(claims.session === undefined ? {} : { sid: claims.session }),
-        ...(claims.jkt === undefined ? {} : { cnf: { jkt: claims.jkt } }),
+        ...(options.background === true ? { access: 'background' } : {}),
+        ...(options.purpose === undefined ? {} : { purpose: options.purpose }),
+        ...(options.session === undefined ? {} : { sid: options.session }),
+        ...(options.claims === undefined ? {} : { [POLICY_CLAIMS]: options.claims }),
+        ...(options.jkt === undefined ? {} : { cnf: { jkt: options.jkt } }),
       })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) })
         .setIssuer(DEV_ISSUER)

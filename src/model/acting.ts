@@ -43,6 +43,8 @@ export interface Grant {
   readonly audience: string;
   readonly access: AccessType;
   readonly purpose: string | undefined;
+  /** The token's claims that policies may read, by the names that the issuer's configuration gives them. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   readonly session: string | undefined;
   readonly sessionEnded: boolean;
   readonly txn: string | undefined;

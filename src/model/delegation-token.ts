@@ -40,6 +40,8 @@ export interface DelegationToken {
   /** The details of a transaction token's transaction (`tctx`), and its requester (`rctx`). */
   readonly transaction: Readonly<Record<string, unknown>> | undefined;
   readonly requester: Readonly<Record<string, unknown>> | undefined;
+  /** The claims that policies may read, by the names that the issuer's configuration gives them; undefined for none. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   readonly proof: Confirmation | undefined;
   readonly expiresAt: number;
   readonly notBefore: number | undefined;

@@ -29,7 +29,7 @@ export const REASONS = {
     steps: ['token'],
     people: 'The token is not valid.',
     operators:
-      'The token is not a compact JWS with a JSON header and payload, is longer than 8 KiB, or has duplicate members.',
+      'The token is not a compact JWS with a JSON header and payload, is longer than its issuer may sign (8 KiB by default), or has duplicate members.',
   },
   token_type_invalid: {
     steps: ['token'],
@@ -353,8 +353,11 @@ export type ReasonCodeOf<Step extends StepName> = {
   [Code in ReasonCode]: Step extends (typeof REASONS)[Code]['steps'][number] ? Code : never;
 }[ReasonCode];
 
-/** The sources of a value: the request beside the store, only a request of a client with `asserts_attributes`, or the store alone. */
-export type ValueSource = 'request' | 'asserting_client' | 'store';
+/**
+ * The sources of a value: the request beside the store, only a request of a client with `asserts_attributes`, the store
+ * alone, or the token.
+ */
+export type ValueSource = 'request' | 'asserting_client' | 'store' | 'token';
 
 /** A part of a request to Cedar that is required and isn't there, or no longer fits. */
 export interface MissingValue {

@@ -4,6 +4,8 @@ import { memoizeByObject } from '../runtime/memoize.js';
 import { toLocalTime } from '../runtime/local-time.js';
 import type { CedarRequestFacts } from './cedar-request-facts.js';
 
+const NO_CLAIMS: Readonly<Record<string, unknown>> = {};
+
 /** The value of a context member; undefined where Remit has none. */
 export function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
   const { acting } = facts;
@@ -36,6 +38,8 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
       return facts.budget;
     case 'approval':
       return facts.approval;
+    case 'claims':
+      return acting.grant?.claims ?? NO_CLAIMS;
     default:
       return undefined;
   }

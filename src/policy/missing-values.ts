@@ -35,11 +35,14 @@ export function describeMissingValues(values: readonly MissingValue[], suffix = 
 
 /** The beginning of the sentence that names the value. */
 function describeLack({ unfit, source = 'request' }: MissingValue): string {
-  return unfit === true ? 'Stored with another type than the schema declares' : LACKS[source];
+  if (unfit === true)
+    return `${source === 'token' ? 'In the token' : 'Stored'} with another type than the schema declares`;
+  return LACKS[source];
 }
 
 const LACKS: Readonly<Record<ValueSource, string>> = {
   request: 'Neither stored nor in the request',
   asserting_client: 'Not stored, and only a client with asserts_attributes can state it',
+  token: 'Not in the token',
   store: 'Not stored, and this request can not state it',
 };

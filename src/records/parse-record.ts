@@ -46,6 +46,7 @@ const tokenSchema = z.looseObject({
   session: z.string().optional(),
   txn: z.string().optional(),
   transaction: propertiesSchema.optional(),
+  claims: propertiesSchema.optional(),
   proof: z.looseObject({ jkt: z.string().optional(), x5t: z.string().optional() }).optional(),
   // The range of JavaScript's dates.
   expiresAt: z.number().min(0).max(8.64e12),

@@ -1,5 +1,6 @@
 /** The parties of a token: reads from its claims who is the user and which agents act. The verifier calls it. */
 import { findIdProblem } from '../model/ids.js';
+import { readClaimAt, readFirstClaim } from './claim-path.js';
 import type { TokenClaims } from './claims.js';
 import type { Actor, DelegationToken } from '../model/delegation-token.js';
 import type { Issuer, Issuers } from './issuers.js';
@@ -16,8 +17,8 @@ export const PERSON_PROFILES: readonly string[] = ['user', 'human', 'person', 'n
 const SOFTWARE_PROFILES = ['ai_agent', 'agent', 'service', 'workload', 'client_instance'];
 
 /**
- * Reads the parties in the form that the issuer is configured to use (`shapes`). `act` wins over `user_claim`, that over
- * an agent's own token, and that over `client_id`.
+ * Reads the parties in the form that the issuer is configured to use (`shapes`). `act` wins over `agent_claim`, that over
+ * `user_claim`, that over an agent's own token, and that over `client_id`.
  * @throws TokenRejectedError `token_actor_invalid`, `token_chain_inverted`, `actor_forbidden`, `token_claims_invalid`
  */
 export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuers): TokenParties {
@@ -33,6 +34,13 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
     requirePersonProfile(claims.sub_profile);
     return delegatedParties(issuer, sub, readActorChain(act, claims, issuer, issuers));
   }
+  const agent = readAgentClaim(claims, issuer);
+  // An agent's own token names itself twice.
+  if (agent !== undefined && agent !== sub && !isUserClient(issuer, agent)) {
+    requirePersonProfile(claims.sub_profile);
+    const profile = agent === client ? claims.client_profile : undefined;
+    return delegatedParties(issuer, sub, [makeActor(issuer, agent, profile, 'current')], { chainComplete: false });
+  }
   const user = readUserClaim(claims, issuer);
   if (user !== undefined)
     return delegatedParties(issuer, user, [subjectAsActor(claims, issuer)], { chainComplete: false });
@@ -44,9 +52,9 @@ export function readParties(claims: TokenClaims, issuer: Issuer, issuers: Issuer
   }
   if (hasShape('client_id') && client !== undefined && client !== sub && !isUserClient(issuer, client)) {
     requirePersonProfile(claims.sub_profile);
-    const agent = makeActor(issuer, requireAgentId(client, 'client_id'), claims.client_profile, 'current');
-    const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter((earlier) => earlier.id !== agent.id);
-    return delegatedParties(issuer, sub, [agent, ...intermediaries], { chainComplete: false, agentIsClient: true });
+    const acting = makeActor(issuer, requireAgentId(client, 'client_id'), claims.client_profile, 'current');
+    const intermediaries = readDelegatedThrough(claims, issuer, issuers).filter((earlier) => earlier.id !== acting.id);
+    return delegatedParties(issuer, sub, [acting, ...intermediaries], { chainComplete: false, agentIsClient: true });
   }
   return partiesWithoutAgent(claims, issuer);
 }
@@ -83,6 +91,13 @@ function partiesWithoutAgent(claims: TokenClaims, issuer: Issuer): TokenParties 
     !issuer.shapes.includes('user_claim');
   const user = subjectIsPerson ? requireEntityId(issuer, claims.sub) : undefined;
   return { mode: 'unknown', user, actors: [], chainComplete: false, agentIsClient: false };
+}
+
+/** Reads the agent from the issuer's `agent_claim`; undefined where the token has none. */
+function readAgentClaim(claims: TokenClaims, { shapes, rules }: Issuer): string | undefined {
+  if (!shapes.includes('agent_claim') || rules.agentClaim === undefined) return undefined;
+  const agent = readClaimAt(claims, rules.agentClaim);
+  return agent === undefined ? undefined : requireAgentId(agent, rules.agentClaim.join('.'));
 }
 
 /** Reads the user from the issuer's `user_claim`; undefined where the token has none. */
@@ -148,18 +163,25 @@ function flattenActs(outermost: unknown, label = 'An `act`'): Record<string, unk
 
 /** Reads one actor. The pair of `iss` and `sub` identifies it: the same `sub` of another issuer is another party. */
 function readActor(act: Record<string, unknown>, trust: Actor['trust'], issuer: Issuer, issuers: Issuers): Actor {
-  const { sub, iss, sub_profile: profile } = act;
+  const { iss, sub_profile: profile } = act;
+  const { actorClaims } = issuer.rules;
   const actorIssuer = iss === undefined ? issuer : typeof iss === 'string' ? issuers.find(iss) : undefined;
   if (actorIssuer === undefined) return rejectToken('token_actor_invalid', 'An `act.iss` is not a configured issuer.');
   if (profile !== undefined && (typeof profile !== 'string' || profile.length > 256))
     return rejectToken('token_actor_invalid', 'An `act.sub_profile` is not a text of at most 256 characters.');
   // An issuer names the acting agent among its own only. Earlier agents can only deny, so it may name other issuers'.
-  if (trust === 'current' && actorIssuer !== issuer && issuer.actors_from?.includes(actorIssuer.issuer) !== true)
+  if (trust === 'current' && actorIssuer.issuer !== issuer.issuer && !maySpeakFor(issuer, actorIssuer))
     rejectToken(
       'actor_forbidden',
       `The acting agent is of "${actorIssuer.issuer}", for which "${issuer.issuer}" may not speak.`,
     );
-  return makeActor(actorIssuer, requireAgentId(sub, 'act.sub'), profile, trust);
+  const id = readFirstClaim(act, actorClaims);
+  return makeActor(actorIssuer, requireAgentId(id, `act.${actorClaims[0]?.join('.') ?? 'sub'}`), profile, trust);
+}
+
+/** Whether an issuer may name another's agents as the acting one: that other by its name, or by that of all its tenants. */
+function maySpeakFor({ actors_from: actorsFrom = [] }: Issuer, other: Issuer): boolean {
+  return actorsFrom.includes(other.issuer) || actorsFrom.includes(other.configuredName);
 }
 
 /** @throws TokenRejectedError where the party is an application of people: its tokens are their own, and open what is theirs */

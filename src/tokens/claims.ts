@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { findIdProblem } from '../model/ids.js';
 import { describeSchemaError, rejectToken } from './jws.js';
+import { DEFAULT_MAX_AUDIENCES, MAX_CONFIGURED_AUDIENCES } from './reading-rules.js';
 
 const idSchema = z.string().superRefine((value, ctx) => {
   const problem = findIdProblem(value);
@@ -18,9 +19,6 @@ const numericDateSchema = z.number().min(0).max(253_402_300_799);
 const recordSchema = z.record(z.string(), z.unknown());
 /** SHA-256 in base64url. */
 const thumbprintSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be a SHA-256 thumbprint in base64url');
-
-/** Some providers name every API of a tenant; the token's length bounds them as well. */
-const MAX_AUDIENCES = 256;
 
 const textListSchema = z.array(textSchema).max(100);
 /** Other members make it one that isn't understood. */
@@ -45,7 +43,7 @@ export const detailSchema = z.looseObject({
 const claimsSchema = z.looseObject({
   iss: textSchema,
   sub: idSchema,
-  aud: z.union([textSchema, z.array(textSchema).min(1).max(MAX_AUDIENCES)], {
+  aud: z.union([textSchema, z.array(textSchema).min(1).max(MAX_CONFIGURED_AUDIENCES)], {
     error: ({ input }) => (input === undefined ? 'is required' : 'must be a text, or a list of texts'),
   }),
   exp: numericDateSchema,
@@ -76,8 +74,14 @@ const claimsSchema = z.looseObject({
 export type TokenClaims = z.infer<typeof claimsSchema>;
 
 /** @throws TokenRejectedError `token_claims_invalid`, naming the claim */
-export function parseClaims(payload: Readonly<Record<string, unknown>>): TokenClaims {
+export function parseClaims(
+  payload: Readonly<Record<string, unknown>>,
+  maxAudiences = DEFAULT_MAX_AUDIENCES,
+): TokenClaims {
   const parsed = claimsSchema.safeParse(payload);
   if (!parsed.success) return rejectToken('token_claims_invalid', `The claim ${describeSchemaError(parsed.error)}.`);
+  const { aud } = parsed.data;
+  if (Array.isArray(aud) && aud.length > maxAudiences)
+    rejectToken('token_claims_invalid', `The claim "aud" is not acceptable: must have ${maxAudiences} items or fewer.`);
   return parsed.data;
 }

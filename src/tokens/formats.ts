@@ -30,6 +30,9 @@ const TOKEN_FORMATS: readonly TokenFormat[] = [
   { name: 'transaction_token', type: 'txntoken+jwt', requires: ['txn', 'scope'], credential: false },
 ];
 
+/** The kind of token that a provider's own claims say it is. */
+export type ProviderTokenKind = 'access' | 'id' | 'other';
+
 /** The tokens that are not for acting, by `typ`. */
 const REFUSED_TYPES: ReadonlyMap<string, ReasonCodeOf<'token'>> = new Map<string, ReasonCodeOf<'token'>>(
   Object.entries({
@@ -64,16 +67,25 @@ const REFUSED_BY_CLAIMS: readonly (readonly [(p: UnverifiedToken['payload']) => 
 /**
  * Detects the format of a token.
  * @param acceptedTypes the types that its issuer signs
+ * @param kind the kind of token that its provider's own claims say it is, where they do
  * @throws TokenRejectedError with a reason of its own for a token that is not for acting
  */
-export function detectFormat({ header, payload }: UnverifiedToken, acceptedTypes: readonly TokenType[]): TokenFormat {
+export function detectFormat(
+  { header, payload }: UnverifiedToken,
+  acceptedTypes: readonly TokenType[],
+  kind?: ProviderTokenKind,
+): TokenFormat {
   const typ = header.typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt';
   const reasonByType = REFUSED_TYPES.get(typ);
   if (reasonByType !== undefined) return rejectToken(reasonByType);
   if (typ === 'jwt') {
     const reasonByClaims = REFUSED_BY_CLAIMS.find(([matches]) => matches(payload))?.[1];
-    if (reasonByClaims !== undefined) return rejectToken(reasonByClaims);
+    // A provider that copies the nonce into its access tokens has claims of its own that tell them apart.
+    if (reasonByClaims !== undefined && !(reasonByClaims === 'token_is_id_token' && kind === 'access'))
+      return rejectToken(reasonByClaims);
   }
+  if (kind === 'id') return rejectToken('token_is_id_token');
+  if (kind === 'other') return rejectToken('token_type_invalid');
   const format = TOKEN_FORMATS.find((f) => f.type.toLowerCase() === typ);
   if (format === undefined || !acceptedTypes.includes(format.type)) return rejectToken('token_type_invalid');
   return format;

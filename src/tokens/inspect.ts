@@ -7,8 +7,10 @@ import { DEFAULT_TYPES, detectFormat } from './formats.js';
 import { findAlgorithmProblem, Issuers, type IssuerConfig } from './issuers.js';
 import { TOKEN_SHAPES } from './shapes.js';
 import type { DelegationToken } from '../model/delegation-token.js';
-import { parseToken, TokenRejectedError, type JwsHeader, type UnverifiedToken } from './jws.js';
-import { checkValidityPeriod, checkAudience, normalizeToken } from './verify.js';
+import { parseToken, requireTokenLength, TokenRejectedError, type JwsHeader, type UnverifiedToken } from './jws.js';
+import { normalizeToken } from './normalize-token.js';
+import { MAX_CONFIGURED_TOKEN_BYTES, tellPresetKind } from './reading-rules.js';
+import { checkValidityPeriod, checkAudience } from './verify.js';
 
 export interface TokenInspection {
   readonly verified: false;
@@ -39,17 +41,21 @@ export function inspectToken(
       return undefined;
     }
   };
-  const unverified = collectProblem(() => parseToken(text));
+  const unverified = collectProblem(() => parseToken(text, MAX_CONFIGURED_TOKEN_BYTES));
   if (unverified === undefined)
     return { verified: false, header: undefined, issuerKnown: false, token: undefined, problems };
   const { issuers, issuer, known: isConfigured } = resolveIssuer(unverified, configs);
+  collectProblem(() => {
+    requireTokenLength(text, issuer.rules.maxTokenBytes);
+  });
   if (!isConfigured)
     problems.push({ code: 'token_issuer_unknown', message: 'The `iss` of the token is not a configured issuer.' });
   else {
     const message = findAlgorithmProblem(unverified.header.alg, issuer);
     if (message !== undefined) problems.push({ code: 'token_algorithm_forbidden', message });
   }
-  const format = collectProblem(() => detectFormat(unverified, issuer.types));
+  const kind = tellPresetKind(unverified.payload, issuer.rules);
+  const format = collectProblem(() => detectFormat(unverified, issuer.rules.types, kind));
   const token =
     format === undefined
       ? undefined
@@ -58,8 +64,10 @@ export function inspectToken(
     if (token.actors.length === 0)
       problems.push({ code: 'token_actor_invalid', message: 'The token names no agent, so no agent can act with it.' });
     if (isConfigured && !token.resources.some((r) => audiences.includes(r)))
-      collectProblem(() => checkAudience(token, issuer.audience));
-    collectProblem(() => checkValidityPeriod(token, now.getTime() / 1000));
+      collectProblem(() => checkAudience(token, issuer.audiences));
+    collectProblem(() => {
+      checkValidityPeriod(token, now.getTime() / 1000, issuer.rules.leeway);
+    });
   }
   const claims = token === undefined ? { claims: unverified.payload } : {};
   return { verified: false, header: unverified.header, issuerKnown: isConfigured, token, ...claims, problems };
@@ -67,7 +75,8 @@ export function inspectToken(
 
 function resolveIssuer({ payload }: UnverifiedToken, configs: readonly IssuerConfig[]) {
   const iss = typeof payload['iss'] === 'string' ? payload['iss'] : '';
-  const isConfigured = configs.some((c) => c.issuer === iss);
+  const configured = new Issuers(configs);
+  const isConfigured = configured.find(iss) !== undefined;
   const unknownIssuer: IssuerConfig = {
     issuer: iss,
     jwks: { keys: [] },
@@ -77,7 +86,7 @@ function resolveIssuer({ payload }: UnverifiedToken, configs: readonly IssuerCon
     algorithms: [],
     token_types: [...DEFAULT_TYPES, 'JWT'],
   };
-  const issuers = new Issuers(isConfigured ? configs : [...configs, unknownIssuer]);
+  const issuers = isConfigured ? configured : new Issuers([...configs, unknownIssuer]);
   const issuer = issuers.find(iss);
   if (issuer === undefined) throw new TypeError('the issuer was just added');
   return { issuers, issuer, known: isConfigured };

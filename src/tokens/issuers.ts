@@ -1,47 +1,35 @@
 /** The trusted issuers: their keys, the formats that they sign, and the names that they give to users and agents. */
 import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
-import { DEFAULT_TYPES, type TokenType } from './formats.js';
 import type { Network } from '../runtime/ip-address.js';
+import type { SignatureAlgorithm } from './algorithms.js';
 import { createLocalKeys, createRemoteKeys } from './keys.js';
-import { ISSUER_PRESETS, type PresetName } from './presets.js';
+import {
+  CLOCK_SKEW_SECONDS,
+  resolveReadingRules,
+  type ConfiguredReading,
+  type TokenReadingRules,
+} from './reading-rules.js';
 import type { TokenShape } from './shapes.js';
+import { findTenant, TENANT_PLACEHOLDER } from './tenants.js';
 
-/** Public-key signatures only: with a shared secret every verifier could issue tokens. */
-export const SIGNATURE_ALGORITHMS = [
-  'ES256',
-  'ES384',
-  'ES512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'EdDSA',
-  'Ed25519',
-] as const;
-export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
-
-export interface IssuerConfig {
+export interface IssuerConfig extends ConfiguredReading {
+  /** Its name in `iss`. With the placeholder of {@link findTenant} it stands for the issuers of `tenants`. */
   readonly issuer: string;
-  /** The identity provider, where its claims differ from the standards. */
-  readonly preset?: PresetName | undefined;
   readonly jwks_uri?: string | undefined;
   readonly jwks?: JSONWebKeySet | undefined;
   /** A sentence that says where a token comes from that its keys sign, for clients whose token has another key. */
   readonly key_cure?: string | undefined;
   /** `private` allows a `jwks_uri` whose name resolves to a private address, and plain http; `public` by default. */
   readonly jwks_network?: Network | undefined;
-  readonly audience: string;
+  /** The audiences of which its tokens must name one. */
+  readonly audience: string | readonly string[];
   /** Whether its users and agents have their bare `sub` as id. Those of every other issuer have `alias|sub`. */
   readonly primary: boolean;
   readonly alias?: string | undefined;
   readonly shapes: readonly TokenShape[];
   readonly user_claim?: string | undefined;
   readonly algorithms: readonly SignatureAlgorithm[];
-  /** The header `typ` values that it signs; `at+jwt` and `txntoken+jwt` by default. */
-  readonly token_types?: readonly TokenType[] | undefined;
   /** The profiles of which an acting agent's `sub_profile` must have one; by default any but a person's, or none. */
   readonly actor_profiles?: readonly string[] | undefined;
   /** Other issuers whose agents it may name as the acting one (`act.iss`); none by default. */
@@ -56,35 +44,77 @@ export interface IssuerConfig {
 
 export interface Issuer extends IssuerConfig {
   readonly keys: CompactVerifyGetKey;
-  readonly types: readonly TokenType[];
-  /** Rewrites its claims into their standard form. @throws TokenRejectedError */
-  readonly normalizeClaims: (payload: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+  readonly audiences: readonly string[];
+  readonly rules: TokenReadingRules;
+  /** The name that the configuration gives it, which has a placeholder where it is the issuer of one tenant. */
+  readonly configuredName: string;
+  /** The tenant, where it is the issuer of one. */
+  readonly tenant: string | undefined;
   /** The id of this issuer's `sub` in the graph and in policies; undefined where it would pass for another issuer's. */
   entityId(sub: string): string | undefined;
 }
 
 export class Issuers {
-  private byIssuer: ReadonlyMap<string, Issuer>;
+  private byName: ReadonlyMap<string, Issuer>;
 
   constructor(
     configs: readonly IssuerConfig[],
     private readonly watch?: EngineCallListener,
   ) {
-    this.byIssuer = buildIssuers(configs, new Map(), watch);
+    this.byName = buildIssuers(configs, new Map(), watch);
+  }
+
+  /** The longest token that any of them may sign. */
+  get maxTokenBytes(): number {
+    return Math.max(0, ...this.list().map(({ rules }) => rules.maxTokenBytes));
+  }
+
+  /** The furthest that a token's `iat` may lie ahead, in seconds. */
+  get clockLeeway(): number {
+    return Math.max(CLOCK_SKEW_SECONDS, ...this.list().map(({ rules }) => rules.leeway.ahead));
   }
 
   /** Replaces all issuers. One whose `jwks_uri` and network stay the same keeps the keys that it has fetched. */
   replace(configs: readonly IssuerConfig[]): void {
-    this.byIssuer = buildIssuers(configs, this.byIssuer, this.watch);
+    this.byName = buildIssuers(configs, this.byName, this.watch);
   }
 
-  find(issuer: string): Issuer | undefined {
-    return this.byIssuer.get(issuer);
+  /** Finds the issuer that a token names. */
+  find(name: string): Issuer | undefined {
+    const issuer = this.byName.get(name);
+    return issuer !== undefined && issuer.tenants === undefined ? issuer : findIssuer(this.list(), name);
+  }
+
+  /** The names that tokens have in `iss`, as far as the configuration lists them: of any tenants there is no list. */
+  listNames(): string[] {
+    return this.list().flatMap(({ issuer, tenants }) => {
+      if (tenants === undefined) return [issuer];
+      return tenants === 'any' ? [] : tenants.map((tenant) => issuer.replace(TENANT_PLACEHOLDER, tenant));
+    });
   }
 
   list(): Issuer[] {
-    return [...this.byIssuer.values()];
+    return [...this.byName.values()];
   }
+}
+
+/** Finds the issuer of that very name, or that of many tenants of which it is the name of one. */
+export function findIssuer(issuers: readonly Issuer[], name: string): Issuer | undefined {
+  // The name with the placeholder is that of no issuer.
+  const named = issuers.find(({ issuer, tenants }) => issuer === name && tenants === undefined);
+  if (named !== undefined) return named;
+  const matches = issuers.flatMap((candidate) => bindTenant(candidate, name) ?? []);
+  // A name that two could mean is neither's.
+  return matches.length === 1 ? matches[0] : undefined;
+}
+
+/** The issuer of the one tenant that the name states; undefined where it states none of this issuer. */
+function bindTenant(issuer: Issuer, name: string): Issuer | undefined {
+  const { tenants, configuredName, rules } = issuer;
+  const tenant = tenants === undefined ? undefined : findTenant(name, configuredName, tenants);
+  if (tenant === undefined) return undefined;
+  const prefix = rules.preset.hasGlobalIds === true ? '' : `${tenant}|`;
+  return { ...issuer, issuer: name, tenants: undefined, tenant, entityId: (sub) => issuer.entityId(`${prefix}${sub}`) };
 }
 
 /** A sentence that names the algorithms of the issuer, where the token's is none of them; undefined where it is one. */
@@ -102,12 +132,13 @@ function buildIssuers(
   const aliases = configs.flatMap((c) => (c.alias === undefined ? [] : [c.alias]));
   return new Map(
     configs.map((config) => {
-      const preset = config.preset === undefined ? undefined : ISSUER_PRESETS[config.preset];
       const issuer: Issuer = {
         ...config,
         keys: resolveKeys(config, previous.get(config.issuer), watch),
-        types: config.token_types ?? preset?.types ?? DEFAULT_TYPES,
-        normalizeClaims: preset?.normalizeClaims ?? ((payload) => payload),
+        audiences: [config.audience].flat(),
+        rules: resolveReadingRules(config),
+        configuredName: config.issuer,
+        tenant: undefined,
         entityId: (sub) => {
           if (!config.primary) return `${config.alias ?? ''}|${sub}`;
           return aliases.some((alias) => sub.startsWith(`${alias}|`)) ? undefined : sub;

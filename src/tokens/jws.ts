@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { rephraseIssue, StrictJsonError, parseStrictJson, formatJsonPath } from '../runtime/strict-json.js';
 import { reason, type Reason, type ReasonCodeOf } from '../model/reasons.js';
 
+/** The longest token that is accepted, unless its issuer is configured to sign longer ones. */
 export const MAX_TOKEN_BYTES = 8 * 1024;
 
 /** A token is rejected. It carries the reason that the token step answers. */
@@ -37,8 +38,8 @@ export interface UnverifiedToken {
 }
 
 /** Parses a compact JWS whose payload is a JSON object. @throws TokenRejectedError `token_malformed` */
-export function parseToken(token: string): UnverifiedToken {
-  const [head, body] = splitCompactJws(token);
+export function parseToken(token: string, maxBytes = MAX_TOKEN_BYTES): UnverifiedToken {
+  const [head, body] = splitCompactJws(token, { longest: maxBytes });
   return { header: parseHeader(head), payload: decodeJsonObject(body, 'payload') };
 }
 
@@ -47,11 +48,16 @@ export function parseJwsHeader(token: string): JwsHeader {
   return parseHeader(splitCompactJws(token, { longest: 1024 * 1024, empty: true })[0]);
 }
 
+/** @throws TokenRejectedError `token_malformed` */
+export function requireTokenLength(token: string, maxBytes: number): void {
+  if (token.length > maxBytes) rejectToken('token_malformed', `The token is longer than ${maxBytes} bytes.`);
+}
+
 function splitCompactJws(
   token: string,
   { longest: maxBytes = MAX_TOKEN_BYTES, empty: allowEmptyPayload = false } = {},
 ): [Buffer, Buffer] {
-  if (token.length > maxBytes) rejectToken('token_malformed', `The token is longer than ${maxBytes} bytes.`);
+  requireTokenLength(token, maxBytes);
   if (/^(Bearer|DPoP) /i.test(token))
     rejectToken('token_malformed', 'The token begins with its scheme (Bearer or DPoP); send the token alone.');
   if (token.startsWith('{'))

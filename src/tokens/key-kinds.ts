@@ -2,7 +2,7 @@
  * Tells which keys of a JWKS can verify a signature of an algorithm: providers publish keys of other kinds beside them.
  */
 import type { JWK } from 'jose';
-import type { SignatureAlgorithm } from './issuers.js';
+import type { SignatureAlgorithm } from './algorithms.js';
 
 interface KeyKind {
   readonly kty: string;

@@ -44,10 +44,7 @@ export function createRemoteKeys(
 ): CompactVerifyGetKey {
   const fetch = withNegativeCache(createJwksFetch(network), watch);
   let fetchedAt = -Infinity;
-  const refetcher: KeyRefetcher = new KeyRefetcher(
-    () => keys.reload(),
-    () => JSON.stringify(keys.jwks()),
-  );
+  const refetcher: KeyRefetcher = new KeyRefetcher(() => keys.reload());
   const keys = createRemoteJWKSet(new URL(uri), {
     timeoutDuration: KEYS_TIMEOUT_MS,
     cacheMaxAge: KEYS_MAX_AGE_MS,

@@ -1,132 +1,144 @@
 /**
- * Identity providers whose access tokens differ from the standards. One entry each rewrites their claims into the
- * standard ones before anything is read from them; claims that need no rewriting stay as they are.
+ * Identity providers whose access tokens differ from the standards, one entry each: the types that they sign, the claims
+ * that name client and agent, and what has to be rewritten. A preset says only what its provider's tokens can't be read
+ * without. What it gives up of a check, such as the audience of a token without `aud`, the configuration has to name.
  */
-import { rejectToken } from './jws.js';
-import type { TokenType } from './formats.js';
+import type { SignatureAlgorithm } from './algorithms.js';
+import type { ClaimPath } from './claim-path.js';
+import type { ProviderTokenKind, TokenType } from './formats.js';
+import { rewriteAuth0, rewriteEntra, rewriteKeycloak, rewriteSupabase, type ClaimsPayload } from './preset-claims.js';
 import type { TokenShape } from './shapes.js';
 
-type ClaimsPayload = Readonly<Record<string, unknown>>;
+export type { ClaimsPayload } from './preset-claims.js';
 
 export interface IssuerPreset {
   readonly types: readonly TokenType[];
   readonly shapes: readonly TokenShape[];
-  readonly algorithms: readonly ['RS256'];
-  /** @throws TokenRejectedError where the provider's own claims contradict each other */
-  readonly normalizeClaims: (payload: ClaimsPayload) => ClaimsPayload;
+  readonly algorithms: readonly SignatureAlgorithm[];
+  /** The claims that name the client, of which the first that there is counts; by default `client_id`. */
+  readonly clientClaims?: readonly ClaimPath[];
+  /** The members of an `act` that name its actor, of which the first that there is counts; by default `sub`. */
+  readonly actorClaims?: readonly ClaimPath[];
+  /** Whether a client that acts alone has no `sub`. */
+  readonly leavesOutSubject?: boolean;
+  /** Whether its ids differ in all its tenants, which no tenant can choose: then they need no tenant before them. */
+  readonly hasGlobalIds?: boolean;
+  /** Whether its scopes begin with the resource that they are of: `https://hr.example/read`. */
+  readonly hasResourceScopes?: boolean;
+  /** Tells its access tokens from the others that it signs, where claims of its own do. */
+  readonly tellKind?: (payload: ClaimsPayload) => ProviderTokenKind | undefined;
+  /**
+   * Rewrites what is left of its own claims into the standard ones.
+   * @param client what its claims name as the client
+   * @throws TokenRejectedError where the provider's own claims contradict each other
+   */
+  readonly rewriteClaims?: (payload: ClaimsPayload, client: unknown) => ClaimsPayload;
 }
 
-/** Facets of Microsoft Entra's agent identities, in `xms_act_fct` and `xms_sub_fct`. */
-const AGENT_IDENTITY = '11';
-const AGENT_USER = '13';
+const UNTYPED: readonly TokenType[] = ['JWT'];
+const TYPED_OR_NOT: readonly TokenType[] = ['JWT', 'at+jwt'];
+const BY_CLIENT: readonly TokenShape[] = ['client_id', 'agent'];
+const BY_ACT_OR_CLIENT: readonly TokenShape[] = ['act', 'client_id', 'agent'];
+const RSA_SHA256: readonly SignatureAlgorithm[] = ['RS256'];
 
-/**
- * Microsoft Entra ID, v1 and v2 tokens. The user is `oid` within the tenant `tid`, which must be the issuer's own;
- * the agent is the client (`azp`, in v1 `appid`); `idtyp` "app" is a client alone; delegated scopes are in `scp`,
- * an application's in `roles`. The facets only describe: the agent's identity comes from `azp` and the entity store.
- */
-function normalizeEntra(payload: ClaimsPayload): ClaimsPayload {
-  const { oid, tid, iss, azp, appid, idtyp, scp, roles, uti } = payload;
-  if (typeof tid !== 'string' || tid === '' || typeof iss !== 'string' || !iss.split('/').includes(tid))
-    return rejectToken('token_claims_invalid', 'The claim "tid" is not the tenant of the issuer.');
-  const client = azp ?? appid;
-  const isClientAlone = idtyp === 'app';
-  const agentFacets = splitFacets(payload['xms_act_fct']);
-  const profile = agentFacets.includes(AGENT_IDENTITY) ? 'ai_agent' : 'service';
-  const agentUser = splitFacets(payload['xms_sub_fct']).includes(AGENT_USER);
-  return {
-    ...payload,
-    // An application alone has its client id as `sub`: the same id as where it acts for a user.
-    sub: isClientAlone ? client : oid,
-    client_id: client,
-    scope: isClientAlone ? joinWords(roles) : joinWords(scp),
-    jti: payload['jti'] ?? uti,
-    ...(agentFacets.length === 0 ? {} : { [isClientAlone ? 'sub_profile' : 'client_profile']: profile }),
-    // An agent's user account: no user is present.
-    ...(agentUser ? { access: 'background' } : {}),
-  };
-}
+const OWN_OR_AZP: readonly ClaimPath[] = [['client_id'], ['azp']];
+const ACT_BY_CLIENT: readonly ClaimPath[] = [['client_id'], ['sub']];
 
-/** Okta: scopes in the list `scp`, the client in `cid`, the intermediaries of a delegation in `delegated_through`. */
-function normalizeOkta(payload: ClaimsPayload): ClaimsPayload {
-  return {
-    ...payload,
-    client_id: payload['cid'] ?? payload['client_id'],
-    scope: joinWords(payload['scp'] ?? payload['scope']),
-  };
-}
+export const PRESET_NAMES = [
+  'auth0', 'okta', 'entra', 'keycloak', 'cognito', 'ping', 'zitadel', 'workos', 'supabase', 'duende', 'spring', 'curity',
+  'hydra', 'authentik',
+] as const; // prettier-ignore
+export type PresetName = (typeof PRESET_NAMES)[number];
 
-/**
- * Auth0, both token profiles: the client in `azp` or `client_id`, a client alone has `gty` "client-credentials" and
- * "@clients" after its id. With role-based access, `permissions` are those held and `scope` those requested.
- */
-function normalizeAuth0(payload: ClaimsPayload): ClaimsPayload {
-  const client = payload['client_id'] ?? payload['azp'];
-  const isClientAlone = payload['gty'] === 'client-credentials' || payload['sub'] === `${String(client)}@clients`;
-  if (!isClientAlone && String(payload['sub']).endsWith('@clients'))
-    rejectToken('token_actor_invalid', 'The user (`sub`) is a client.');
-  return {
-    ...payload,
-    client_id: client,
-    ...(isClientAlone ? { sub: client } : {}),
-    scope: intersectPermissions(payload['scope'], payload['permissions'], isClientAlone),
-  };
-}
-
-/** Keycloak: the client in `azp`. A service account has `client_id` too, and a user that stands for the client. */
-function normalizeKeycloak(payload: ClaimsPayload): ClaimsPayload {
-  const { clientId, client_id: owner = clientId, azp = owner, preferred_username: name } = payload;
-  const isServiceAccount = typeof name === 'string' && name.toLowerCase().startsWith('service-account-');
-  // Keycloak's usernames are in lower case; client ids need not be.
-  const isOwnServiceAccount =
-    typeof owner === 'string' &&
-    typeof name === 'string' &&
-    name.toLowerCase() === `service-account-${owner.toLowerCase()}`;
-  if (isServiceAccount && (!isOwnServiceAccount || azp !== owner))
-    rejectToken('token_actor_invalid', 'The user (`preferred_username`) is the service account of a client.');
-  return { ...payload, client_id: azp, ...(isOwnServiceAccount ? { sub: owner } : {}) };
-}
-
-/** Limits the requested scopes to the permissions that are held; a client alone requests all that it holds. */
-function intersectPermissions(scope: unknown, permissions: unknown, isClientAlone: boolean): unknown {
-  if (!Array.isArray(permissions)) return scope;
-  if (typeof scope !== 'string') return isClientAlone ? joinWords(permissions) : scope;
-  return scope
-    .split(' ')
-    .filter((s) => permissions.includes(s))
-    .join(' ');
-}
-
-/** Joins a list of words into the form of `scope`. Anything else is left for the claims' schema to reject. */
-function joinWords(value: unknown): unknown {
-  return Array.isArray(value) && value.every((v) => typeof v === 'string') ? value.join(' ') : value;
-}
-
-function splitFacets(value: unknown): string[] {
-  return typeof value === 'string' ? value.split(' ') : [];
-}
-
-export const ISSUER_PRESETS = {
-  entra: { types: ['JWT'], shapes: ['client_id', 'agent'], algorithms: ['RS256'], normalizeClaims: normalizeEntra },
-  okta: {
-    types: ['JWT', 'at+jwt'],
-    shapes: ['act', 'client_id', 'agent'],
-    algorithms: ['RS256'],
-    normalizeClaims: normalizeOkta,
-  },
+export const ISSUER_PRESETS: Readonly<Record<PresetName, IssuerPreset>> = {
   auth0: {
-    types: ['JWT', 'at+jwt'],
-    shapes: ['act', 'client_id', 'agent'],
-    algorithms: ['RS256'],
-    normalizeClaims: normalizeAuth0,
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: OWN_OR_AZP,
+    rewriteClaims: rewriteAuth0,
+  },
+  okta: {
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: [['cid'], ['client_id']],
+  },
+  entra: {
+    types: UNTYPED,
+    shapes: BY_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: [['azp'], ['appid']],
+    // Microsoft assigns object and application ids; no tenant can set these claims.
+    hasGlobalIds: true,
+    rewriteClaims: rewriteEntra,
   },
   keycloak: {
-    types: ['JWT', 'at+jwt'],
-    shapes: ['act', 'client_id', 'agent'],
-    algorithms: ['RS256'],
-    normalizeClaims: normalizeKeycloak,
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: [['azp'], ['client_id'], ['clientId']],
+    // The `sub` of a service account is a user that stands for the client; it goes by its client id.
+    actorClaims: ACT_BY_CLIENT,
+    rewriteClaims: rewriteKeycloak,
   },
-} as const satisfies Record<string, IssuerPreset>;
-
-export type PresetName = keyof typeof ISSUER_PRESETS;
-export const PRESET_NAMES = Object.keys(ISSUER_PRESETS) as [PresetName, ...PresetName[]];
+  cognito: {
+    types: UNTYPED,
+    shapes: BY_CLIENT,
+    algorithms: RSA_SHA256,
+    hasResourceScopes: true,
+    tellKind: ({ token_use: use }) => (use === 'access' || use === 'id' ? use : 'other'),
+  },
+  ping: { types: TYPED_OR_NOT, shapes: BY_ACT_OR_CLIENT, algorithms: RSA_SHA256, leavesOutSubject: true },
+  zitadel: {
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: OWN_OR_AZP,
+    // Its access tokens may state no client and no scope; its ID tokens have no `jti`.
+    tellKind: ({ jti, nonce, at_hash: hash }) =>
+      typeof jti === 'string' && nonce === undefined && hash === undefined ? 'access' : undefined,
+  },
+  // Its `act` names a person who impersonates the user, never an agent.
+  workos: { types: TYPED_OR_NOT, shapes: BY_CLIENT, algorithms: RSA_SHA256 },
+  supabase: {
+    types: UNTYPED,
+    shapes: ['client_id'],
+    algorithms: ['ES256', 'RS256'],
+    rewriteClaims: rewriteSupabase,
+  },
+  duende: {
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    actorClaims: ACT_BY_CLIENT,
+    leavesOutSubject: true,
+  },
+  spring: {
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    // By default its only statement of the client is the audience.
+    clientClaims: [...OWN_OR_AZP, ['aud']],
+  },
+  curity: {
+    types: TYPED_OR_NOT,
+    shapes: BY_ACT_OR_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: OWN_OR_AZP,
+    tellKind: ({ purpose }) => {
+      if (purpose === 'access_token') return 'access';
+      return purpose === undefined ? undefined : purpose === 'id' ? 'id' : 'other';
+    },
+  },
+  hydra: { types: TYPED_OR_NOT, shapes: BY_ACT_OR_CLIENT, algorithms: RSA_SHA256 },
+  authentik: {
+    types: TYPED_OR_NOT,
+    shapes: BY_CLIENT,
+    algorithms: RSA_SHA256,
+    clientClaims: [['azp'], ['client_id']],
+    // Its access tokens are its ID tokens with `azp` and `uid`, nonce and all.
+    tellKind: ({ azp, uid, at_hash: hash }) =>
+      typeof azp === 'string' && typeof uid === 'string' && hash === undefined ? 'access' : undefined,
+  },
+};

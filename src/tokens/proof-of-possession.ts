@@ -6,11 +6,11 @@ import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK } from 'jose';
 import { z } from 'zod';
 import type { DelegationToken } from '../model/delegation-token.js';
-import { SIGNATURE_ALGORITHMS } from './issuers.js';
+import { SIGNATURE_ALGORITHMS } from './algorithms.js';
 import { PRIVATE_KEY_MEMBERS } from './keys.js';
 import { describeSchemaError, parseToken, rejectToken, TokenRejectedError } from './jws.js';
 import { verifySignature } from './signature.js';
-import { CLOCK_SKEW_SECONDS } from './verify.js';
+import { CLOCK_SKEW_SECONDS } from './reading-rules.js';
 import type { PresentedProof, SingleUseProof } from '../model/credential.js';
 
 /** The longest age of a proof, which is made for one request. */

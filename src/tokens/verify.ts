@@ -6,12 +6,12 @@
 import { createHash } from 'node:crypto';
 import type { Reason } from '../model/reasons.js';
 import { CountedCache, type CacheCounts } from '../telemetry/counted-cache.js';
-import { readParties } from './actors.js';
-import { parseClaims, type TokenClaims } from './claims.js';
 import type { DelegationToken } from '../model/delegation-token.js';
-import { detectFormat, requireFormatClaims, TOKEN_TYPES, type TokenFormat } from './formats.js';
-import { findAlgorithmProblem, type Issuer, type Issuers } from './issuers.js';
-import { parseToken, rejectToken, TokenRejectedError } from './jws.js';
+import { detectFormat, TOKEN_TYPES } from './formats.js';
+import { findAlgorithmProblem, type Issuers } from './issuers.js';
+import { MAX_TOKEN_BYTES, parseToken, rejectToken, requireTokenLength, TokenRejectedError } from './jws.js';
+import { normalizeToken } from './normalize-token.js';
+import { tellPresetKind, type TokenReadingRules } from './reading-rules.js';
 import { verifySignature } from './signature.js';
 import type { TokenAcceptance, TokenReading } from '../model/credential.js';
 
@@ -19,8 +19,6 @@ export type TokenVerification =
   | { readonly ok: true; readonly token: DelegationToken; readonly accepted: TokenAcceptance }
   | { readonly ok: false; readonly reason: Reason };
 
-/** The leeway for clocks of other hosts that are ahead, in `iat` and `nbf`. `exp` gets none. */
-export const CLOCK_SKEW_SECONDS = 5;
 /** A cached token is verified anew after this, so that a withdrawn key ends its tokens. */
 const TOKEN_CACHE_MS = 60_000;
 /** The time in which the parts of a request share a reading without asking the cache. */
@@ -47,6 +45,11 @@ export class TokenVerifier {
   /** The memory that the verified tokens take. */
   get cachedBytes(): number {
     return this.verifiedTokens.calculatedSize;
+  }
+
+  /** The longest token that any issuer may sign. */
+  get maxTokenBytes(): number {
+    return Math.max(this.issuers.maxTokenBytes, MAX_TOKEN_BYTES);
   }
 
   /** Whether a token's signature is known to be good, so that verifying it takes no work. */
@@ -89,12 +92,13 @@ export class TokenVerifier {
     try {
       const token = await (typeof reading === 'string' ? this.read(reading) : reading).token();
       const issuer = this.issuers.find(token.issuer);
+      // It was removed from the configuration while its token was verified.
+      if (issuer === undefined) return rejectToken('token_issuer_unknown');
       const accepted = {
-        audience: audience ?? issuer?.audience ?? '',
-        detailTypes: issuer?.authorization_details_types ?? [],
+        audience: checkAudience(token, audience === undefined ? issuer.audiences : [audience]),
+        detailTypes: issuer.authorization_details_types ?? [],
       };
-      checkAudience(token, accepted.audience);
-      checkValidityPeriod(token, now.getTime() / 1000);
+      checkValidityPeriod(token, now.getTime() / 1000, issuer.rules.leeway);
       return { ok: true, token, accepted };
     } catch (error) {
       if (error instanceof TokenRejectedError) return { ok: false, reason: error.reason };
@@ -121,10 +125,12 @@ export class TokenVerifier {
 
   /** Verifies what is the same for every caller. @throws TokenRejectedError, Fault `keys_unavailable` */
   private async verifyUncached(tokenText: string): Promise<DelegationToken> {
-    const unverified = parseToken(tokenText);
+    const unverified = parseToken(tokenText, this.maxTokenBytes);
     const { iss } = unverified.payload;
     const issuer = typeof iss === 'string' ? this.issuers.find(iss) : undefined;
-    const format = detectFormat(unverified, issuer?.types ?? TOKEN_TYPES);
+    requireTokenLength(tokenText, issuer?.rules.maxTokenBytes ?? MAX_TOKEN_BYTES);
+    const kind = issuer === undefined ? undefined : tellPresetKind(unverified.payload, issuer.rules);
+    const format = detectFormat(unverified, issuer?.rules.types ?? TOKEN_TYPES, kind);
     if (issuer === undefined) return rejectToken('token_issuer_unknown');
     const algorithmProblem = findAlgorithmProblem(unverified.header.alg, issuer);
     if (algorithmProblem !== undefined) rejectToken('token_algorithm_forbidden', algorithmProblem);
@@ -137,89 +143,28 @@ function hashToken(text: string): string {
   return createHash('sha256').update(text).digest('base64');
 }
 
-/** Reads the normalized form of a payload. It trusts nothing: the caller verifies the signature. @throws TokenRejectedError */
-export function normalizeToken(
-  payload: Readonly<Record<string, unknown>>,
-  format: TokenFormat,
-  issuer: Issuer,
-  issuers: Issuers,
-): DelegationToken {
-  const claims = parseClaims(issuer.normalizeClaims(payload));
-  requireFormatClaims(format, claims);
-  return {
-    format: format.name,
-    issuer: issuer.issuer,
-    ...readParties(claims, issuer, issuers),
-    clientId: claims.client_id,
-    scopes: readScopes(claims, issuer),
-    authorizationDetails: claims.authorization_details,
-    resources: [claims.aud].flat(),
-    access: claims.access ?? 'online',
-    purpose: readPurpose(claims, format),
-    session: claims.sid,
-    txn: claims.txn,
-    transaction: format.name === 'transaction_token' ? claims.tctx : undefined,
-    requester: format.name === 'transaction_token' ? claims.rctx : undefined,
-    proof: readConfirmation(claims),
-    expiresAt: claims.exp,
-    notBefore: claims.nbf,
-    issuedAt: claims.iat,
-    authenticatedAt: claims.auth_time,
-    jti: claims.jti,
-  };
-}
-
-/** @throws TokenRejectedError `token_audience_mismatch` */
-export function checkAudience(token: DelegationToken, audience: string): void {
-  if (!token.resources.includes(audience)) {
-    rejectToken(
-      'token_audience_mismatch',
-      `The token is for ${JSON.stringify(token.resources)}; it must be for "${audience}".`,
-    );
-  }
+/**
+ * @param audiences those of which the token must name one
+ * @returns the one that it names
+ * @throws TokenRejectedError `token_audience_mismatch`
+ */
+export function checkAudience(token: DelegationToken, audiences: readonly string[]): string {
+  const audience = audiences.find((name) => token.resources.includes(name));
+  if (audience !== undefined) return audience;
+  const accepted = audiences.map((name) => JSON.stringify(name)).join(' or ');
+  return rejectToken(
+    'token_audience_mismatch',
+    `The token is for ${JSON.stringify(token.resources)}; it must be for ${accepted}.`,
+  );
 }
 
 /**
  * @param now seconds since the epoch
+ * @param leeway that of its issuer
  * @throws TokenRejectedError `token_expired`, `token_not_yet_valid`
  */
-export function checkValidityPeriod(token: DelegationToken, now: number): void {
-  if (token.expiresAt <= now) rejectToken('token_expired');
-  const latest = now + CLOCK_SKEW_SECONDS;
+export function checkValidityPeriod(token: DelegationToken, now: number, leeway: TokenReadingRules['leeway']): void {
+  if (token.expiresAt + leeway.expired <= now) rejectToken('token_expired');
+  const latest = now + leeway.ahead;
   if ((token.notBefore ?? 0) > latest || (token.issuedAt ?? 0) > latest) rejectToken('token_not_yet_valid');
-}
-
-/** Lists the granted scopes, mapped to the platform's where the issuer has a map. */
-function readScopes({ scope = '' }: TokenClaims, issuer: Issuer): string[] {
-  const issuedScopes = scope.split(' ').filter((s) => s !== '');
-  const { scopes: scopeMap } = issuer;
-  return [
-    ...new Set(
-      scopeMap === undefined
-        ? issuedScopes
-        : issuedScopes.flatMap((s) => (Object.hasOwn(scopeMap, s) ? (scopeMap[s] ?? []) : [])),
-    ),
-  ];
-}
-
-function readPurpose({ purpose, tctx }: TokenClaims, format: TokenFormat): string | undefined {
-  const transactionPurpose = format.name === 'transaction_token' ? tctx?.['purpose'] : undefined;
-  if (
-    transactionPurpose !== undefined &&
-    (typeof transactionPurpose !== 'string' || transactionPurpose === '' || transactionPurpose.length > 1024)
-  )
-    return rejectToken('token_claims_invalid', 'The claim "tctx.purpose" is not a text of 1 to 1024 characters.');
-  return purpose ?? transactionPurpose;
-}
-
-/** @throws TokenRejectedError for a confirmation that can't be checked: possession would go unproven */
-function readConfirmation({ cnf }: TokenClaims): DelegationToken['proof'] {
-  if (cnf === undefined) return undefined;
-  const { jkt, 'x5t#S256': x5t } = cnf;
-  if (jkt === undefined && x5t === undefined)
-    return rejectToken(
-      'proof_invalid',
-      'The claim "cnf" has no thumbprint of a key (jkt) or a certificate (x5t#S256).',
-    );
-  return { jkt, x5t };
 }

@@ -197,7 +197,11 @@ describe('docs/reference/tokens.md', () => {
     const [issuers = ''] = blocks(text, 'yaml');
     const file = join(directory, 'remit.yaml');
     writeFileSync(file, `schema: { relationships: a, actions: b }\npolicies: .\n${issuers}`);
-    expect(loadConfig(file, {}).issuers).toMatchObject([{ preset: 'entra', shapes: ['client_id', 'agent'] }]);
+    expect(loadConfig(file, {}).issuers).toMatchObject([
+      { preset: 'entra', shapes: ['client_id', 'agent'], tenants: [expect.any(String), expect.any(String)] },
+      { preset: 'cognito', audience_from: 'resource' },
+      { shapes: ['agent'], assumed_scopes: ['code.read'] },
+    ]);
     rmSync(directory, { recursive: true, force: true });
     const [zed = ''] = blocks(text, 'zed');
     expect(readFileSync(join(root, 'schema/acme.zed'), 'utf8').replace(/^ *(\/\/|\/\*\*).*\n/gm, '')).toContain(zed);

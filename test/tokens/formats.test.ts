@@ -205,7 +205,7 @@ describe("an issuer's types", () => {
         algorithms: ['ES256'],
         ...more,
       },
-    ]).find('https://a')?.types;
+    ]).find('https://a')?.rules.types;
 
   it.each<[string, Partial<IssuerConfig>, readonly TokenType[]]>([
     ['are what the standards say', {}, ['at+jwt', 'txntoken+jwt']],

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { REASONS } from '../../src/model/reasons.js';
 import { inspectToken } from '../../src/tokens/inspect.js';
-import { SIGNATURE_ALGORITHMS, Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../../src/tokens/algorithms.js';
+import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
 import { TokenVerifier } from '../../src/tokens/verify.js';
 import { encoded, makeKey, NOW, T, type Key } from './keys.js';
 

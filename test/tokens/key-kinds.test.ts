@@ -2,7 +2,7 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { findKindProblem } from '../../src/tokens/key-kinds.js';
-import { SIGNATURE_ALGORITHMS } from '../../src/tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../../src/tokens/algorithms.js';
 
 describe('a key', () => {
   it.each(SIGNATURE_ALGORITHMS)('of %s fits the algorithms that its kind is for, and no others', async (algorithm) => {

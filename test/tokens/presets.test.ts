@@ -3,55 +3,58 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import type { DelegationToken } from '../../src/model/delegation-token.js';
-import { Issuers, type IssuerConfig } from '../../src/tokens/issuers.js';
 import { PRESET_NAMES, ISSUER_PRESETS, type PresetName } from '../../src/tokens/presets.js';
-import { TokenVerifier, type TokenVerification } from '../../src/tokens/verify.js';
+import type { TokenVerification } from '../../src/tokens/verify.js';
+import { verifyConfigured, type Settings } from './configured.js';
 import { makeKey, type Key } from './keys.js';
 import { refusal } from './refused.js';
 
 type Claims = Readonly<Record<string, unknown>>;
+/** The workloads are no preset: their issuers are configured as the examples say. */
+type ExampleFile = PresetName | 'workloads';
 interface Example {
   readonly name: string;
+  /** The members of its issuer's configuration beside the preset, where the provider's tokens need some. */
+  readonly issuer?: Settings;
   readonly header: Claims & { readonly kid: string };
-  readonly payload: Claims & { readonly iss: string; readonly aud: string | readonly string[]; readonly iat: number };
+  readonly payload: Claims & { readonly iss: string; readonly aud?: string | readonly string[]; readonly iat: number };
   /** Leaves undefined members out, as JSON does. */
   readonly normalized: Claims;
 }
 
-const examples = (preset: PresetName): readonly Example[] =>
+const examples = (preset: ExampleFile): readonly Example[] =>
   JSON.parse(readFileSync(new URL(`../../fixtures/tokens/${preset}.json`, import.meta.url), 'utf8')) as Example[];
-const EXAMPLES = PRESET_NAMES.flatMap((preset) => examples(preset).map((example) => ({ preset, ...example })));
+const EXAMPLES = ([...PRESET_NAMES, 'workloads'] as const).flatMap((preset) =>
+  examples(preset).map((example) => ({ preset, ...example })),
+);
 
 let key: Key;
 beforeAll(async () => {
   key = await makeKey('RS256', 'fresh');
 });
 
-/** The example with other claims, signed anew, as an issuer of the preset gets it that is configured no further. */
+/** The example with other claims, signed anew, by the configuration of its issuer alone. */
 async function verify(
-  preset: PresetName,
+  preset: ExampleFile,
   name: string,
   claims: Claims = {},
   header: Claims = {},
-  more: Partial<IssuerConfig> = {},
+  more: Settings = {},
 ): Promise<TokenVerification> {
   const example = examples(preset).find((e) => e.name === name);
   if (example === undefined) throw new Error(`no example "${name}"`);
+  const issuer = {
+    issuer: example.payload.iss,
+    ...(preset === 'workloads' ? {} : { preset }),
+    jwks: { keys: [{ ...key.jwk, kid: example.header.kid }] },
+    audience: [example.payload.aud].flat()[0],
+    primary: true,
+    ...example.issuer,
+    ...more,
+  };
   // Everything undefined is left out.
-  const token = await key.sign({ ...example.header, ...header }, { ...example.payload, ...claims });
-  const issuers = new Issuers([
-    {
-      issuer: example.payload.iss,
-      preset,
-      jwks: { keys: [{ ...key.jwk, kid: example.header.kid }] },
-      audience: [example.payload.aud].flat()[0] ?? '',
-      primary: true,
-      shapes: ISSUER_PRESETS[preset].shapes,
-      algorithms: ISSUER_PRESETS[preset].algorithms,
-      ...more,
-    },
-  ]);
-  return new TokenVerifier(issuers).verify(token, undefined, new Date((example.payload.iat + 1) * 1000));
+  const token = { header: { ...example.header, ...header }, payload: { ...example.payload, ...claims } };
+  return verifyConfigured([issuer], key, token, { now: new Date((example.payload.iat + 1) * 1000) });
 }
 
 const tokenOf = (verification: TokenVerification): DelegationToken | undefined =>
@@ -67,18 +70,15 @@ describe('the claims of', () => {
   });
 });
 
-it('presets say which types, shapes and algorithms their providers use', () => {
-  expect(PRESET_NAMES).toEqual(['entra', 'okta', 'auth0', 'keycloak']);
-  expect(Object.values(ISSUER_PRESETS).map(({ types, shapes, algorithms }) => ({ types, shapes, algorithms }))).toEqual(
-    [
-      { types: ['JWT'], shapes: ['client_id', 'agent'], algorithms: ['RS256'] },
-      ...Array<object>(3).fill({
-        types: ['JWT', 'at+jwt'],
-        shapes: ['act', 'client_id', 'agent'],
-        algorithms: ['RS256'],
-      }),
-    ],
-  );
+it('presets are those of fourteen providers, and none lowers what a configuration has to name', () => {
+  expect(PRESET_NAMES).toHaveLength(14);
+  expect(Object.keys(ISSUER_PRESETS)).toEqual(PRESET_NAMES);
+  for (const { types, shapes, algorithms } of Object.values(ISSUER_PRESETS)) {
+    expect(types).toContain('JWT');
+    expect(types).not.toContain('txntoken+jwt');
+    expect(shapes).not.toContain('user_claim');
+    expect(algorithms).toContain('RS256');
+  }
 });
 
 const TENANT = 'The claim "tid" is not the tenant of the issuer.';
@@ -136,6 +136,17 @@ const REFUSED: Refused[] = [
   ['a logout token', 'keycloak', KEYCLOAK, { typ: 'Logout', ...LOGOUT }, 'token_is_logout_token'],
   ['a logout token by its events', 'keycloak', KEYCLOAK, { typ: undefined, ...LOGOUT }, 'token_is_logout_token'],
   ['a token without a client', 'keycloak', KEYCLOAK, { azp: undefined }, 'token_claims_invalid', NO_CLIENT],
+  ['a token without a client', 'ping', 'a client for a user, PingOne', { client_id: undefined }, 'token_claims_invalid', NO_CLIENT],
+  ['a token of no subject and no client', 'duende', 'a client alone', { client_id: undefined }, 'token_claims_invalid', NO_SUB],
+  ['an ID token', 'duende', 'a client for a user', { scope: undefined, at_hash: 'x' }, 'token_is_id_token', undefined, { typ: 'JWT' }],
+  ['an ID token', 'spring', 'a client for a user', { scope: undefined, azp: 'hr-assistant', sid: 's' }, 'token_claims_invalid', NO_SCOPE],
+  ['an ID token', 'curity', 'a client for a user', { purpose: 'id' }, 'token_is_id_token'],
+  ['an ID token', 'cognito', 'a client for a user, bound to a resource', { token_use: 'id' }, 'token_is_id_token'],
+  ['an ID token', 'zitadel', 'an agent for a user by exchange', { at_hash: 'x', jti: undefined }, 'token_is_id_token'],
+  ['an ID token', 'supabase', 'a client for a user', { nonce: 'n', aud: 'authenticated' }, 'token_is_id_token'],
+  ['a token without scopes', 'workos', 'a client for a user', { scope: undefined }, 'token_claims_invalid', NO_SCOPE],
+  ['a token with different scopes', 'hydra', 'a client for a user, with the scopes in both claims', { scope: 'openid hr.read hr.write' }, 'token_claims_invalid', 'The claims "scope" and "scp" differ.'],
+  ['a token of another tenant', 'entra', 'a client for a user, of one of many tenants', { tid: '00000001-0000-0ff1-ce00-000000000000' }, 'token_claims_invalid', TENANT],
 ];
 
 describe('refused is', () => {

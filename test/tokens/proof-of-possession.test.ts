@@ -10,7 +10,7 @@ import {
   PROOF_MAX_AGE_SECONDS,
 } from '../../src/tokens/proof-of-possession.js';
 import type { SingleUseProof, PresentedProof } from '../../src/model/credential.js';
-import { CLOCK_SKEW_SECONDS } from '../../src/tokens/verify.js';
+import { CLOCK_SKEW_SECONDS } from '../../src/tokens/reading-rules.js';
 import { ANOTHER, ANOTHER_THUMBPRINT, CERTIFICATE, THUMBPRINT } from './certificates.js';
 import { encoded, makeKey, T, type Key, type Part } from './keys.js';
 import { refusal, rejectionOf } from './refused.js';

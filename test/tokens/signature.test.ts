@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Fault } from '../../src/model/faults.js';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import { SIGNATURE_ALGORITHMS } from '../../src/tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../../src/tokens/algorithms.js';
 import { createLocalKeys } from '../../src/tokens/keys.js';
 import { verifySignature } from '../../src/tokens/signature.js';
 import { encoded, makeKey, type Key } from './keys.js';

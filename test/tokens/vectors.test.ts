@@ -2,7 +2,7 @@
 import { calculateJwkThumbprint } from 'jose';
 import { describe, expect, it } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
-import { SIGNATURE_ALGORITHMS } from '../../src/tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../../src/tokens/algorithms.js';
 import { parseJwsHeader } from '../../src/tokens/jws.js';
 import { createLocalKeys } from '../../src/tokens/keys.js';
 import { verifySignature } from '../../src/tokens/signature.js';

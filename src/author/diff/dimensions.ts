@@ -3,7 +3,7 @@ import {
   entityDimensions,
   identityDimensions,
   referenceDimensions,
-  requestDimensions,
+  contextDimensions,
   userDimensions,
 } from './entity-dimensions.js';
 import { chainDimension, tokenDimensions } from './token-dimensions.js';
@@ -38,10 +38,10 @@ export function buildDimensions(kind: QuestionKind): Dimension[] {
     ...referenceDimensions(source),
     ...identityDimensions(source, 'resource', (version) => version.resource),
     ...identityDimensions(source, acting, (version) => version.principal),
-    ...requestDimensions(source, 'action'),
-    ...requestDimensions(source, 'request'),
+    ...contextDimensions(source, 'action'),
+    ...contextDimensions(source, 'request'),
     ...permissionDimensions(source),
-    ...(tokened ? tokenDimensions(source) : []),
+    ...(tokened ? [...contextDimensions(source, 'claims'), ...tokenDimensions(source)] : []),
     ...(mode === 'delegated' ? [chainDimension(source)] : []),
     ...clockDimensions(source),
     absenceDimension(source),

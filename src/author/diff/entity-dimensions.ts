@@ -138,12 +138,18 @@ export function identityDimensions(
   return [{ name: `${role}'s id`, read: '', values }];
 }
 
-/** Dimensions of `context.action` or `context.request`: what the caller states in the request itself. */
-export function requestDimensions(source: DimensionSource, name: 'action' | 'request'): Dimension[] {
+/** The places in a draft that the records of the context are made from. */
+const CONTEXT_RECORDS = {
+  action: ({ statements }: RequestDraft) => statements.action,
+  request: ({ statements }: RequestDraft) => statements.context,
+  claims: ({ token }: RequestDraft) => token.claims,
+} as const;
+
+/** Dimensions of `context.action` and `context.request`, which the caller states in the request itself, or of the token's claims. */
+export function contextDimensions(source: DimensionSource, name: keyof typeof CONTEXT_RECORDS): Dimension[] {
   const declared = source.kind.versions.flatMap(({ action }) => {
     const type = action.context[name]?.type;
     return type?.kind === 'Record' ? [type.members] : [];
   });
-  const part = name === 'action' ? 'action' : 'context';
-  return attributeDimensions(source, declared, `context.${name}`, [], ({ statements }) => statements[part]);
+  return attributeDimensions(source, declared, `context.${name}`, [], CONTEXT_RECORDS[name]);
 }

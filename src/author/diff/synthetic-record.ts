@@ -48,6 +48,7 @@ export interface RequestDraft {
     session?: string | undefined;
     txn?: string | undefined;
     profile?: string | undefined;
+    readonly claims: DraftAttributes;
   };
 }
 
@@ -72,7 +73,7 @@ export function emptyDraft(): RequestDraft {
     ancestors: { user: [], agent: [], earlier: [], resource: [] },
     referred: new Map(),
     statements: { action: {}, context: {} },
-    token: { scopes: [], access: 'online', issuer: SYNTHETIC_ISSUER, chainComplete: true },
+    token: { scopes: [], access: 'online', issuer: SYNTHETIC_ISSUER, chainComplete: true, claims: {} },
   };
 }
 
@@ -198,6 +199,7 @@ function syntheticCredential(
       session: token.session,
       txn: token.txn,
       transaction: undefined,
+      claims: token.claims,
       requester: undefined,
       proof: undefined,
       expiresAt: seconds + TOKEN_LIFETIME_SECONDS,

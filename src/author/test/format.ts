@@ -44,6 +44,7 @@ const testTokenFormat = z
     details: z.array(testProperties).max(32).optional().describe('authorization_details (RFC 9396)'),
     purpose: nonEmptyText.optional(),
     session: idText.optional(),
+    claims: testProperties.optional().describe('The claims that policies read, by their names in context.claims'),
     background: z.boolean().optional().describe('Whether it is for background use, when the user is not there'),
   })
   .describe('A delegation token, which is minted and verified');

@@ -186,6 +186,7 @@ const toGrant = memoizeByObject(({ token, accepted, sessionEnded }: Extract<Cred
   ...accepted,
   access: token.access,
   purpose: token.purpose,
+  claims: token.claims,
   session: token.session,
   sessionEnded,
   txn: token.txn,

@@ -7,7 +7,7 @@ import { isObject } from '../../policy/schema/types.js';
 import { Deadline } from '../../runtime/deadline.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
-import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
+import { MAX_CONFIGURED_TOKEN_BYTES } from '../../tokens/reading-rules.js';
 import { MAX_ITEMS } from '../authzen-formats.js';
 import { getRequestTokens } from './request-tokens.js';
 
@@ -23,7 +23,9 @@ export async function findActingAgents(request: FastifyRequest, client: Client, 
   const items: unknown[] = Array.isArray(body['evaluations']) ? body['evaluations'].slice(0, MAX_ITEMS) : [];
   const questions = [body, ...items].filter(isObject);
   const texts = new Set(
-    questions.flatMap(({ context }) => (isObject(context) ? readShortText(context['token'], MAX_TOKEN_BYTES) : [])),
+    questions.flatMap(({ context }) =>
+      isObject(context) ? readShortText(context['token'], MAX_CONFIGURED_TOKEN_BYTES) : [],
+    ),
   );
   const asserted = client.may.has('asserts_subject')
     ? questions.flatMap(({ subject }) => readAssertedAgents(subject))

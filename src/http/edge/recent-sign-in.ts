@@ -4,7 +4,7 @@
  */
 import type { FastifyReply } from 'fastify';
 import type { AuthenticatedUser } from '../../model/question.js';
-import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
+import { CLOCK_SKEW_SECONDS } from '../../tokens/reading-rules.js';
 import { createProblem } from './errors.js';
 import { buildChallenges } from './unauthorized.js';
 

@@ -13,12 +13,19 @@ declare module 'fastify' {
   }
 }
 
+type TokenReader = Pick<TokenVerifier, 'read' | 'maxTokenBytes'>;
+
 export class RequestTokens {
   private readonly readings = new Map<string, TokenReading>();
   /** Proofs that this request has used, by their texts: its parts may share one, and no other request may. */
   readonly usedProofs: PresentedToken['used'] = new Map();
 
-  constructor(private readonly verifier: Pick<TokenVerifier, 'read'>) {}
+  constructor(private readonly verifier: TokenReader) {}
+
+  /** The longest token that any issuer may sign. */
+  get maxTokenBytes(): number {
+    return this.verifier.maxTokenBytes;
+  }
 
   read(text: string): TokenReading {
     let reading = this.readings.get(text);
@@ -30,7 +37,7 @@ export class RequestTokens {
   }
 }
 
-export function getRequestTokens(request: FastifyRequest, verifier: Pick<TokenVerifier, 'read'>): RequestTokens {
+export function getRequestTokens(request: FastifyRequest, verifier: TokenReader): RequestTokens {
   request.tokens ??= new RequestTokens(verifier);
   return request.tokens;
 }

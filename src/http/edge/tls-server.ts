@@ -4,12 +4,13 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { Server as TlsServer, type SecureContextOptions } from 'node:tls';
 import type { ListenerTls } from '../../config/listener.js';
+import { MAX_TOKEN_BYTES } from '../../tokens/jws.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { createProblem } from './errors.js';
 import { ListenerConnections } from './listener-connections.js';
 import { takeTurns } from './request-turns.js';
 
-/** Room for a token and its proof, of 8 KiB each, and as much again. */
+/** Room for a token and its proof, of 8 KiB each, and as much again. Longer tokens of configured issuers get theirs beside. */
 const MAX_HEADER_BYTES = 32 * 1024;
 /** A slow sender holds a connection, and a credential that was checked at the request's beginning. */
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -38,7 +39,6 @@ const CIPHERS = [
 ].join(':');
 
 const SERVER_OPTIONS: ServerOptions = {
-  maxHeaderSize: MAX_HEADER_BYTES,
   requestTimeout: REQUEST_TIMEOUT_MS,
   headersTimeout: HEADERS_TIMEOUT_MS,
   connectionsCheckingInterval: TIMEOUT_CHECK_MS,
@@ -52,25 +52,35 @@ export class ListenerServers {
   private readonly generations = new WeakMap<object, number>();
   private generation = 0;
   private readonly connections: ListenerConnections;
+  private readonly maxHeaderBytes: number;
 
-  /** @param maxConnections of all servers together */
+  /**
+   * @param limits the number of connections of all servers together, and the length of the longest token that an issuer
+   * is configured to sign
+   */
   constructor(
     private readonly tls: ListenerTls | undefined,
-    maxConnections: number,
+    limits: { readonly connections: number; readonly tokenBytes: number },
   ) {
-    this.connections = new ListenerConnections(maxConnections);
+    this.connections = new ListenerConnections(limits.connections);
+    this.maxHeaderBytes = MAX_HEADER_BYTES + Math.max(0, limits.tokenBytes - MAX_TOKEN_BYTES);
   }
 
   /** Creates a server that is not listening yet. */
   readonly create = (onRequest: RequestListener): Server => {
     const handle = this.connections.countRequests(takeTurns(onRequest));
-    const server = createListenerServer(this.tls, handle);
+    const server = createListenerServer(this.tls, this.maxHeaderBytes, handle);
     this.connections.watch(server);
     // Node would ask for the body (100 Continue), or refuse the expectation and read on: the hooks decide.
     server.on('checkContinue', handle).on('checkExpectation', handle);
     server.on('secureConnection', (socket: object) => this.generations.set(socket, this.generation));
     this.servers.push(server);
     return server;
+  };
+
+  /** Answers a request that is not valid HTTP in the usual format, and closes its connection. */
+  readonly rejectMalformed = (error: NodeJS.ErrnoException, socket: Socket): void => {
+    rejectMalformedRequest(error, socket, this.maxHeaderBytes);
   };
 
   /** Replaces the certificates for new connections, and closes idle ones. */
@@ -93,13 +103,14 @@ export class ListenerServers {
   }
 }
 
-function createListenerServer(tls: ListenerTls | undefined, onRequest: RequestListener): Server {
+function createListenerServer(tls: ListenerTls | undefined, maxHeaderSize: number, onRequest: RequestListener): Server {
+  const options: ServerOptions = { ...SERVER_OPTIONS, maxHeaderSize };
   const server =
     tls === undefined
-      ? createServer(SERVER_OPTIONS, onRequest)
+      ? createServer(options, onRequest)
       : createTlsServer(
           {
-            ...SERVER_OPTIONS,
+            ...options,
             ...toSecureContextOptions(tls),
             handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
             requestCert: tls.clientCertificates,
@@ -119,20 +130,20 @@ function toSecureContextOptions({ certificate, key, clientCa }: ListenerTls): Se
   return { cert: certificate, key, ca: clientCa, minVersion: 'TLSv1.2', ciphers: CIPHERS };
 }
 
-const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string, string]>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout', 'The request did not arrive in time.'],
-  HPE_HEADER_OVERFLOW: [431, 'headers_too_large', `The headers must be at most ${MAX_HEADER_BYTES} bytes long.`],
+const CLIENT_ERRORS: Readonly<Record<string, (maxHeaderBytes: number) => readonly [number, string, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: () => [408, 'request_timeout', 'The request did not arrive in time.'],
+  HPE_HEADER_OVERFLOW: (bytes) => [431, 'headers_too_large', `The headers must be at most ${bytes} bytes long.`],
 };
+const NOT_HTTP = [400, 'bad_request', 'The request is not valid HTTP.'] as const;
 
-/** Answers a request that is not valid HTTP in the usual format, and closes its connection. */
-export function rejectMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+function rejectMalformedRequest(error: NodeJS.ErrnoException, socket: Socket, maxHeaderBytes: number): void {
   const { code: cause = '' } = error;
   // Before TLS is established nothing can be answered, and pending output would keep the connection open.
   if (!cause.startsWith('HPE_') && cause !== 'ERR_HTTP_REQUEST_TIMEOUT') {
     socket.destroy();
     return;
   }
-  const [status, code, message] = CLIENT_ERRORS[cause] ?? [400, 'bad_request', 'The request is not valid HTTP.'];
+  const [status, code, message] = CLIENT_ERRORS[cause]?.(maxHeaderBytes) ?? NOT_HTTP;
   const body = JSON.stringify(createProblem(code, message));
   const headers = {
     ...SECURITY_HEADERS,

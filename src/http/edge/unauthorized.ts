@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ReasonCode } from '../../model/reasons.js';
 import { buildChallenge } from '../../policy/remedies.js';
-import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../../tokens/algorithms.js';
 import { createProblem, sendTooManyRequests } from './errors.js';
 
 export function sendUnauthorized(

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
-import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { idFormat } from '../authzen-formats.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -55,7 +54,7 @@ export function agentAccessRoutes(app: TypedApp, service: Service): void {
         user,
         agent: pair.agent.id,
         // An issuer's clock may be ahead: a token issued just now may carry a slightly later time.
-        issuedBefore: now.getTime() / 1000 + CLOCK_SKEW_SECONDS,
+        issuedBefore: now.getTime() / 1000 + service.trust.issuers.clockLeeway,
         revokedAt: now.toISOString(),
         revokedBy: by,
       };

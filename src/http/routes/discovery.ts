@@ -5,7 +5,7 @@ import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import { listScopes } from '../../policy/schema/vocabulary.js';
 import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
-import { SIGNATURE_ALGORITHMS } from '../../tokens/issuers.js';
+import { SIGNATURE_ALGORITHMS } from '../../tokens/algorithms.js';
 import { authenticate } from '../edge/authentication.js';
 import { commonErrors, problemFormat } from '../edge/errors.js';
 
@@ -95,9 +95,7 @@ export function discoveryRoutes(app: TypedApp, service: Service): void {
       resource_name: 'Remit',
       resource_documentation: `${app.getAskedUrl(request)}/docs`,
       // An issuer that is no web address (the development issuer) has no metadata.
-      authorization_servers: service.trust.issuers
-        .list()
-        .flatMap(({ issuer }) => (/^https?:/.test(issuer) ? [issuer] : [])),
+      authorization_servers: service.trust.issuers.listNames().filter((issuer) => /^https?:/.test(issuer)),
       scopes_supported: listScopes(service.activePolicies.rules.vocabulary).map(({ scope }) => scope),
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: [...SIGNATURE_ALGORITHMS],

@@ -7,7 +7,6 @@ import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type { Revocation } from '../../model/revocations.js';
-import { CLOCK_SKEW_SECONDS } from '../../tokens/verify.js';
 import { requireIssuer, resolveRevokedParty, revokedPartyFormat } from '../revoked-party.js';
 import { INSTANT_PROBLEM } from '../../runtime/instant-format.js';
 import { authenticate } from '../edge/authentication.js';
@@ -88,7 +87,7 @@ export function revocationRoutes(app: TypedApp, service: Service): void {
       // One token or session is revoked for good; for a user, agent or issuer only the tokens issued until now.
       const isPermanent = body.jti !== undefined || body.session !== undefined;
       // An issuer's clock may be ahead: a token issued just now may carry a slightly later time.
-      const defaultLimit = isPermanent ? undefined : now.getTime() / 1000 + CLOCK_SKEW_SECONDS;
+      const defaultLimit = isPermanent ? undefined : now.getTime() / 1000 + service.trust.issuers.clockLeeway;
       const revocation: Revocation = {
         id: uuid(),
         ...selectors,

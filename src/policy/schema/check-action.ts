@@ -14,7 +14,8 @@ export const EFFECT_VALUES = ['read', 'write', 'delete'] as const;
 
 /** The members of `context` that Remit supplies. */
 export const CONTEXT_MEMBERS = [
-  'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'action', 'request',
+  'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'claims', 'action',
+  'request',
 ] as const; // prettier-ignore
 export type ContextMember = (typeof CONTEXT_MEMBERS)[number];
 
@@ -24,6 +25,7 @@ const CONTEXT_MEMBER_KINDS = {
   delegation: 'Record',
   now: 'datetime',
   local: 'Record',
+  claims: 'Record',
   action: 'Record',
   request: 'Record',
 } as const;

@@ -25,7 +25,7 @@ entity Doc in [Folder] {
 };
 action "view" appliesTo { principal: [User, Agent], resource: [Doc], context: {
   delegation: Remit::Delegation, can: { share: Bool }, agent_can?: { robot: Bool }, now: datetime, user?: User,
-  action: { branch?: String, size?: Long }, request: { reason?: String },
+  action: { branch?: String, size?: Long }, request: { reason?: String }, claims: { region?: String },
 } };
 `;
 
@@ -64,6 +64,7 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   branch: 'context.action has branch && context.action.branch == "main"',
   size: 'context.action has size && context.action.size > 100',
   reason: 'context.request has reason && context.request.reason == "audit"',
+  claim: 'context.claims has region && context.claims.region == "eu"',
   can: 'context.can.share',
   'agent can': 'context has agent_can && context.agent_can.robot',
   'this agent': 'principal == Agent::"root"',

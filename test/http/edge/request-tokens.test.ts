@@ -4,6 +4,7 @@ import type { TokenReading } from '../../../src/model/credential.js';
 import { RequestTokens } from '../../../src/http/edge/request-tokens.js';
 
 const verifier = () => ({
+  maxTokenBytes: 8192,
   read: vi.fn((text: string): TokenReading => ({ text, token: () => Promise.reject(new Error('not asked for')) })),
 });
 

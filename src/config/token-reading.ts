@@ -1,0 +1,108 @@
+/** The members of `issuers[]` that say how an issuer's tokens are read, where they differ from the standards. */
+import { z } from 'zod';
+import { SCOPE_TOKEN } from '../policy/schema/check-action.js';
+import { parseClaimPath } from '../tokens/claim-path.js';
+import { TOKEN_TYPES } from '../tokens/formats.js';
+import type { IssuerConfig } from '../tokens/issuers.js';
+import { PRESET_NAMES } from '../tokens/presets.js';
+import {
+  AUDIENCE_SOURCES,
+  MAX_CLOCK_TOLERANCE,
+  MAX_CONFIGURED_AUDIENCES,
+  MAX_CONFIGURED_TOKEN_BYTES,
+  namesActor,
+  REMIT_CLAIMS,
+} from '../tokens/reading-rules.js';
+import type { TokenShape } from '../tokens/shapes.js';
+import { TENANT_ID, TENANT_PLACEHOLDER } from '../tokens/tenants.js';
+
+export const scopeFormat = z.string().regex(SCOPE_TOKEN, 'must be one scope');
+
+const claimName = z.string().min(1).max(256);
+const claimPathFormat = z
+  .union([claimName, z.array(claimName).min(1).max(8)], 'must be a path such as act.client_id, or a list of names')
+  .refine((path) => parseClaimPath(path).every((name) => name !== ''), 'has an empty name in its path');
+/** Claims that name no party. */
+const PARTYLESS_CLAIMS = ['iss', 'exp', 'nbf', 'iat', 'jti'];
+const partyClaimFormat = claimPathFormat.refine(
+  (path) => !PARTYLESS_CLAIMS.includes(parseClaimPath(path).join('.')),
+  'names a claim of another meaning',
+);
+
+/** The members, for the format of an issuer. */
+export const readingMembers = {
+  preset: z.enum(PRESET_NAMES).optional(),
+  token_types: z.array(z.enum(TOKEN_TYPES)).min(1).optional(),
+  tenants: z
+    .union([z.literal('any'), z.array(z.string().regex(TENANT_ID, 'must be a tenant’s id')).min(1)], {
+      error: 'must be a list of tenants, or any',
+    })
+    .optional()
+    .describe('The tenants that the {tenantid} of the issuer may stand for'),
+  client_claim: partyClaimFormat.optional().describe('The claim that names the client'),
+  agent_claim: partyClaimFormat
+    .optional()
+    .describe('The claim that names the agent; within act, the member of each that names its actor'),
+  audience_from: z
+    .enum(AUDIENCE_SOURCES)
+    .optional()
+    .describe('What names the audience of tokens without aud, which are refused otherwise'),
+  clock_tolerance_s: z.number().min(0).max(MAX_CLOCK_TOLERANCE).optional(),
+  max_token_bytes: z.int().min(256).max(MAX_CONFIGURED_TOKEN_BYTES).optional(),
+  max_audiences: z.int().min(1).max(MAX_CONFIGURED_AUDIENCES).optional(),
+  assumed_scopes: z.array(scopeFormat).min(1).optional().describe('The platform’s scopes of tokens that carry none'),
+  scope_lists: z.boolean().optional().describe('Whether the claim scope may be a list'),
+  foreign_claims: z
+    .array(z.enum(REMIT_CLAIMS))
+    .optional()
+    .describe('Claims that have a name of Remit’s and another meaning'),
+  claims: z
+    .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/, 'must be a name of a policy’s'), claimPathFormat)
+    .optional()
+    .describe('The claims that policies read in context.claims, by their names there'),
+};
+
+type WrittenPath = string | string[];
+
+interface ReadingSettings {
+  readonly issuer?: string;
+  readonly jwks_uri?: string | undefined;
+  readonly tenants?: IssuerConfig['tenants'];
+  readonly client_claim?: WrittenPath | undefined;
+  readonly agent_claim?: WrittenPath | undefined;
+  readonly claims?: Readonly<Record<string, WrittenPath>> | undefined;
+}
+
+/** Parses the paths that are configured; what isn't configured is left out. */
+export function parseReadingPaths({
+  client_claim: client,
+  agent_claim: agent,
+  claims,
+}: ReadingSettings): Pick<IssuerConfig, 'client_claim' | 'agent_claim' | 'claims'> {
+  return {
+    ...(client === undefined ? {} : { client_claim: parseClaimPath(client) }),
+    ...(agent === undefined ? {} : { agent_claim: parseClaimPath(agent) }),
+    ...(claims === undefined
+      ? {}
+      : { claims: Object.fromEntries(Object.entries(claims).map(([name, path]) => [name, parseClaimPath(path)])) }),
+  };
+}
+
+/** Finds what doesn't fit among the members, with the key that it is of. */
+export function findReadingProblem(
+  { issuer = '', jwks_uri: uri = '', tenants, agent_claim: agent }: ReadingSettings,
+  shapes: readonly TokenShape[],
+): { readonly message: string; readonly key: 'issuer' | 'jwks_uri' | 'agent_claim' | 'tenants' | 'shape' } | undefined {
+  const placeholders = issuer.split(TENANT_PLACEHOLDER).length - 1;
+  if (tenants !== undefined && placeholders !== 1)
+    return { message: `goes with an "issuer" that has ${TENANT_PLACEHOLDER} once`, key: 'tenants' };
+  if (tenants === undefined && placeholders > 0)
+    return { message: `has ${TENANT_PLACEHOLDER}, which needs "tenants"`, key: 'issuer' };
+  if (/[{}]/.test(uri)) return { message: 'must be one address, that of the keys of all tenants', key: 'jwks_uri' };
+  if (agent === undefined)
+    return shapes.includes('agent_claim')
+      ? { message: 'the shape "agent_claim" needs the key "agent_claim"', key: 'shape' }
+      : undefined;
+  const shape = namesActor(agent) ? 'act' : 'agent_claim';
+  return shapes.includes(shape) ? undefined : { message: `needs the shape "${shape}"`, key: 'agent_claim' };
+}
