@@ -3,6 +3,7 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/lists/filter.ts': 'test/http/routes/filter.test.ts',
   'src/http/answer-parts.ts': 'test/http/routes/administration.test.ts',
   'src/http/operation-ids.ts': 'test/http/routes/administration.test.ts',
   'src/http/routes/index.ts': 'test/http/routes/administration.test.ts',

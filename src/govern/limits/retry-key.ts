@@ -54,10 +54,10 @@ export async function planListRetryKey(
   text: string,
   now: Date,
 ): Promise<RetryKey> {
-  const { caller, subject, action, context, assertedAgent, statedAgent, statedMode } = question;
+  const { caller, subject, action, context, assertedAgent, assertedChain = [], statedAgent, statedMode } = question;
   const parties =
     token === undefined
-      ? [assertedAgent, statedMode]
+      ? [assertedAgent, assertedChain, statedMode]
       : [token.user, token.actors.map(({ id }) => id), token.issuer, token.session];
   const hashes: string[] = [];
   for (const record of records) {

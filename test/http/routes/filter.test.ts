@@ -13,7 +13,9 @@ interface Filtered {
     properties: Record<string, unknown>;
     obligations?: object[];
   }[];
-  readonly removed: number;
+  readonly removed: Readonly<Record<string, number>>;
+  readonly invalid?: readonly { readonly index: number; readonly code: string; readonly at: string }[];
+  readonly context?: { readonly reasons: readonly { readonly code: string }[] };
 }
 
 let remit: Running;
@@ -30,6 +32,7 @@ const records = async (type: string, of: Running = remit) => {
     entity === undefined ? [] : [{ type, id: entity.id, properties: entity.attributes }],
   );
 };
+const countRemoved = ({ removed }: Filtered): number => Object.values(removed).reduce((sum, count) => sum + count, 0);
 const filter = async (body: object, of: Running = remit): Promise<Filtered> => {
   const response = await of.post('/v1/filter', body);
   expect(response.statusCode, response.body).toBe(200);
@@ -54,7 +57,7 @@ describe('a list', () => {
       const fields = (answer.context?.obligations ?? []).flatMap((o) => (o.properties['fields'] ?? []) as string[]);
       wanted.push({ type, id, properties: Object.fromEntries(Object.entries(properties).filter(([field]) => !fields.includes(field))) });
     }
-    expect(found).toEqual({ records: wanted, removed: given.length - wanted.length });
+    expect([found.records, countRemoved(found)]).toEqual([wanted, given.length - wanted.length]);
     if (agent !== 'retired-bot') expect(wanted.length).toBeGreaterThan(0);
   }); // prettier-ignore
 
@@ -68,7 +71,7 @@ describe('a list', () => {
       records: [one('erin'), one('zoe'), one('dave'), one('handbook', 'repository'), one('erin'), one('ghost'), one('x', 'spaceship')],
     });
     expect(found.records.map((r) => r.id)).toEqual(['erin', 'dave', 'handbook', 'erin']);
-    expect(found.removed).toBe(3);
+    expect(found.removed).toEqual({ relationship_missing: 2, action_unknown: 1 });
   }); // prettier-ignore
 
   it('is masked though the client says it can not, and leaves what is the client’s to do', async () => {
@@ -107,22 +110,59 @@ describe('a list', () => {
     expect(JSON.stringify(record).length).toBeLessThan(4_000);
   }); // prettier-ignore
 
-  it('with a wrong record says which, and with too many how many there may be', async () => {
+  it('leaves a wrong record out and says which, and with too many says how many there may be', async () => {
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
     const ok = { type: 'employee', id: 'erin' };
     for (const [list, at] of [
-      [[ok, { type: 'employee', id: '' }], 'records[1].id'],
-      [[ok, { ...ok, properties: { status: 7 } }], 'records[1].properties.status'],
-      [[ok, 'erin'], 'records[1]'],
       [Array.from({ length: 1001 }, () => ok), 'records'],
       [{}, 'records'],
     ] as const) {
       const response = await remit.post('/v1/filter', { ...body, records: list });
       expect([response.statusCode, response.json<{ error: { at: string } }>().error.at]).toEqual([400, at]);
     }
-    expect(await filter({ ...body, records: [] })).toEqual({ records: [], removed: 0 });
+    expect(await filter({ ...body, records: [] })).toEqual({ records: [], removed: {} });
+    const wrong = [
+      { type: 'employee', id: '' },
+      { ...ok, properties: { status: 7 } },
+      'erin',
+      null,
+      { ...ok, properties: { name: 'x'.repeat(33_000) } },
+      {},
+    ];
+    const found = await filter({
+      ...body,
+      records: [ok, ...wrong.flatMap((record) => [record, { ...ok, properties: null }])],
+    });
+    // Those between are answered as if the others weren't there.
+    expect([found.records.map(({ id }) => id), found.removed]).toEqual([Array.from({ length: 7 }, () => 'erin'), {}]);
+    expect(found.invalid?.map(({ index, code, at }) => [index, code, at])).toEqual(
+      [
+        'records[1].id',
+        'records[3].properties.status',
+        'records[5]',
+        'records[7]',
+        'records[9]',
+        'records[11].type',
+      ].map((at, i) => [2 * i + 1, 'bad_request', at]),
+    );
   });
+
+  it('says of a whole question that is refused why, and of one that finds nothing only what was left out', async () => {
+    const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, records: [{ type: 'employee', id: 'erin' }] };
+    for (const [change, code] of [
+      [{ context: { token: 'x.y.z' } }, 'token_malformed'],
+      [{ context: {} }, 'token_missing'],
+      [{ context: { token: await remit.mint({ user: 'dave', agent: 'hr-assistant', scope: SCOPES }) }, subject: { type: 'user', id: 'dave' } }, 'delegation_missing'],
+      [{ context: { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'none' }) } }, 'scope_insufficient'],
+      [{ context: { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES }) }, action: { name: 'fly' } }, 'action_unknown'],
+    ] as const) {
+      const found = await filter({ ...body, ...change });
+      expect([found.records, found.context?.reasons[0]?.code, found.removed]).toEqual([[], code, { [code]: 1 }]);
+    }
+    const context = { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES }) };
+    expect(await filter({ ...body, context, records: [{ type: 'employee', id: 'zoe' }] })).toEqual({ records: [], removed: { relationship_missing: 1 } });
+  }); // prettier-ignore
 
   it('is for clients with "filter", and for no agent', async () => {
     const company = await startWith({ issuers: [], clients: [clientNamed('one', 'remit', 'evaluate'), clientNamed('two', 'remit', 'filter')] }); // prettier-ignore
@@ -150,21 +190,21 @@ describe('a careless or hostile client', () => {
     for (const record of records) wanted.push((await remit.evaluate({ ...question, resource: record })).decision);
     expect(await filter({ ...question, records })).toEqual({
       records: records.filter((_, i) => wanted[i]).map(({ properties: { salary: _, ...shown }, ...r }: { properties: { salary?: number }; type: string; id: string }) => ({ ...r, properties: shown })),
-      removed: wanted.filter((yes) => !yes).length,
+      removed: expect.any(Object) as object,
     });
   }); // prettier-ignore
 
   it('can not make a record out of reach reachable, whatever it says of it', async () => {
     const records = [{ type: 'employee', id: 'zoe', properties: { manager: 'alice', status: 'active', reports_to: 'alice' } }];
-    expect(await filter({ ...(await asked()), records })).toEqual({ records: [], removed: 1 });
+    expect(await filter({ ...(await asked()), records })).toEqual({ records: [], removed: { relationship_missing: 1 } });
   }); // prettier-ignore
 
   it('is told where it is too much: of one record, of the properties of all, of the body', async () => {
     const question = await asked();
     const record = (size: number) => ({ type: 'employee', id: 'erin', properties: { name: 'x'.repeat(size) } });
+    const { invalid } = await filter({ ...question, records: [record(10), record(33_000), record(1024 * 1024)] });
+    expect(invalid?.map(({ at }) => at)).toEqual(['records[1]', 'records[2]']);
     for (const [records, status, at] of [
-      [[record(10), record(33_000)], 400, 'records[1]'],
-      [[record(1024 * 1024)], 400, 'records[0]'],
       [Array.from({ length: 128 }, () => record(32_000)), 200, undefined],
       [Array.from({ length: 1000 }, () => record(4_000)), 200, undefined],
       [Array.from({ length: 132 }, () => record(32_000)), 413, undefined],

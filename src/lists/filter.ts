@@ -1,0 +1,162 @@
+/**
+ * A filter: records in, those out that single questions would be allowed, masked, each with what is left to do. It reserves
+ * what they use of limits with its record. The filter route calls it.
+ */
+import { yieldToEventLoop } from '../runtime/yield.js';
+import type { DecisionDeps } from '../decide/decide.js';
+import { GraphSnapshot } from '../graph/snapshot.js';
+import { BadRequest } from '../model/faults.js';
+import type { Charge } from '../model/limits.js';
+import type { Obligation } from '../model/obligations.js';
+import type { Properties, Question } from '../model/question.js';
+import type { ReasonCode } from '../model/reasons.js';
+import type { OpenedReview, ReachedLimit } from '../model/record-effects.js';
+import { previewQuestions } from './decide-list.js';
+import { bindListRetryKey, planListRetryKey } from '../govern/limits/retry-key.js';
+import { createMask, MASKING_OBLIGATIONS } from './mask.js';
+import type { DecisionPreview } from './preview.js';
+import { identifyListRequester, recordSearch } from './record.js';
+import { findListRefusal, type ListRefusal } from './refusal.js';
+
+/** A record of the request, with its place there. */
+export interface FilterableRecord {
+  readonly index: number;
+  readonly type: string;
+  readonly id: string;
+  readonly properties: Properties;
+}
+
+export interface FilteredRecord {
+  readonly type: string;
+  readonly id: string;
+  readonly properties: Properties;
+  /** What the client still has to do; absent where nothing is. */
+  readonly obligations?: readonly Obligation[];
+}
+
+export interface FilteredList {
+  /** The id of its decision record. */
+  readonly id: string;
+  readonly records: readonly FilteredRecord[];
+  /** The numbers of records that are left out, by the first reason of each. */
+  readonly removed: ReadonlyMap<ReasonCode, number>;
+  /** The records that can't be asked about, each with what is wrong. */
+  readonly invalid: readonly { readonly index: number; readonly error: BadRequest }[];
+  /** undefined where it isn't the whole question that is refused. */
+  readonly refusal: ListRefusal | undefined;
+}
+
+export interface FilterRequest {
+  /** The question about each record, with a placeholder for the resource. */
+  readonly template: Question;
+  readonly records: readonly FilterableRecord[];
+  /** The request's `Idempotency-Key`; undefined where it has none. */
+  readonly key: string | undefined;
+  /** The deployment's secret, for masks that hash. */
+  readonly secret: string;
+  /** The request as its record keeps it. */
+  readonly summary: Readonly<Record<string, unknown>>;
+}
+
+/** The types for which a refusal of the whole question is looked for. */
+const MAX_REFUSED_TYPES = 16;
+
+/**
+ * @throws BadRequest where the question itself is at fault
+ * @throws Fault where a record can't be decided, or the list not recorded
+ */
+export async function filterRecords(
+  { template, records, key, secret, summary }: FilterRequest,
+  deps: DecisionDeps,
+): Promise<FilteredList> {
+  const requester = await identifyListRequester(template, deps);
+  const retry = key === undefined ? undefined : await planListRetryKey({ ...requester, records }, key, deps.now());
+  const graph = new GraphSnapshot(deps.relationships, template.consistency);
+  const toQuestion = ({ type, id, properties }: Omit<FilterableRecord, 'index'>): Question => ({
+    ...template,
+    resource: { type, id, properties },
+  });
+  const previews = await previewQuestions(records.map(toQuestion), graph, deps, { retry });
+  const selection = new Selection(template.dryRun, createMask(secret));
+  for (const [i, record] of records.entries()) {
+    await yieldToEventLoop();
+    selection.add(record, previews[i]);
+  }
+  const { permitted, invalid, removed } = selection;
+  const { id, reserved } = await recordSearch(
+    'filter',
+    summary,
+    requester,
+    permitted.length,
+    graph,
+    deps,
+    permitted.map(({ charges }) => charges),
+    selection.effects(),
+    retry &&
+      bindListRetryKey(
+        retry,
+        permitted.map(({ index }) => index),
+      ),
+  );
+  const handedOut = permitted.filter((_record, i) => reserved[i] === true);
+  selection.leaveOut('limit_exceeded', permitted.length - handedOut.length);
+  const types = [...new Set(records.map(({ type }) => type))].slice(0, MAX_REFUSED_TYPES);
+  const templates = types.map((type) => toQuestion({ ...template.resource, type }));
+  const isEmpty = permitted.length === 0 && templates.length > 0;
+  const refusal = isEmpty ? await findListRefusal(templates, graph, deps, 'resource') : undefined;
+  return { id, records: handedOut.map(({ shown }) => shown), removed, invalid, refusal };
+}
+
+interface PermittedRecord {
+  readonly index: number;
+  readonly shown: FilteredRecord;
+  readonly charges: readonly Charge[];
+}
+
+/** The records of a list, sorted by what is decided on each. */
+class Selection {
+  readonly permitted: PermittedRecord[] = [];
+  readonly invalid: { index: number; error: BadRequest }[] = [];
+  readonly removed = new Map<ReasonCode, number>();
+  private readonly reviews: OpenedReview[] = [];
+  private readonly reachedLimits = new Map<string, ReachedLimit>();
+
+  constructor(
+    private readonly isDryRun: boolean,
+    private readonly mask: ReturnType<typeof createMask>,
+  ) {}
+
+  /** @throws BadRequest where it isn't the record that is at fault */
+  add(record: FilterableRecord, preview: DecisionPreview | BadRequest | undefined): void {
+    if (preview instanceof BadRequest) {
+      if (!preview.at.startsWith('resource')) throw preview;
+      this.invalid.push({ index: record.index, error: preview });
+      return;
+    }
+    for (const limit of preview?.limits ?? []) this.reachedLimits.set(limit.key, limit);
+    // Out of reach, nothing is judged of it but the relationship.
+    if (preview?.allowed !== true) this.leaveOut(preview?.denials[0]?.reasons[0]?.code ?? 'relationship_missing', 1);
+    else this.permit(record, preview);
+  }
+
+  leaveOut(code: ReasonCode, count: number): void {
+    if (count > 0) this.removed.set(code, (this.removed.get(code) ?? 0) + count);
+  }
+
+  effects(): { reviews: OpenedReview[]; reachedLimits: ReachedLimit[] } {
+    return { reviews: this.reviews, reachedLimits: [...this.reachedLimits.values()] };
+  }
+
+  private permit({ index, type, id, properties }: FilterableRecord, preview: DecisionPreview): void {
+    const obligations = preview.obligations.filter((obligation) => !MASKING_OBLIGATIONS.includes(obligation.type));
+    // What is handed out of limited data is a use, and a dry run uses nothing: it answers which records, and no data.
+    const isWithheld = this.isDryRun && preview.charges.length > 0;
+    const shown = { type, id, properties: isWithheld ? {} : this.mask(properties, preview.obligations) };
+    this.reviews.push(...preview.reviews);
+    this.permitted.push({
+      index,
+      charges: preview.charges,
+      shown: obligations.length === 0 ? shown : { ...shown, obligations },
+    });
+  }
+}
