@@ -48,7 +48,11 @@ describe('names', () => {
       for (const { path, text } of files)
         for (const name of declaredNames(path, text)) places.set(name, [...(places.get(name) ?? []), path]);
       expect(places.size).toBeGreaterThan(least);
-      expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
+      // Each framework's adapter is called by the one name.
+      const ambiguous = [...places].filter(
+        ([name, paths]) => paths.length > 1 && !(name === 'remit' && files === packageSources),
+      );
+      expect(ambiguous).toEqual([]);
     }
   });
 });
