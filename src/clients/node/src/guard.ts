@@ -22,11 +22,23 @@ export class Guard<R> {
     try {
       const question = await buildQuestion(this.options, route, request, view);
       const evaluation = await this.options.client.can(question, { obligations: CARRIED_OUT });
-      if (!evaluation.allowed) return { isAllowed: false, refusal: refuseDenied(evaluation) };
+      if (!evaluation.allowed) {
+        this.tellDenied(evaluation, request);
+        return { isAllowed: false, refusal: refuseDenied(evaluation) };
+      }
       return { isAllowed: true, evaluation, masks: selectMasks(evaluation.obligations) };
     } catch (error) {
       return { isAllowed: false, refusal: refuseError(error) };
     }
+  }
+
+  private tellDenied(evaluation: Evaluation, request: R): void {
+    const { onDenied, onError } = this.options;
+    if (onDenied === undefined || evaluation.isUndecided) return;
+    const told = new Promise((resolve) => {
+      resolve(onDenied(evaluation, request));
+    });
+    told.catch((error: unknown) => onError?.(error));
   }
 
   /**

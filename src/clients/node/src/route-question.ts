@@ -26,6 +26,8 @@ export interface GuardOptions<R> {
   readonly outcome?: boolean;
   /** The longest answer that is masked, in bytes; 16 MiB by default. What is longer isn't sent. */
   readonly maxMaskedBytes?: number;
+  /** Told of each deny, so that the API can request the access that people would give. No response waits for it. */
+  readonly onDenied?: (evaluation: Evaluation, request: R) => unknown;
   /** Told of errors that no response tells. */
   readonly onError?: (error: unknown) => void;
 }

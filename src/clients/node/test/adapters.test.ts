@@ -401,6 +401,21 @@ describe.each([fastifyFramework, expressFramework, express4Framework, honoFramew
     });
 
     describe('functions of the API', () => {
+      it('hear of a deny, and change nothing of it', async () => {
+        const heard: unknown[] = [];
+        const hear = (more: unknown): void => {
+          heard.push(more);
+        };
+        const onDenied = (evaluation: { readonly code: string | undefined }): never => {
+          hear(evaluation.code);
+          throw new Error('no request');
+        };
+        const ask = await start({ onDenied, onError: hear });
+        expect((await ask('/employees/erin', { method: 'DELETE', ...by(tokens.reader) })).status).toBe(403);
+        await vi.waitFor(() => expect(heard).toEqual(['policy_forbid', new Error('no request')]), { timeout: 30_000 });
+        expect(ran).toBe(0);
+      });
+
       it('that throw let nothing through', async () => {
         const ask = await start({ subject: () => Promise.reject(new Error('no session')) });
         expect((await ask('/employees/erin', by(tokens.reader))).status).toBe(500);
