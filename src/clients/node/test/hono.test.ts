@@ -11,12 +11,12 @@ const service = new StandIn();
 beforeAll(() => service.start());
 afterAll(() => service.stop());
 const question = { action: 'read', resource: { type: 'employee', id: 'erin' } };
-const create = () =>
-  remit({ client: createClient({ url: service.url, key: 'k' }), subject: () => ({ type: 'user', id: 'alice' }) });
+const create = (url = service.url) =>
+  remit({ client: createClient({ url, key: 'k' }), subject: () => ({ type: 'user', id: 'alice' }) });
 const validator: MiddlewareHandler = (_c, next) => next();
 
 describe('assertGuarded', () => {
-  const { guard, open, assertGuarded } = create();
+  const { guard, open, assertGuarded } = create('https://pdp.example');
   it.each<[string, (app: Hono) => unknown]>([
     ['a guard', (app) => app.get('/a', guard(question), (c) => c.text(''))],
     ['open, and open()', (app) => app.get('/a', open, (c) => c.text('')).post('/a', open(), (c) => c.text(''))],
