@@ -36,43 +36,54 @@ export interface WaitOptions {
 const STATUSES: readonly string[] = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'failed'];
 const POLL_MS = 2_000;
 
+interface ReceivedTask {
+  readonly state: TaskState;
+  readonly statusUrl: URL;
+}
+
 /** A task. Its addresses stay inside, since an end client must not have them. */
 export class AccessRequestTask {
-  constructor(
-    private readonly caller: Caller,
-    private readonly base: URL,
-    private current: TaskState,
-    private readonly statusUrl: URL,
-    private readonly denied: WireQuestion,
-  ) {}
+  readonly #caller: Caller;
+  readonly #base: URL;
+  readonly #statusUrl: URL;
+  readonly #denied: WireQuestion;
+  #current: TaskState;
+
+  constructor(caller: Caller, base: URL, { state, statusUrl }: ReceivedTask, denied: WireQuestion) {
+    this.#caller = caller;
+    this.#base = base;
+    this.#current = state;
+    this.#statusUrl = statusUrl;
+    this.#denied = denied;
+  }
 
   get id(): string {
-    return this.current.id;
+    return this.#current.id;
   }
 
   get state(): TaskState {
-    return this.current;
+    return this.#current;
   }
 
   /** The question that was denied, with the approval; undefined until there is one. */
   get question(): WireQuestion | undefined {
-    const { approval } = this.current;
-    return approval === undefined ? undefined : { ...this.denied, context: { ...this.denied.context, approval } };
+    const { approval } = this.#current;
+    return approval === undefined ? undefined : { ...this.#denied, context: { ...this.#denied.context, approval } };
   }
 
   /** Asks how the task stands. @throws RemitUnavailable, RemitSetupError */
   async refresh(options: CallOptions = {}): Promise<TaskState> {
-    this.current = await this.caller.run('task', options, async ({ deadline, count, transport }) => {
-      const request = { method: 'GET', url: this.statusUrl, isRepeatable: true } as const;
-      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.base).state;
+    this.#current = await this.#caller.run('task', options, async ({ deadline, count, transport }) => {
+      const request = { method: 'GET', url: this.#statusUrl, isRepeatable: true } as const;
+      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.#base).state;
     });
-    return this.current;
+    return this.#current;
   }
 
   /** Waits until the task is answered. @returns its state, of which only `approved` is a yes */
   async wait({ signal, timeoutMs, pollMs = POLL_MS }: WaitOptions = {}): Promise<TaskState> {
     const ends = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
-    while (this.current.status === 'pending') {
+    while (this.#current.status === 'pending') {
       const pauseMs = Math.min(pollMs, ends - performance.now());
       if (pauseMs <= 0) throw new RemitUnavailable('timeout');
       await pause(pauseMs, signal);
@@ -81,17 +92,17 @@ export class AccessRequestTask {
         if (!(error instanceof RemitUnavailable) || error.code === 'aborted') throw error;
       });
     }
-    return this.current;
+    return this.#current;
   }
 
   /** Takes the request back. @throws RemitSetupError where it is answered already */
   async cancel(options: CallOptions = {}): Promise<TaskState> {
-    this.current = await this.caller.run('task', options, async ({ deadline, count, transport }) => {
-      const url = new URL(`${this.statusUrl.href}/cancel`);
+    this.#current = await this.#caller.run('task', options, async ({ deadline, count, transport }) => {
+      const url = new URL(`${this.#statusUrl.href}/cancel`);
       const request = { method: 'POST', url, body: {}, isRepeatable: true } as const;
-      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.base).state;
+      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.#base).state;
     });
-    return this.current;
+    return this.#current;
   }
 }
 
@@ -135,12 +146,11 @@ export async function submitAccessRequest(
   };
   const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
   const answer = await transport.send({ method: 'POST', url, body, headers, isRepeatable: true }, deadline, count);
-  const { state, statusUrl } = readTask(requireSuccess(answer), base);
-  return new AccessRequestTask(caller, base, state, statusUrl, question);
+  return new AccessRequestTask(caller, base, readTask(requireSuccess(answer), base), question);
 }
 
 /** @throws RemitUnavailable where it is no task; RemitSetupError where its address is of another server */
-function readTask(answer: unknown, base: URL): { readonly state: TaskState; readonly statusUrl: URL } {
+function readTask(answer: unknown, base: URL): ReceivedTask {
   const task = isRecord(answer) ? answer['task'] : undefined;
   if (!isRecord(task) || typeof task['id'] !== 'string') throw new RemitUnavailable('answer');
   const status = STATUSES.includes(task['status'] as string) ? (task['status'] as TaskStatus) : 'failed';

@@ -60,8 +60,8 @@ export class AllowCache {
     this.entries.delete(key);
     const [oldest] = this.entries.keys();
     if (this.entries.size >= this.maxEntries && oldest !== undefined) this.entries.delete(oldest);
-    const { mask: _mask, ...parts } = evaluation;
-    this.entries.set(key, { evaluation: createEvaluation({ ...parts, isCached: true }), ends });
+    const kept = createEvaluation({ ...evaluation, question: evaluation.question, isCached: true });
+    this.entries.set(key, { evaluation: kept, ends });
   }
 }
 

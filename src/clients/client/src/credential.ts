@@ -24,31 +24,32 @@ const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
 export class CredentialHolder {
   readonly proof: ProofMaker | undefined;
-  private readonly ask: CredentialFunction | undefined;
-  private current: IssuedToken | undefined;
-  private pending: Promise<IssuedToken> | undefined;
+  // Private to the language: whatever prints a client prints no key.
+  readonly #ask: CredentialFunction | undefined;
+  #current: IssuedToken | undefined;
+  #pending: Promise<IssuedToken> | undefined;
 
   /** @throws RemitSetupError */
   constructor(credential: unknown) {
     if (typeof credential === 'string') {
-      this.current = { token: requireToken(credential), expiresAt: Infinity };
+      this.#current = { token: requireToken(credential), expiresAt: Infinity };
       return;
     }
     const ask = isRecord(credential) ? credential['get'] : credential;
     if (typeof ask !== 'function')
       throw new RemitSetupError('options', { detail: 'a key or a credential is required, and only one of them' });
-    this.ask = ask as CredentialFunction;
+    this.#ask = ask as CredentialFunction;
     this.proof = isRecord(credential) ? (credential['proof'] as ProofMaker | undefined) : undefined;
   }
 
   /** Returns the token; of many callers that need a new one at the same time, one asks for all. @throws RemitError */
   async get(): Promise<string> {
-    if (this.current !== undefined && (this.current.expiresAt ?? Infinity) - EARLY_MS > Date.now())
-      return this.current.token;
-    this.pending ??= this.renew().finally(() => {
-      this.pending = undefined;
+    if (this.#current !== undefined && (this.#current.expiresAt ?? Infinity) - EARLY_MS > Date.now())
+      return this.#current.token;
+    this.#pending ??= this.renew().finally(() => {
+      this.#pending = undefined;
     });
-    return (await this.pending).token;
+    return (await this.#pending).token;
   }
 
   /**
@@ -56,15 +57,15 @@ export class CredentialHolder {
    * @returns whether another may be had
    */
   reject(token: string): boolean {
-    if (this.ask === undefined) return false;
-    if (this.current?.token === token) this.current = undefined;
+    if (this.#ask === undefined) return false;
+    if (this.#current?.token === token) this.#current = undefined;
     return true;
   }
 
   private async renew(): Promise<IssuedToken> {
     let answer: unknown;
     try {
-      answer = await this.ask?.();
+      answer = await this.#ask?.();
     } catch (error) {
       // What the function threw may name the token or an address.
       if (error instanceof RemitSetupError) throw error;
@@ -74,8 +75,8 @@ export class CredentialHolder {
     if (!isRecord(issued) || typeof issued['token'] !== 'string') throw new RemitUnavailable('credential');
     const token = requireToken(issued['token']);
     const stated = issued['expiresAt'];
-    this.current = { token, expiresAt: typeof stated === 'number' ? stated : (readExpiry(token) ?? Infinity) };
-    return this.current;
+    this.#current = { token, expiresAt: typeof stated === 'number' ? stated : (readExpiry(token) ?? Infinity) };
+    return this.#current;
   }
 }
 

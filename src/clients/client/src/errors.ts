@@ -15,17 +15,26 @@ export class RemitDenied extends RemitError {
   readonly code: string;
   readonly reasons: readonly Reason[];
   readonly remedies: readonly Remedy[];
-  /** The way to ask for the approvals that would lift the deny, where there are any. */
-  readonly accessRequest: AccessRequestOffer | undefined;
   readonly decisionId: string | undefined;
+  // Private to the language, so that no log that prints an error has the question's token or an address.
+  readonly #evaluation: Evaluation;
 
-  constructor(readonly evaluation: Evaluation) {
+  constructor(evaluation: Evaluation) {
     super(`denied: ${evaluation.code ?? 'no reason was told'}`);
     this.code = evaluation.code ?? 'denied';
     this.reasons = evaluation.reasons;
     this.remedies = evaluation.remedies;
-    this.accessRequest = evaluation.accessRequest;
     this.decisionId = evaluation.id;
+    this.#evaluation = evaluation;
+  }
+
+  get evaluation(): Evaluation {
+    return this.#evaluation;
+  }
+
+  /** The way to ask for the approvals that would lift the deny, where there are any. */
+  get accessRequest(): AccessRequestOffer | undefined {
+    return this.#evaluation.accessRequest;
   }
 }
 

@@ -81,14 +81,15 @@ export function readEvaluation(answer: unknown, question: WireQuestion): Evaluat
   });
 }
 
-export function createEvaluation(parts: Omit<Evaluation, 'mask'>): Evaluation {
-  return { ...parts, mask: (value) => applyMask(value, parts.obligations) };
+/** The question, which may have a token, is no member that a log prints. */
+export function createEvaluation({ question, ...parts }: Omit<Evaluation, 'mask'>): Evaluation {
+  const mask: Evaluation['mask'] = (value) => applyMask(value, parts.obligations);
+  return Object.defineProperty({ ...parts, mask } as Evaluation, 'question', { value: question });
 }
 
 /** Refuses an allow whose obligation was not carried out. */
 export function refuseEvaluation(evaluation: Evaluation, code: string): Evaluation {
-  const { mask: _mask, ...parts } = evaluation;
-  return createEvaluation({ ...parts, allowed: false, code });
+  return createEvaluation({ ...evaluation, question: evaluation.question, allowed: false, code });
 }
 
 /** @throws RemitUnavailable where one can't be read: an obligation that isn't understood is never passed over */

@@ -71,6 +71,7 @@ export async function filterRecords(
     const obligations = readObligations(record['obligations']);
     const evaluation = createEvaluation({
       ...readEvaluation({ decision: true }, question),
+      question,
       obligations,
     });
     if (obligations.length === 0 || (await carryOut(evaluation, table)).allowed)

@@ -15,8 +15,6 @@ export interface OutgoingRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether sending it twice is the same as once, also where the first may have arrived. */
   readonly isRepeatable: boolean;
-  /** Statuses other than 2xx whose body is an answer. */
-  readonly answers?: readonly number[];
   /** Whether it is sent without the credential. */
   readonly isOpen?: boolean;
 }
@@ -88,8 +86,7 @@ export class Transport {
         await dropBody(response);
         throw new RemitUnavailable('redirect', { status });
       }
-      if (response.ok || (request.answers?.includes(status) === true && !RETRIED.has(status)))
-        return { status, body: await readJsonBody(response), headers: response.headers };
+      if (response.ok) return { status, body: await readJsonBody(response), headers: response.headers };
       if (RETRIED.has(status) || status >= 500) {
         await dropBody(response);
         const error = new RemitUnavailable('status', { status, retryAfter: readRetryAfter(response.headers) });

@@ -7,6 +7,7 @@ import {
   type ClientOptions,
   type Question,
 } from 'remit-client';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   answerJson,
@@ -380,6 +381,26 @@ it('the hook is told what happened, without secrets, and can not change it', asy
     { operation: 'can', result: 'setup', code: 'credential', status: 401, attempts: 1, decisionId: undefined },
   ]);
   expect(JSON.stringify(events)).not.toMatch(new RegExp(`${KEY}|${TOKEN}|127.0.0.1`));
+});
+
+it('whatever a program prints of a client, an answer, a deny or a task has no key and no token', async () => {
+  const expires = '2999-01-01T00:00:00Z';
+  const offer = { endpoint: `${service.url}/r`, expires_at: expires, binding_token: 'bound' };
+  const task = { id: 't', status: 'pending', status_endpoint: `${service.url}/t` };
+  service.react((request, response) => {
+    const body = request.path === '/r' ? { task } : { decision: false, context: { access_request: offer } };
+    answerJson(body)(request, response);
+  });
+  const client = connect();
+  const answer = await client.can(question);
+  const denied = await fail(client.assert(question));
+  const printed = [client, answer, denied, await client.requestAccess(answer)];
+  for (const value of printed) {
+    const text = inspect(value, { depth: Infinity, showHidden: false }) + JSON.stringify(value);
+    expect(text).not.toMatch(new RegExp(`${KEY}|${TOKEN}`));
+  }
+  expect(inspect(denied, { depth: Infinity }) + JSON.stringify(denied)).not.toMatch(/127\.0\.0\.1|bound/);
+  expect(answer.question.context.token).toBe(TOKEN);
 });
 
 it('capabilities of another’s token are asked for in the body', async () => {
