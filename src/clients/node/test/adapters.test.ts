@@ -1,9 +1,10 @@
 /** One contract for all adapters: against the real service, and, for its failures alone, against one that misbehaves. */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { createClient, type RemitClient } from 'remit-client';
+import { createClient, dpopCredential, type Credential, type RemitClient } from 'remit-client';
 import { tokenSubject } from 'remit-node';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { mintToken } from '../../support/mint.js';
 import { answerJson, answerText, BROKEN_PROMISES, FAILURES, StandIn } from '../../support/stand-in.js';
 import type { Api, ApiAnswer, ApiOptions, ApiRequest, Framework } from './api.js';
 import { express4Framework, expressFramework } from './express-api.js';
@@ -123,6 +124,24 @@ describe.each([fastifyFramework, expressFramework, express4Framework, honoFramew
         expect([response.status, ran]).toEqual([400, 0]);
         expect((await ask(`/employees/${'x'.repeat(2_000)}`, by(tokens.reader))).status).toBeGreaterThanOrEqual(400);
         expect(ran).toBe(0);
+      });
+
+      it('passes on the proof for a token that is bound to a key, which counts once and for this address alone', async () => {
+        const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+        const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', keys.publicKey);
+        const thumbprint = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
+        const token = await mintToken(['--user', 'alice', '--agent', 'hr-assistant', '--scope', 'hr.employees.read', '--jkt', thumbprint]); // prettier-ignore
+        const { proof } = dpopCredential(token, keys) as Extract<Credential, { readonly proof: unknown }>;
+        const prove = (address: string): Promise<string> =>
+          proof.prove({ method: 'GET', url: new URL(address), token });
+        const ask = await start({ publicUrl: 'https://api.example' });
+        const send = async (dpop: string): Promise<number> =>
+          (await ask('/employees/erin?x=1', { headers: { authorization: `DPoP ${token}`, dpop } })).status;
+        const good = await prove('https://api.example/employees/erin');
+        expect([await send(good), await send(good)]).toEqual([200, 401]);
+        expect(await send(await prove('https://evil.example/employees/erin'))).toBe(401);
+        expect(await send(await prove('https://api.example/employees/grace'))).toBe(401);
+        expect((await ask('/employees/erin', by(token))).status).toBe(401);
       });
 
       it('leaves a public route open, and is silent about paths that there are not', async () => {
