@@ -1,3 +1,4 @@
 /** Types of dependencies.mjs, for the tests. */
 export function problemsOf(lockfile: unknown): string[];
+export function problemsOfPackages(lockfile: unknown): string[];
 export function allowed(expression: unknown): boolean;

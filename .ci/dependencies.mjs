@@ -31,10 +31,27 @@ export function problemsOf(lockfile) {
   );
 }
 
+/** The same for the packages below src/clients, whose lockfile has the packages themselves as well. */
+export function problemsOfPackages(lockfile) {
+  const isOurs = (path, { link }) => link === true || (path !== '' && !path.includes('node_modules/'));
+  const { '': root, ...others } = lockfile.packages;
+  const ours = Object.entries(others).filter(([path, entry]) => isOurs(path, entry));
+  const packages = Object.fromEntries(Object.entries(others).filter(([path, entry]) => !isOurs(path, entry)));
+  // What is linked must be one of them, and nothing else that is no package of the registry.
+  const strangers = ours.filter(([, { link, resolved }]) => link === true && !(resolved in others));
+  return [
+    ...strangers.map(([path]) => `${path}: is linked, and none of the packages`),
+    ...ours.flatMap(([path, entry]) =>
+      entry.link === true ? [] : ranges(entry).map((problem) => `${path}: ${problem}`),
+    ),
+    ...problemsOf({ ...lockfile, packages: { '': root, ...packages } }),
+  ];
+}
+
 /** Checks that each version is exact, so that what is built is what was reviewed. */
 function ranges({ dependencies = {}, devDependencies = {}, optionalDependencies = {} }) {
   return Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })
-    .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
+    .filter(([, version]) => !/^(npm:[\w@./-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
     .map(([name, version]) => `${name}: "${version}" is not an exact version`);
 }
 
@@ -84,7 +101,11 @@ export function allowed(expression) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const problems = problemsOf(JSON.parse(readFileSync('package-lock.json', 'utf8')));
+  const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
+  const problems = [
+    ...problemsOf(read('package-lock.json')),
+    ...problemsOfPackages(read('src/clients/package-lock.json')),
+  ];
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   process.exitCode = problems.length === 0 ? 0 : 1;
 }

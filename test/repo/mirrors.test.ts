@@ -11,7 +11,7 @@ const files = ['src', 'test']
   .flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((f) => `${folder}/${f}`),
   )
-  .filter((file) => file.endsWith('.ts'))
+  .filter((file) => file.endsWith('.ts') && !file.startsWith('src/clients/'))
   .sort();
 const trees = new Map(
   files.map((file) => [

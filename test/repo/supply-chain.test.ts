@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { allowed, problemsOf } from '../../.ci/dependencies.mjs';
+import { allowed, problemsOf, problemsOfPackages } from '../../.ci/dependencies.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const lockfile = z
@@ -20,6 +20,17 @@ const lockfile = z
 describe('the rules for dependencies', () => {
   it('hold', () => {
     expect(problemsOf(lockfile)).toEqual([]);
+  });
+
+  it('hold for the packages below src/clients', () => {
+    const text = readFileSync(join(root, 'src/clients/package-lock.json'), 'utf8');
+    expect(problemsOfPackages(JSON.parse(text))).toEqual([]);
+    const withEntry = (path: string, entry: object): string[] =>
+      problemsOfPackages({ lockfileVersion: 3, packages: { '': {}, client: { version: '0.1.0' }, [path]: entry } });
+    expect(withEntry('node_modules/remit-client', { link: true, resolved: 'client' })).toEqual([]);
+    expect(withEntry('node_modules/x', { link: true, resolved: '../elsewhere' })).toHaveLength(1);
+    expect(withEntry('node_modules/x', { version: '1.0.0' })).not.toEqual([]);
+    expect(withEntry('node', { dependencies: { x: '^1.0.0' } })).toHaveLength(1);
   });
 
   const good = { version: '1.0.0', integrity: `sha512-${'A'.repeat(86)}==`, license: 'MIT' };
@@ -54,8 +65,8 @@ describe('the rules for dependencies', () => {
   it('versions are exact', () => {
     const of = (dependencies: object): string[] =>
       problemsOf({ lockfileVersion: 3, packages: { '': { dependencies } } });
-    expect(of({ x: '1.2.3', y: '1.2.3-rc.1' })).toEqual([]);
-    for (const range of ['^1.2.3', '~1.2.3', '>=1', '*', 'latest', 'github:a/x', '1.2.3 || 2.0.0'])
+    expect(of({ x: '1.2.3', y: '1.2.3-rc.1', z: 'npm:@a/other-name@1.2.3' })).toEqual([]);
+    for (const range of ['^1.2.3', '~1.2.3', '>=1', '*', 'latest', 'github:a/x', 'npm:x@^1.2.3', '1.2.3 || 2.0.0'])
       expect(of({ x: range }), range).toHaveLength(1);
     expect(problemsOf({ lockfileVersion: 1, packages: {} })).toHaveLength(1);
   });

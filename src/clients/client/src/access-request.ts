@@ -1,0 +1,179 @@
+/** Requests for access that was denied: the task that people answer, and the question to ask again once they have. */
+import { randomUUID } from 'node:crypto';
+import { requireSameOrigin } from './address.js';
+import type { Call, Caller } from './caller.js';
+import type { CallOptions } from './deadline.js';
+import { RemitDenied, RemitSetupError, RemitUnavailable } from './errors.js';
+import type { Evaluation } from './evaluation.js';
+import type { WireQuestion } from './question.js';
+import { isRecord } from './strict-json.js';
+import { requireSuccess } from './transport.js';
+
+export interface AccessRequestOptions extends CallOptions {
+  /** The reason for the access, which those who answer read. */
+  readonly justification?: string;
+  readonly requestedUntil?: string;
+  readonly emergency?: boolean;
+  /** The same key asks for the same task; a new one by default. */
+  readonly idempotencyKey?: string;
+}
+export type TaskStatus = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'failed';
+export interface TaskState {
+  readonly id: string;
+  /** A status that isn't known counts as `failed`. */
+  readonly status: TaskStatus;
+  readonly expiresAt: string | undefined;
+  /** Once it is approved: what the question is asked again with. */
+  readonly approval: Readonly<Record<string, unknown>> | undefined;
+}
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** The longest wait; until it is answered or the signal ends it by default. */
+  readonly timeoutMs?: number;
+  readonly pollMs?: number;
+}
+
+const STATUSES: readonly string[] = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'failed'];
+const POLL_MS = 2_000;
+
+interface ReceivedTask {
+  readonly state: TaskState;
+  readonly statusUrl: URL;
+}
+
+/** A task. Its addresses stay inside, since an end client must not have them. */
+export class AccessRequestTask {
+  readonly #caller: Caller;
+  readonly #base: URL;
+  readonly #statusUrl: URL;
+  readonly #denied: WireQuestion;
+  #current: TaskState;
+
+  constructor(caller: Caller, base: URL, { state, statusUrl }: ReceivedTask, denied: WireQuestion) {
+    this.#caller = caller;
+    this.#base = base;
+    this.#current = state;
+    this.#statusUrl = statusUrl;
+    this.#denied = denied;
+  }
+
+  get id(): string {
+    return this.#current.id;
+  }
+
+  get state(): TaskState {
+    return this.#current;
+  }
+
+  /** The question that was denied, with the approval; undefined until there is one. */
+  get question(): WireQuestion | undefined {
+    const { approval } = this.#current;
+    return approval === undefined ? undefined : { ...this.#denied, context: { ...this.#denied.context, approval } };
+  }
+
+  /** Asks how the task stands. @throws RemitUnavailable, RemitSetupError */
+  async refresh(options: CallOptions = {}): Promise<TaskState> {
+    this.#current = await this.#caller.run('task', options, async ({ deadline, count, transport }) => {
+      const request = { method: 'GET', url: this.#statusUrl, isRepeatable: true } as const;
+      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.#base).state;
+    });
+    return this.#current;
+  }
+
+  /** Waits until the task is answered. @returns its state, of which only `approved` is a yes */
+  async wait({ signal, timeoutMs, pollMs = POLL_MS }: WaitOptions = {}): Promise<TaskState> {
+    const ends = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
+    while (this.#current.status === 'pending') {
+      const pauseMs = Math.min(pollMs, ends - performance.now());
+      if (pauseMs <= 0) throw new RemitUnavailable('timeout');
+      await pause(pauseMs, signal);
+      await this.refresh(signal === undefined ? {} : { signal }).catch((error: unknown) => {
+        // An outage ends no wait; being given up does.
+        if (!(error instanceof RemitUnavailable) || error.code === 'aborted') throw error;
+      });
+    }
+    return this.#current;
+  }
+
+  /** Takes the request back. @throws RemitSetupError where it is answered already */
+  async cancel(options: CallOptions = {}): Promise<TaskState> {
+    this.#current = await this.#caller.run('task', options, async ({ deadline, count, transport }) => {
+      const url = new URL(`${this.#statusUrl.href}/cancel`);
+      const request = { method: 'POST', url, body: {}, isRepeatable: true } as const;
+      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.#base).state;
+    });
+    return this.#current;
+  }
+}
+
+/** @throws RemitSetupError where nothing can be asked for */
+export function requireRequestable(denied: RemitDenied | Evaluation): Evaluation {
+  const evaluation = denied instanceof RemitDenied ? denied.evaluation : denied;
+  if (!evaluation.allowed && evaluation.accessRequest !== undefined) return evaluation;
+  throw new RemitSetupError('options', { detail: 'no approval would lift this denial' });
+}
+
+/** Submits the request. @throws RemitUnavailable, RemitSetupError */
+export async function submitAccessRequest(
+  caller: Caller,
+  { deadline, count, transport, endpoints }: Call,
+  evaluation: Evaluation,
+  options: AccessRequestOptions,
+): Promise<AccessRequestTask> {
+  const { question, accessRequest: offer } = evaluation;
+  const { base } = endpoints;
+  const url =
+    offer?.endpoint === undefined
+      ? await endpoints.find('access_request_endpoint', deadline)
+      : requireSameOrigin(offer.endpoint, base);
+  const { justification, requestedUntil, emergency } = options;
+  // The token and its proof are the caller's own, and a task is bound to the question without them.
+  const { token: _token, proof: _proof, supported_obligations: _supported, ...context } = question.context;
+  const body = {
+    subject: question.subject,
+    action: question.action,
+    resource: question.resource,
+    context: justification === undefined ? context : { ...context, justification },
+    denial: {
+      ...(evaluation.id === undefined ? {} : { evaluation_id: evaluation.id }),
+      ...(offer?.binding_token === undefined ? {} : { binding_token: offer.binding_token }),
+      expires_at: offer?.expires_at,
+    },
+    requested_access: {
+      ...(requestedUntil === undefined ? {} : { requested_until: requestedUntil }),
+      ...(emergency === undefined ? {} : { emergency }),
+    },
+  };
+  const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
+  const answer = await transport.send({ method: 'POST', url, body, headers, isRepeatable: true }, deadline, count);
+  return new AccessRequestTask(caller, base, readTask(requireSuccess(answer), base), question);
+}
+
+/** @throws RemitUnavailable where it is no task; RemitSetupError where its address is of another server */
+function readTask(answer: unknown, base: URL): ReceivedTask {
+  const task = isRecord(answer) ? answer['task'] : undefined;
+  if (!isRecord(task) || typeof task['id'] !== 'string') throw new RemitUnavailable('answer');
+  const status = STATUSES.includes(task['status'] as string) ? (task['status'] as TaskStatus) : 'failed';
+  const result = isRecord(answer) && isRecord(answer['result']) ? answer['result'] : {};
+  const approval = isRecord(result['approval']) && status === 'approved' ? result['approval'] : undefined;
+  const expires = task['expires_at'];
+  return {
+    state: { id: task['id'], status, expiresAt: typeof expires === 'string' ? expires : undefined, approval },
+    statusUrl: requireSameOrigin(task['status_endpoint'], base),
+  };
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted === true) throw new RemitUnavailable('aborted');
+  await new Promise<void>((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(new RemitUnavailable('aborted'));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}

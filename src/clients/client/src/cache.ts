@@ -1,0 +1,74 @@
+/**
+ * Keeps allows, and nothing else, for equal questions. It is off unless it is asked for: what is kept doesn't know of a
+ * delegation that ended meanwhile. An allow is kept no longer than the service permits (`valid_until`) and the caller wants.
+ */
+import { createHash } from 'node:crypto';
+import { RemitSetupError } from './errors.js';
+import { createEvaluation, type Evaluation } from './evaluation.js';
+import type { WireQuestion } from './question.js';
+
+export interface CacheOptions {
+  /** The longest that a withdrawal may go unnoticed. */
+  readonly maxAgeMs: number;
+  /** The most allows that are kept; 1,000 by default. */
+  readonly maxEntries?: number;
+}
+
+interface Entry {
+  readonly evaluation: Evaluation;
+  /** Counted by the clock of `performance.now()`. */
+  readonly ends: number;
+}
+
+export class AllowCache {
+  private readonly entries = new Map<string, Entry>();
+  private readonly maxAgeMs: number;
+  private readonly maxEntries: number;
+
+  /** @throws RemitSetupError */
+  constructor({ maxAgeMs, maxEntries = 1_000 }: CacheOptions) {
+    if (!(maxAgeMs > 0) || !Number.isInteger(maxEntries) || maxEntries < 1)
+      throw new RemitSetupError('options', {
+        detail: 'a cache needs a maxAgeMs, and its maxEntries is a whole number',
+      });
+    this.maxAgeMs = maxAgeMs;
+    this.maxEntries = maxEntries;
+  }
+
+  /** @param credential whose question it is: several may ask through one client */
+  getKey(question: WireQuestion, credential: string): string {
+    return createHash('sha256')
+      .update(JSON.stringify([credential, sortMembers(question)]))
+      .digest('base64');
+  }
+
+  find(key: string): Evaluation | undefined {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return undefined;
+    if (entry.ends > performance.now()) return entry.evaluation;
+    this.entries.delete(key);
+    return undefined;
+  }
+
+  /** @param asked when the question was asked, by the clock of `performance.now()` */
+  keep(key: string, evaluation: Evaluation, asked: number): void {
+    const { evaluated_at: from } = evaluation.context;
+    // The service's own two instants, so that clocks that differ lengthen nothing.
+    const permittedMs = Date.parse(evaluation.validUntil ?? '') - Date.parse(typeof from === 'string' ? from : '');
+    const ends = asked + Math.min(permittedMs, this.maxAgeMs);
+    if (!evaluation.allowed || !(ends > performance.now())) return;
+    this.entries.delete(key);
+    const [oldest] = this.entries.keys();
+    if (this.entries.size >= this.maxEntries && oldest !== undefined) this.entries.delete(oldest);
+    const kept = createEvaluation({ ...evaluation, question: evaluation.question, isCached: true });
+    this.entries.set(key, { evaluation: kept, ends });
+  }
+}
+
+/** The same value with the members of its objects in one order, so that equal questions have equal texts. */
+function sortMembers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortMembers);
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return members.map(([name, inner]) => [name, sortMembers(inner)]);
+}

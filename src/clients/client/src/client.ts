@@ -1,0 +1,201 @@
+/** The client: asks an AuthZEN service, Remit's extras where there are any, and takes nothing but a clear yes for an allow. */
+import { randomUUID } from 'node:crypto';
+import {
+  requireRequestable,
+  submitAccessRequest,
+  type AccessRequestOptions,
+  type AccessRequestTask,
+} from './access-request.js';
+import { requireSafeUrl } from './address.js';
+import { AllowCache, type CacheOptions } from './cache.js';
+import { Caller, type Call, type CallResult, type EventHook } from './caller.js';
+import { CredentialHolder, type Credential } from './credential.js';
+import type { CallOptions } from './deadline.js';
+import { Endpoints } from './endpoints.js';
+import { RemitDenied, RemitSetupError, RemitUnavailable } from './errors.js';
+import { readEvaluation, type Evaluation } from './evaluation.js';
+import { filterRecords, type FilterAnswer, type FilterRequest } from './filter.js';
+import { carryOut, requireObligationTable, type ObligationTable } from './obligations.js';
+import { toWireQuestion, type Question, type WireQuestion } from './question.js';
+import { Searches } from './search.js';
+import { isRecord } from './strict-json.js';
+import { requireSuccess, Transport } from './transport.js';
+
+export interface ClientOptions {
+  /** The identifier of the service: its address, which may have a path. https, or http on the loopback address. */
+  readonly url: string;
+  /** The client's key. This or `credential`. */
+  readonly key?: string;
+  readonly credential?: Credential;
+  /** Milliseconds for a call with all of its retries; 2,000 by default. */
+  readonly timeoutMs?: number;
+  /** The obligations that this client carries out; what isn't in the table makes an allow a deny. */
+  readonly obligations?: ObligationTable;
+  /** Whether the endpoints are those of the service's metadata, which must be of this very `url`. */
+  readonly discovery?: boolean;
+  readonly cache?: CacheOptions;
+  /** Told of each call, for logs and metrics. */
+  readonly onEvent?: EventHook;
+  readonly fetch?: typeof globalThis.fetch;
+}
+export interface AskOptions extends CallOptions {
+  /** Makes the same question a retry, which uses nothing of a limit twice; a new one for each call by default. */
+  readonly idempotencyKey?: string;
+  /** Obligations that the caller carries out itself, beside those of the client's table. */
+  readonly obligations?: readonly string[];
+}
+export interface Outcome {
+  readonly outcome: 'executed' | 'failed' | 'abandoned';
+  readonly at?: string;
+  readonly detail?: string;
+  readonly properties?: Readonly<Record<string, unknown>>;
+  /** The quantities that were really used of the limits, of `executed`. */
+  readonly actual?: Readonly<Record<string, unknown>>;
+}
+export interface Capability {
+  readonly resource_type: string;
+  readonly actions: readonly {
+    readonly name: string;
+    readonly title: string;
+    readonly status: string;
+    readonly remedies: readonly object[];
+  }[];
+}
+
+const DEFAULT_TIMEOUT_MS = 2_000;
+const MAX_ITEMS = 1_000;
+
+export class RemitClient {
+  readonly search: Searches;
+  private readonly table: ObligationTable;
+  private readonly caller: Caller;
+  private readonly credential: CredentialHolder;
+  private readonly cache: AllowCache | undefined;
+
+  /** @throws RemitSetupError */
+  constructor(options: ClientOptions) {
+    const { url, key, credential, timeoutMs = DEFAULT_TIMEOUT_MS, discovery = false } = options;
+    const base = requireSafeUrl(url, 'url');
+    if (!(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1))
+      throw new RemitSetupError('options', { detail: 'timeoutMs must be a number of milliseconds' });
+    this.credential = new CredentialHolder(key === undefined ? credential : credential === undefined ? key : undefined);
+    this.table = requireObligationTable(options.obligations);
+    this.cache = options.cache === undefined ? undefined : new AllowCache(options.cache);
+    const transport = new Transport(this.credential, options.fetch ?? ((...request) => globalThis.fetch(...request)));
+    const endpoints = new Endpoints(base, url, discovery, transport, timeoutMs);
+    this.caller = new Caller(transport, endpoints, timeoutMs, options.onEvent);
+    this.search = new Searches(this.caller, Object.keys(this.table));
+  }
+
+  /** Asks whether this may be done. @returns the answer, of which `allowed` counts. @throws RemitUnavailable, RemitSetupError */
+  async can(question: Question, options: AskOptions = {}): Promise<Evaluation> {
+    const table = this.getTable(options);
+    const wire = toWireQuestion(question, Object.keys(table));
+    return this.caller.run('can', options, (call) => this.ask(call, wire, table, options), describeEvaluation);
+  }
+
+  /** The same, for what may go on only with an allow. @throws RemitDenied, RemitUnavailable, RemitSetupError */
+  async assert(question: Question, options: AskOptions = {}): Promise<Evaluation> {
+    const evaluation = await this.can(question, options);
+    if (!evaluation.allowed) throw new RemitDenied(evaluation);
+    return evaluation;
+  }
+
+  /** Asks whether these may be done. @returns an answer to each, in order. @throws RemitUnavailable, RemitSetupError */
+  async canAll(questions: readonly Question[], options: AskOptions = {}): Promise<Evaluation[]> {
+    const table = this.getTable(options);
+    const wires = questions.map((question) => toWireQuestion(question, Object.keys(table)));
+    if (wires.length > MAX_ITEMS)
+      throw new RemitSetupError('options', { detail: `at most ${MAX_ITEMS} questions can be asked at once` });
+    // Without items the endpoint would answer one question, and there is none.
+    if (wires.length === 0) return [];
+    return this.caller.run('canAll', options, async ({ deadline, count, transport, endpoints }) => {
+      const url = await endpoints.find('access_evaluations_endpoint', deadline);
+      const body = { evaluations: wires, options: { evaluations_semantic: 'execute_all' } };
+      const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
+      const answer = requireSuccess(
+        await transport.send({ method: 'POST', url, body, headers, isRepeatable: true }, deadline, count),
+      );
+      const items = isRecord(answer) ? answer['evaluations'] : undefined;
+      // Fewer or more answers than questions belong to nothing.
+      if (!Array.isArray(items) || items.length !== wires.length) throw new RemitUnavailable('answer');
+      const evaluations = wires.map((wire, i) => readEvaluation(items[i], wire));
+      return deadline.race(Promise.all(evaluations.map((evaluation) => carryOut(evaluation, table))));
+    });
+  }
+
+  /** Returns those of the records that may be seen, masked. Remit has this. @throws RemitDenied, RemitUnavailable, RemitSetupError */
+  async filter(request: FilterRequest, options: AskOptions = {}): Promise<FilterAnswer> {
+    const table = this.getTable(options);
+    return this.caller.run('filter', options, (call) => filterRecords(call, request, table));
+  }
+
+  /**
+   * Lists what the agent may do. Remit has this.
+   * @param agent the agent's token, where the client isn't the agent itself
+   */
+  async capabilities(agent: { readonly token?: string } & CallOptions = {}): Promise<readonly Capability[]> {
+    const { token, ...options } = agent;
+    return this.caller.run('capabilities', options, async ({ deadline, count, transport, endpoints }) => {
+      const url = endpoints.findOwn('/v1/capabilities');
+      const request =
+        token === undefined
+          ? ({ method: 'GET', url, isRepeatable: true } as const)
+          : ({ method: 'POST', url, body: { context: { token } }, isRepeatable: true } as const);
+      const answer = requireSuccess(await transport.send(request, deadline, count));
+      if (!isRecord(answer) || !Array.isArray(answer['capabilities'])) throw new RemitUnavailable('answer');
+      return answer['capabilities'] as readonly Capability[];
+    });
+  }
+
+  /** Asks people for the approvals that would lift a denial. @throws RemitUnavailable, RemitSetupError */
+  async requestAccess(
+    denied: RemitDenied | Evaluation,
+    options: AccessRequestOptions = {},
+  ): Promise<AccessRequestTask> {
+    const evaluation = requireRequestable(denied);
+    return this.caller.run('requestAccess', options, (call) =>
+      submitAccessRequest(this.caller, call, evaluation, options),
+    );
+  }
+
+  /** Tells what was really done with a decision. Remit has this. @throws RemitUnavailable, RemitSetupError */
+  async outcome(decisionId: string, outcome: Outcome, options: CallOptions = {}): Promise<void> {
+    await this.caller.run('outcome', options, async ({ deadline, count, transport, endpoints }) => {
+      const url = endpoints.findOwn(`/v1/decisions/${encodeURIComponent(decisionId)}/outcome`);
+      requireSuccess(await transport.send({ method: 'POST', url, body: outcome, isRepeatable: true }, deadline, count));
+    });
+  }
+
+  private getTable({ obligations = [] }: AskOptions): ObligationTable {
+    return { ...Object.fromEntries(obligations.map((type) => [type, true as const])), ...this.table };
+  }
+
+  private async ask(call: Call, wire: WireQuestion, table: ObligationTable, options: AskOptions): Promise<Evaluation> {
+    const { deadline, count, transport, endpoints } = call;
+    const key =
+      this.cache === undefined ? undefined : this.cache.getKey(wire, await deadline.race(this.credential.get()));
+    const kept = key === undefined ? undefined : this.cache?.find(key);
+    if (kept !== undefined) return deadline.race(carryOut(kept, table));
+    const started = performance.now();
+    const url = await endpoints.find('access_evaluation_endpoint', deadline);
+    const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
+    const answer = await transport.send(
+      { method: 'POST', url, body: wire, headers, isRepeatable: true },
+      deadline,
+      count,
+    );
+    const evaluation = readEvaluation(requireSuccess(answer), wire);
+    if (key !== undefined) this.cache?.keep(key, evaluation, started);
+    return deadline.race(carryOut(evaluation, table));
+  }
+}
+
+function describeEvaluation({ allowed, code, isCached, id }: Evaluation): CallResult {
+  return { result: allowed ? 'allow' : 'deny', code, isCached, decisionId: id };
+}
+
+/** @throws RemitSetupError where an option is wrong */
+export function createClient(options: ClientOptions): RemitClient {
+  return new RemitClient(options);
+}

@@ -1,0 +1,135 @@
+/**
+ * Carries out the obligations `mask` and `visible_fields` on a value that is about to be sent. A field is a path such as
+ * `address.street`; through a list it means every element. What can't be hidden in the way that is asked for is removed.
+ */
+import type { Obligation } from './evaluation.js';
+import { isRecord } from './strict-json.js';
+
+export const MASKING_TYPES: readonly string[] = ['mask', 'visible_fields'];
+
+const REMOVED = Symbol('removed');
+const VISIBLE_CHARACTERS = 4;
+/** A value that leaves fewer characters hidden is hidden as a whole. */
+const MIN_HIDDEN_CHARACTERS = 4;
+
+/** Whether an obligation says what it hides or shows in a form that is understood. */
+export function isMasking({ type, properties }: Obligation): boolean {
+  const { fields, modes } = properties;
+  const isListed = Array.isArray(fields) && fields.every((field) => typeof field === 'string' && field !== '');
+  return isListed && (type !== 'mask' || modes === undefined || modes === null || isRecord(modes));
+}
+
+/**
+ * Returns the value as it may be seen. Values that JSON writes in a form of their own (dates, `toJSON`) are taken as they
+ * are written.
+ * @param options.anywhere for what may have the record within it: a field is hidden in every object, whatever it stands in.
+ * The fields that may be shown are those of the value itself, or of its elements.
+ * @throws TypeError where the value has no fields that could be hidden, or an obligation can't be read
+ */
+export function applyMask<T>(
+  value: T,
+  obligations: readonly Obligation[],
+  { anywhere = false }: { readonly anywhere?: boolean } = {},
+): T {
+  const masking = obligations.filter(({ type }) => MASKING_TYPES.includes(type));
+  if (masking.length === 0) return value;
+  if (!masking.every(isMasking)) throw new TypeError('the mask can not be read');
+  const plain: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+  if (typeof plain !== 'object' || plain === null) throw new TypeError('what is to be masked has no fields');
+  return masking.reduce<unknown>((masked, obligation) => applyObligation(masked, obligation, anywhere), plain) as T;
+}
+
+function applyObligation(value: unknown, { type, properties }: Obligation, anywhere: boolean): unknown {
+  const fields = properties['fields'] as readonly string[];
+  if (type === 'visible_fields')
+    return keepFields(
+      value,
+      buildTree(fields, () => true as const),
+    );
+  const modes = isRecord(properties['modes']) ? properties['modes'] : {};
+  const tree = buildTree(fields, (field) => (Object.hasOwn(modes, field) ? modes[field] : 'remove'));
+  return hideFields(value, [tree], anywhere ? tree : undefined);
+}
+
+/** A tree of fields by the parts of their paths; `end` is set where a field's path ends. */
+interface FieldTree<T> {
+  end?: { readonly mode: T };
+  readonly parts: Map<string, FieldTree<T>>;
+}
+
+function buildTree<T>(fields: readonly string[], modeOf: (field: string) => T): FieldTree<T> {
+  const root: FieldTree<T> = { parts: new Map() };
+  for (const field of fields) {
+    let node = root;
+    for (const part of field.split('.')) {
+      const next = node.parts.get(part) ?? { parts: new Map<string, FieldTree<T>>() };
+      node.parts.set(part, next);
+      node = next;
+    }
+    node.end = { mode: modeOf(field) };
+  }
+  return root;
+}
+
+/** Descends by a member's name, which may itself be a path: a record may have `address.street` as one name. */
+function descend<T>(tree: FieldTree<T>, name: string): FieldTree<T> | undefined {
+  let node: FieldTree<T> | undefined = tree;
+  for (const part of name.split('.')) {
+    node = node.parts.get(part);
+    if (node === undefined || node.end !== undefined) return node;
+  }
+  return node;
+}
+
+function keepFields(value: unknown, tree: FieldTree<true>): unknown {
+  if (Array.isArray(value))
+    return value.map((element) => keepFields(element, tree)).filter((element) => element !== REMOVED);
+  if (!isRecord(value)) return REMOVED;
+  return mapMembers(value, (name, inner) => {
+    const node = descend(tree, name);
+    if (node === undefined) return REMOVED;
+    return node.end === undefined ? keepFields(inner, node) : inner;
+  });
+}
+
+/**
+ * @param trees the places in the tree of fields that the value may stand at
+ * @param root the tree where a field may begin in any object
+ */
+function hideFields(
+  value: unknown,
+  trees: readonly FieldTree<unknown>[],
+  root: FieldTree<unknown> | undefined,
+): unknown {
+  if (Array.isArray(value)) return value.map((element) => hideFields(element, trees, root));
+  if (!isRecord(value)) return value;
+  return mapMembers(value, (name, inner) => {
+    const nodes = trees.flatMap((tree) => descend(tree, name) ?? []);
+    const [end] = nodes.flatMap((node) => node.end ?? []);
+    if (end !== undefined) return hideValue(inner, end.mode);
+    if (nodes.length === 0 && root === undefined) return inner;
+    return hideFields(inner, root === undefined ? nodes : [...nodes, root], root);
+  });
+}
+
+function mapMembers(
+  value: Readonly<Record<string, unknown>>,
+  change: (name: string, inner: unknown) => unknown,
+): object {
+  const members = Object.entries(value).map(([name, inner]) => [name, change(name, inner)] as const);
+  return Object.fromEntries(members.filter(([, inner]) => inner !== REMOVED));
+}
+
+/** Only the service has the key of a hash, so a field that is to be hashed is removed; so is one of an unknown mode. */
+function hideValue(value: unknown, mode: unknown): unknown {
+  if (mode === 'null') return null;
+  if (mode !== 'redact' && mode !== 'last4') return REMOVED;
+  if (Array.isArray(value)) return value.map((element) => hideValue(element, mode));
+  return mode === 'redact' ? '[redacted]' : showEnding(value);
+}
+
+function showEnding(value: unknown): string {
+  const characters = typeof value === 'string' || typeof value === 'number' ? Array.from(String(value)) : [];
+  const isLong = characters.length >= VISIBLE_CHARACTERS + MIN_HIDDEN_CHARACTERS;
+  return `****${isLong ? characters.slice(-VISIBLE_CHARACTERS).join('') : ''}`;
+}

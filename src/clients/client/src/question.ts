@@ -1,0 +1,94 @@
+/** Questions, in AuthZEN's words. */
+import { RemitSetupError } from './errors.js';
+import { isRecord } from './strict-json.js';
+
+export type Properties = Readonly<Record<string, unknown>>;
+export interface Entity {
+  readonly type: string;
+  readonly id: string;
+  readonly properties?: Properties;
+}
+export interface Action {
+  readonly name: string;
+  readonly properties?: Properties;
+}
+/** Members of the context that Remit reads; others are the question's own. */
+export interface QuestionContext {
+  /** The agent's delegation token. */
+  readonly token?: string;
+  /** The proof for a token that is bound to a key or a certificate. */
+  readonly proof?: {
+    readonly jwt?: string;
+    readonly method?: string;
+    readonly url?: string;
+    readonly certificate?: string;
+  };
+  readonly agent?: string;
+  readonly mode?: string;
+  readonly dry_run?: boolean;
+  readonly consistency?: { readonly at_least: string };
+  /** The approval that an access request got. */
+  readonly approval?: Properties;
+  readonly [member: string]: unknown;
+}
+export interface Question {
+  readonly subject: Entity;
+  /** A text is the action's name. */
+  readonly action: string | Action;
+  readonly resource: Entity;
+  readonly context?: QuestionContext;
+}
+
+/** A question as it is sent. */
+export interface WireQuestion {
+  readonly subject: Entity;
+  readonly action: Action;
+  readonly resource: Entity;
+  readonly context: QuestionContext;
+}
+
+export function toWireAction(action: string | Action): Action {
+  return typeof action === 'string' ? { name: action } : action;
+}
+
+/**
+ * @param supported the obligations that will be carried out, which the question declares
+ * @throws RemitSetupError where a part is missing: a question with a hole in it is never sent
+ */
+export function toWireQuestion(question: Question, supported: readonly string[]): WireQuestion {
+  requireEntity(question.subject, 'subject');
+  requireEntity(question.resource, 'resource');
+  return {
+    subject: question.subject,
+    action: requireAction(question.action),
+    resource: question.resource,
+    context: declareObligations(question.context, supported),
+  };
+}
+
+/** Declares what this client supports, in the place of what the question itself declares. */
+export function declareObligations(
+  context: QuestionContext | undefined,
+  supported: readonly string[],
+): QuestionContext & { readonly supported_obligations: readonly string[] } {
+  return { ...context, supported_obligations: supported };
+}
+
+export function requireAction(action: unknown): Action {
+  const wire = typeof action === 'string' ? { name: action } : action;
+  if (!isRecord(wire) || typeof wire['name'] !== 'string' || wire['name'] === '')
+    throw new RemitSetupError('options', { detail: 'the question names no action', at: 'action.name' });
+  return wire as unknown as Action;
+}
+
+export function requireEntity(entity: unknown, at: string): void {
+  requireType(entity, at);
+  const { id } = entity as { readonly id?: unknown };
+  if (typeof id !== 'string' || id === '')
+    throw new RemitSetupError('options', { detail: `the ${at} has no id, which is a text`, at: `${at}.id` });
+}
+
+export function requireType(entity: unknown, at: string): void {
+  if (!isRecord(entity) || typeof entity['type'] !== 'string' || entity['type'] === '')
+    throw new RemitSetupError('options', { detail: `the ${at} has no type`, at: `${at}.type` });
+}

@@ -1,0 +1,147 @@
+/** AuthZEN's searches, as one sequence over all of their pages. */
+import type { Caller } from './caller.js';
+import type { CallOptions } from './deadline.js';
+import type { EndpointName } from './endpoints.js';
+import { RemitDenied, RemitUnavailable } from './errors.js';
+import { readEvaluation, readObligations, type Obligation } from './evaluation.js';
+import {
+  declareObligations,
+  requireAction,
+  requireEntity,
+  requireType,
+  type Action,
+  type Entity,
+  type Properties,
+  type QuestionContext,
+} from './question.js';
+import { isRecord } from './strict-json.js';
+import { requireSuccess } from './transport.js';
+
+/** An entity that is searched for, so it has no id yet. */
+export interface SearchedEntity {
+  readonly type: string;
+  readonly properties?: Properties;
+}
+interface CommonSearch {
+  readonly context?: QuestionContext;
+  /** The results of a page; the service's own number by default. */
+  readonly pageSize?: number;
+}
+export interface SubjectSearch extends CommonSearch {
+  readonly subject: SearchedEntity;
+  readonly action: string | Action;
+  readonly resource: Entity;
+}
+export interface ResourceSearch extends CommonSearch {
+  readonly subject: Entity;
+  readonly action: string | Action;
+  readonly resource: SearchedEntity;
+}
+export interface ActionSearch extends CommonSearch {
+  readonly subject: Entity;
+  readonly resource: Entity;
+}
+export interface FoundEntity {
+  readonly type: string;
+  readonly id: string;
+  readonly obligations?: readonly Obligation[];
+}
+export interface FoundAction {
+  readonly name: string;
+  readonly obligations?: readonly Obligation[];
+}
+
+export class Searches {
+  constructor(
+    private readonly caller: Caller,
+    private readonly supported: readonly string[],
+  ) {}
+
+  /** Finds who may do this. */
+  subjects(search: SubjectSearch, options: CallOptions = {}): AsyncGenerator<FoundEntity, void, undefined> {
+    const { subject, action, resource } = search;
+    requireType(subject, 'subject');
+    requireEntity(resource, 'resource');
+    const body = { subject, action: requireAction(action), resource };
+    return this.pages('search_subject_endpoint', search, body, readEntity, options);
+  }
+
+  /** Finds on what this may be done. */
+  resources(search: ResourceSearch, options: CallOptions = {}): AsyncGenerator<FoundEntity, void, undefined> {
+    const { subject, action, resource } = search;
+    requireEntity(subject, 'subject');
+    requireType(resource, 'resource');
+    const body = { subject, action: requireAction(action), resource };
+    return this.pages('search_resource_endpoint', search, body, readEntity, options);
+  }
+
+  /** Finds what may be done here. */
+  actions(search: ActionSearch, options: CallOptions = {}): AsyncGenerator<FoundAction, void, undefined> {
+    const { subject, resource } = search;
+    requireEntity(subject, 'subject');
+    requireEntity(resource, 'resource');
+    return this.pages('search_action_endpoint', search, { subject, resource }, readActionName, options);
+  }
+
+  private async *pages<T extends object>(
+    endpoint: EndpointName,
+    { context, pageSize }: CommonSearch,
+    question: object,
+    read: (result: Readonly<Record<string, unknown>>) => T | undefined,
+    options: CallOptions,
+  ): AsyncGenerator<T, void, undefined> {
+    const limit = pageSize === undefined ? {} : { limit: pageSize };
+    const tokens = new Set<string>();
+    let token: string | undefined;
+    do {
+      const page = token === undefined ? limit : { ...limit, token };
+      const body = {
+        ...question,
+        context: declareObligations(context, this.supported),
+        ...(Object.keys(page).length === 0 ? {} : { page }),
+      };
+      const answer = await this.caller.run('search', options, async ({ deadline, count, transport, endpoints }) => {
+        const url = await endpoints.find(endpoint, deadline);
+        return requireSuccess(await transport.send({ method: 'POST', url, body, isRepeatable: true }, deadline, count));
+      });
+      const { results, next } = readPage(answer);
+      for (const result of results) {
+        const found = read(result);
+        if (found === undefined) throw new RemitUnavailable('answer');
+        const obligations = readObligations(result['obligations']);
+        // What can't be met of one result is no obstacle to the others.
+        if (!obligations.every(({ type }) => this.supported.includes(type))) continue;
+        yield obligations.length === 0 ? found : { ...found, obligations };
+      }
+      // A token that comes again would lead round for ever.
+      if (next !== undefined && tokens.has(next)) throw new RemitUnavailable('answer');
+      if (next !== undefined) tokens.add(next);
+      token = next;
+    } while (token !== undefined);
+  }
+}
+
+/** @throws RemitUnavailable; RemitDenied where the whole question is refused */
+function readPage(answer: unknown): {
+  results: readonly Readonly<Record<string, unknown>>[];
+  next: string | undefined;
+} {
+  if (!isRecord(answer)) throw new RemitUnavailable('answer');
+  const { results, page, context } = answer;
+  if (!Array.isArray(results) || !results.every(isRecord)) throw new RemitUnavailable('answer');
+  if (results.length === 0 && isRecord(context) && Array.isArray(context['reasons']) && context['reasons'].length > 0) {
+    const none = { type: '', id: '' };
+    const question = { subject: none, action: { name: '' }, resource: none, context: {} };
+    throw new RemitDenied(readEvaluation({ decision: false, context }, question));
+  }
+  const next = isRecord(page) ? page['next_token'] : undefined;
+  return { results, next: typeof next === 'string' && next !== '' ? next : undefined };
+}
+
+function readEntity({ type, id }: Readonly<Record<string, unknown>>): FoundEntity | undefined {
+  return typeof type === 'string' && typeof id === 'string' ? { type, id } : undefined;
+}
+
+function readActionName({ name }: Readonly<Record<string, unknown>>): FoundAction | undefined {
+  return typeof name === 'string' ? { name } : undefined;
+}

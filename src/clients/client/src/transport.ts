@@ -1,0 +1,156 @@
+/**
+ * Sends requests: with the credential, within one deadline, again where that may help. What comes back is the status and
+ * the body of an answer that can be read, or an error that says whether asking again may help.
+ */
+import type { CredentialHolder } from './credential.js';
+import type { CallDeadline } from './deadline.js';
+import { RemitSetupError, RemitUnavailable } from './errors.js';
+import { dropBody, readJsonBody } from './read-body.js';
+import { isRecord } from './strict-json.js';
+
+export interface OutgoingRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: URL;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Whether sending it twice is the same as once, also where the first may have arrived. */
+  readonly isRepeatable: boolean;
+  /** Whether it is sent without the credential. */
+  readonly isOpen?: boolean;
+}
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+/** The count of a call's attempts, and its last status. */
+export interface CallCount {
+  attempts: number;
+  status?: number | undefined;
+}
+
+const RETRIED = new Set([429, 502, 503, 504]);
+const MAX_ATTEMPTS = 5;
+const FIRST_PAUSE_MS = 50;
+
+export class Transport {
+  constructor(
+    private readonly credential: CredentialHolder,
+    private readonly fetch: typeof globalThis.fetch,
+  ) {}
+
+  /** @throws RemitUnavailable, RemitSetupError */
+  async send(request: OutgoingRequest, deadline: CallDeadline, count: CallCount): Promise<Answer> {
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    let isRenewed = false;
+    for (;;) {
+      count.attempts += 1;
+      const token = request.isOpen === true ? undefined : await deadline.race(this.credential.get());
+      const result = await this.attempt(request, body, token, deadline);
+      if (!(result instanceof RemitUnavailable)) {
+        count.status = result.status;
+        // A nonce may be asked for, and a token may have been replaced or taken back. Once each call.
+        if (result.status === 401 && token !== undefined && !isRenewed && this.renew(request.url, token, result)) {
+          isRenewed = true;
+          continue;
+        }
+        return result;
+      }
+      count.status = result.status ?? count.status;
+      await this.pauseBeforeRetry(request, result, deadline, count.attempts);
+    }
+  }
+
+  private renew(url: URL, token: string, { headers }: Answer): boolean {
+    return this.credential.proof?.learnNonce(url, headers) === true || this.credential.reject(token);
+  }
+
+  /** @returns an answer, or an error that may go away. @throws others */
+  private async attempt(
+    request: OutgoingRequest,
+    body: string | undefined,
+    token: string | undefined,
+    deadline: CallDeadline,
+  ): Promise<Answer | RemitUnavailable> {
+    const headers = await this.buildHeaders(request, body, token);
+    try {
+      const response = await this.fetch(request.url, {
+        method: request.method,
+        headers,
+        redirect: 'manual',
+        signal: deadline.signal,
+        ...(body === undefined ? {} : { body }),
+      });
+      const { status } = response;
+      if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+        await dropBody(response);
+        throw new RemitUnavailable('redirect', { status });
+      }
+      if (response.ok) return { status, body: await readJsonBody(response), headers: response.headers };
+      if (RETRIED.has(status) || status >= 500) {
+        await dropBody(response);
+        const error = new RemitUnavailable('status', { status, retryAfter: readRetryAfter(response.headers) });
+        if (RETRIED.has(status)) return error;
+        throw error;
+      }
+      const problem = await readJsonBody(response).catch(() => undefined);
+      return { status, body: problem, headers: response.headers };
+    } catch (error) {
+      if (error instanceof RemitUnavailable) throw error;
+      if (deadline.signal.aborted) throw deadline.toError();
+      return new RemitUnavailable('transport');
+    }
+  }
+
+  private async buildHeaders(
+    { url, method, headers }: OutgoingRequest,
+    body: string | undefined,
+    token: string | undefined,
+  ): Promise<Record<string, string>> {
+    const { proof } = this.credential;
+    const proofHeader =
+      token === undefined || proof === undefined ? {} : { dpop: await proof.prove({ method, url, token }) };
+    return {
+      accept: 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `${proof === undefined ? 'Bearer' : 'DPoP'} ${token}` }),
+      ...proofHeader,
+      ...headers,
+    };
+  }
+
+  /** @throws the error where another attempt can't help, or not before the deadline */
+  private async pauseBeforeRetry(
+    request: OutgoingRequest,
+    error: RemitUnavailable,
+    deadline: CallDeadline,
+    attempts: number,
+  ): Promise<void> {
+    const mayRepeat = request.isRepeatable || error.status === 429;
+    const pauseMs = (error.retryAfter ?? 0) * 1000 || FIRST_PAUSE_MS * 2 ** (attempts - 1) * (0.5 + Math.random());
+    if (!mayRepeat || attempts >= MAX_ATTEMPTS || pauseMs >= deadline.remainingMs) throw error;
+    await deadline.pause(pauseMs);
+  }
+}
+
+function readRetryAfter(headers: Headers): number | undefined {
+  const text = headers.get('retry-after') ?? '';
+  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}
+
+/** @returns the body of a good answer. @throws RemitSetupError for one that refuses the request */
+export function requireSuccess({ status, body }: Answer): unknown {
+  if (status >= 200 && status < 300) return body;
+  const at = isRecord(body) && isRecord(body['error']) ? body['error']['at'] : undefined;
+  // A place, and no text that the service may have taken from the request.
+  const place = typeof at === 'string' && /^[\w.[\]-]{1,128}$/.test(at) ? at : undefined;
+  const code =
+    status === 401
+      ? 'credential'
+      : status === 403
+        ? 'forbidden'
+        : status === 404 || status === 405
+          ? 'not_found'
+          : 'question';
+  throw new RemitSetupError(code, { status, at: place });
+}

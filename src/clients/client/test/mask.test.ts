@@ -1,0 +1,96 @@
+/** Masks: the same as the service's own, for every record; and what can't be hidden as it should is removed. */
+import fc from 'fast-check';
+import { applyMask, type Obligation } from 'remit-client';
+import { describe, expect, it } from 'vitest';
+
+/** The service's own, as it is built. */
+const { createMask } = (await import(new URL('../../../../dist/lists/mask.js', import.meta.url).href)) as {
+  createMask: (key: string) => (properties: object, obligations: readonly Obligation[]) => object;
+};
+const names = fc.constantFrom('a', 'b', 'c', 'a.b', 'b.c');
+const leaf = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.constant('0123456789'));
+const { record } = fc.letrec<{ record: Record<string, unknown>; value: unknown }>((tie) => ({
+  record: fc.dictionary(names, tie('value'), { maxKeys: 4 }),
+  value: fc.oneof({ maxDepth: 3 }, leaf, tie('record'), fc.array(tie('value'), { maxLength: 3 })),
+}));
+const field = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('.'));
+const fields = fc.uniqueArray(field, { minLength: 1, maxLength: 4 });
+const mode = fc.constantFrom('remove', 'null', 'redact', 'last4');
+const mask = (listed: string[], modes: Record<string, string> = {}): Obligation => ({
+  id: 'mask',
+  type: 'mask',
+  properties: { fields: listed, modes },
+});
+const visible = (listed: string[]): Obligation => ({ id: 'v', type: 'visible_fields', properties: { fields: listed } });
+
+it('is the service’s own for every record', () => {
+  const obligations = fc.oneof(
+    fc.tuple(fields, fc.dictionary(field, mode)).map(([listed, modes]) => [mask(listed, modes)]),
+    fields.map((listed) => [visible(listed)]),
+    fc
+      .tuple(fields, fields, fc.dictionary(field, mode))
+      .map(([shown, hidden, modes]) => [visible(shown), mask(hidden, modes)]),
+  );
+  const service = createMask('key');
+  fc.assert(
+    fc.property(record, obligations, (value, list) => {
+      expect(applyMask(value, list)).toEqual(service(value, list));
+    }),
+  );
+});
+
+/** The values of a member of this name anywhere. */
+function valuesOf(value: unknown, name: string): unknown[] {
+  if (Array.isArray(value)) return (value as unknown[]).flatMap((element) => valuesOf(element, name));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value as Record<string, unknown>).flatMap(([key, inner]) => [
+    ...(key === name ? [inner] : []),
+    ...valuesOf(inner, name),
+  ]);
+}
+
+it('anywhere: hides a field in every object, whatever it stands in, and at least what it hides otherwise', () => {
+  fc.assert(
+    fc.property(record, fields, (value, listed) => {
+      const everywhere = applyMask(value, [mask([...listed, 'c'])], { anywhere: true });
+      expect(valuesOf(everywhere, 'c')).toEqual([]);
+      // Masking once more, from the root alone, finds nothing that is left.
+      expect(applyMask(everywhere, [mask([...listed, 'c'])])).toEqual(everywhere);
+    }),
+  );
+});
+
+describe('what can not be hidden as it should', () => {
+  it.each(['hash', 'unknown', '', null, 7, {}])('is removed: mode %j', (unknown) => {
+    expect(applyMask({ a: 1, b: 2 }, [mask(['a'], { a: unknown as string })])).toEqual({ b: 2 });
+  });
+
+  it.each([undefined, null, 'text', 7, true])('has no fields: %j', (value) => {
+    expect(() => applyMask(value, [mask(['a'])])).toThrow(TypeError);
+    expect(() => applyMask(value, [visible(['a'])])).toThrow(TypeError);
+    expect(applyMask(value, [])).toBe(value);
+  });
+
+  it.each([
+    {},
+    { fields: 'a' },
+    { fields: [7] },
+    { fields: [''] },
+    { fields: ['a'], modes: 'x' },
+    { fields: ['a'], modes: ['x'] },
+  ])('has a mask that can not be read: %j', (properties) => {
+    expect(() => applyMask({ a: 1 }, [{ id: 'm', type: 'mask', properties }])).toThrow(TypeError);
+  });
+
+  it('a mode that every object has is none', () => {
+    expect(applyMask({ toString: 'x', a: 1 }, [mask(['toString'])])).toEqual({ a: 1 });
+  });
+});
+
+it('takes values as JSON writes them', () => {
+  const value = { toJSON: () => ({ salary: 1, since: new Date(0) }) };
+  expect(applyMask<unknown>(value, [mask(['salary'])])).toEqual({ since: '1970-01-01T00:00:00.000Z' });
+  expect(
+    applyMask<unknown>([{ salary: 1 }, { list: [{ salary: 2 }] }], [mask(['salary'])], { anywhere: true }),
+  ).toEqual([{}, { list: [{}] }]);
+});

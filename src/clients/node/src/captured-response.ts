@@ -1,0 +1,87 @@
+/** Holds a response of Node's back until it is whole, whichever way it is written, so that it can be masked and sent. */
+import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Obligation } from 'remit-client';
+import { BodyCollector, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
+import { refuseUnmasked } from './refusal.js';
+import { WAYS } from './sealed-response.js';
+
+type Callback = (error?: Error | null) => void;
+
+export function captureResponse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  masks: readonly Obligation[],
+  maxBytes: number | undefined,
+): void {
+  // Nothing is answered by comparing with what isn't shown.
+  for (const name of COMPARING_HEADERS) Reflect.deleteProperty(request.headers, name);
+  const originals = WAYS.map((name): [string, unknown] => [name, Reflect.get(response, name)]);
+  const collector = new BodyCollector(maxBytes);
+  let isEnded = false;
+  const collect = (piece: unknown, encoding: unknown, callback: unknown): void => {
+    if (piece !== undefined && piece !== null && typeof piece !== 'function')
+      collector.add(piece, typeof encoding === 'string' ? (encoding as BufferEncoding) : undefined);
+    const told = [piece, encoding, callback].find((argument) => typeof argument === 'function') as Callback | undefined;
+    if (told !== undefined) process.nextTick(told);
+  };
+  Object.assign(response, {
+    writeHead: (status: number, reason?: unknown, headers?: unknown) => {
+      response.statusCode = status;
+      if (typeof reason === 'string') response.statusMessage = reason;
+      setHeaders(response, typeof reason === 'string' ? headers : (headers ?? reason));
+      return response;
+    },
+    flushHeaders: () => undefined,
+    write: (piece: unknown, encoding?: unknown, callback?: unknown) => {
+      if (!isEnded) collect(piece, encoding, callback);
+      return true;
+    },
+    end: (piece?: unknown, encoding?: unknown, callback?: unknown) => {
+      if (isEnded) return response;
+      isEnded = true;
+      collect(piece, encoding, callback);
+      Object.assign(response, Object.fromEntries(originals));
+      const body = finish(request, response, collector.body, masks);
+      return body === undefined ? response.end() : response.end(body);
+    },
+  });
+}
+
+/** Sets what is to be sent. @returns its body */
+function finish(
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: Uint8Array | undefined,
+  masks: readonly Obligation[],
+): Buffer | undefined {
+  for (const name of TELLING_HEADERS) response.removeHeader(name);
+  const isBodiless = request.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304;
+  if (isBodiless) return undefined;
+  const head = {
+    contentType: response.getHeader('content-type')?.toString(),
+    contentEncoding: response.getHeader('content-encoding')?.toString(),
+  };
+  let masked = body === undefined ? undefined : maskBody(body, head, masks);
+  if (masked === undefined) {
+    const refusal = refuseUnmasked(response.statusCode);
+    response.removeHeader('content-encoding');
+    response.statusCode = refusal.status;
+    response.statusMessage = '';
+    for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+    response.setHeader('content-type', 'application/json; charset=utf-8');
+    masked = JSON.stringify(refusal.body);
+  }
+  const bytes = Buffer.from(masked, 'utf8');
+  response.setHeader('content-length', bytes.byteLength);
+  return bytes;
+}
+
+/** Sets the headers of `writeHead`, which takes an object, or names and values in one list or in pairs. */
+function setHeaders(response: ServerResponse, headers: unknown): void {
+  if (Array.isArray(headers)) {
+    const list = headers.flat(1) as OutgoingHttpHeader[];
+    for (let i = 0; i + 1 < list.length; i += 2) response.setHeader(String(list[i]), list[i + 1] ?? '');
+  } else if (typeof headers === 'object' && headers !== null)
+    for (const [name, value] of Object.entries(headers as OutgoingHttpHeaders))
+      if (value !== undefined) response.setHeader(name, value);
+}

@@ -1,0 +1,139 @@
+/**
+ * A plugin for Fastify: each route says what it asks (`config: { remit: { action, resource } }`) or that it is public
+ * (`config: { public: true }`); one that says neither stops the start.
+ */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { Evaluation, Obligation } from 'remit-client';
+import { Guard, requireRouteQuestion } from './guard.js';
+import { collectStream, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
+import { refuseUnguarded, refuseUnmasked, type Refusal } from './refusal.js';
+import type { GuardOptions, RouteQuestion } from './route-question.js';
+import { sealResponse } from './sealed-response.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    remit?: RouteQuestion<FastifyRequest>;
+    public?: boolean;
+  }
+  interface FastifyRequest {
+    /** The decision that let the request through; null on public routes. */
+    remit: Evaluation | null;
+  }
+}
+
+export interface FastifyGuardOptions extends GuardOptions<FastifyRequest> {
+  /** Routes of other plugins that are public, each as `METHOD /path`. */
+  readonly open?: readonly string[];
+}
+
+/** The masks of a request's answer, and how it is unsealed once they are carried out. */
+interface Masking {
+  readonly masks: readonly Obligation[];
+  readonly unseal: () => void;
+}
+
+const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => {
+  // Routes from before this are none that the hooks below look at.
+  if (app.printRoutes({ commonPrefix: false }).includes('─'))
+    throw new TypeError('remit: register the plugin before any route, with `await app.register(…)`');
+  const guard = new Guard(options);
+  const open = new Set(options.open ?? []);
+  const masking = new WeakMap<FastifyRequest, Masking>();
+  const isOpen = ({ config, method, url }: Pick<RouteOptions, 'config' | 'method' | 'url'>): boolean =>
+    config?.public === true || [method].flat().every((name) => open.has(`${name} ${url}`));
+
+  app.decorateRequest('remit', null);
+  app.addHook('onRoute', (route) => {
+    const place = `${String(route.method)} ${route.url}`;
+    const question = route.config?.remit;
+    if (question === undefined && !isOpen(route))
+      throw new TypeError(`remit: ${place} neither asks a question (config.remit) nor is public (config.public)`);
+    if (question === undefined) return;
+    if (isOpen(route)) throw new TypeError(`remit: ${place} can not ask a question and be public`);
+    requireRouteQuestion(question);
+  });
+  app.addHook('preHandler', async (request, reply) => {
+    if (request.is404) return undefined;
+    const { config, method, url = '' } = request.routeOptions;
+    const question = config.remit;
+    if (question === undefined) return isOpen({ config, method, url }) ? undefined : refuse(reply, refuseUnguarded());
+    const passage = await guard.ask(question, request, {
+      method: request.method,
+      path: request.raw.url ?? '',
+      header: (name) => [request.raw.headers[name]].flat()[0],
+    });
+    if (!passage.isAllowed) return refuse(reply, passage.refusal);
+    request.remit = passage.evaluation;
+    if (passage.masks.length > 0) {
+      for (const name of COMPARING_HEADERS) Reflect.deleteProperty(request.raw.headers, name);
+      masking.set(request, { masks: passage.masks, unseal: sealResponse(reply.raw) });
+    }
+    return undefined;
+  });
+  app.addHook('onSend', async (request, reply, payload) => {
+    const masked = masking.get(request);
+    if (masked === undefined) return payload;
+    const body = await maskPayload(reply, payload, masked.masks, options.maxMaskedBytes);
+    masked.unseal();
+    return body;
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    if (request.remit !== null) guard.report(request.remit, reply.statusCode);
+  });
+};
+// Fastify gives a plugin a scope of its own unless it says that it is for the whole application.
+Object.assign(plugin, { [Symbol.for('skip-override')]: true, [Symbol.for('fastify.display-name')]: 'remit' });
+export default plugin;
+
+function refuse(reply: FastifyReply, { status, headers, body }: Refusal): FastifyReply {
+  return reply
+    .code(status)
+    .headers(headers)
+    .type('application/json; charset=utf-8')
+    .serializer(JSON.stringify)
+    .send(body);
+}
+
+async function maskPayload(
+  reply: FastifyReply,
+  payload: unknown,
+  masks: readonly Obligation[],
+  maxBytes: number | undefined,
+): Promise<unknown> {
+  // The frameworks' own test, since there may be several classes of this name.
+  if (isResponse(payload)) {
+    reply.code(payload.status);
+    for (const [name, value] of payload.headers) reply.header(name, value);
+    payload = payload.body;
+  }
+  for (const name of TELLING_HEADERS) reply.removeHeader(name);
+  if (payload === undefined || payload === null) return payload;
+  const body = await readPayload(payload, maxBytes);
+  const head = {
+    contentType: reply.getHeader('content-type') as string | undefined,
+    contentEncoding: reply.getHeader('content-encoding') as string | undefined,
+  };
+  const masked = body === undefined ? undefined : maskBody(body, head, masks);
+  if (masked !== undefined) return masked;
+  const refusal = refuseUnmasked(reply.statusCode);
+  reply.removeHeader('content-encoding');
+  reply.code(refusal.status).headers(refusal.headers).type('application/json; charset=utf-8');
+  return JSON.stringify(refusal.body);
+}
+
+function isResponse(payload: unknown): payload is Response {
+  return Object.prototype.toString.call(payload) === '[object Response]';
+}
+
+async function readPayload(payload: unknown, maxBytes: number | undefined): Promise<Uint8Array | undefined> {
+  const stream =
+    typeof payload === 'object' &&
+    payload !== null &&
+    Symbol.asyncIterator in payload &&
+    !(payload instanceof Uint8Array)
+      ? (payload as AsyncIterable<unknown>)
+      : (async function* () {
+          yield payload;
+        })();
+  return collectStream(stream, maxBytes);
+}

@@ -1,0 +1,62 @@
+/** The adapters' common part: a request is asked about, and is let through or refused; the outcome is told afterwards. */
+import type { Evaluation, Obligation } from 'remit-client';
+import { CARRIED_OUT, selectMasks } from './masked-body.js';
+import { refuseDenied, refuseError, type Refusal } from './refusal.js';
+import { buildQuestion, type GuardOptions, type RequestView, type RouteQuestion } from './route-question.js';
+
+export type Passage =
+  | { readonly isAllowed: true; readonly evaluation: Evaluation; readonly masks: readonly Obligation[] }
+  | { readonly isAllowed: false; readonly refusal: Refusal };
+
+export class Guard<R> {
+  /** @throws TypeError where an option is missing */
+  constructor(readonly options: GuardOptions<R>) {
+    const { client, subject, publicUrl } = options as Partial<GuardOptions<R>>;
+    if (typeof client?.can !== 'function') throw new TypeError('remit: a client is required');
+    if (typeof subject !== 'function') throw new TypeError('remit: a function that names the subject is required');
+    if (publicUrl !== undefined && !URL.canParse(publicUrl)) throw new TypeError('remit: publicUrl must be a URL');
+  }
+
+  /** Asks whether a request may pass. @throws what the functions of the API throw */
+  async ask(route: RouteQuestion<R>, request: R, view: RequestView): Promise<Passage> {
+    try {
+      const question = await buildQuestion(this.options, route, request, view);
+      const evaluation = await this.options.client.can(question, { obligations: CARRIED_OUT });
+      if (!evaluation.allowed) {
+        this.tellDenied(evaluation, request);
+        return { isAllowed: false, refusal: refuseDenied(evaluation) };
+      }
+      return { isAllowed: true, evaluation, masks: selectMasks(evaluation.obligations) };
+    } catch (error) {
+      return { isAllowed: false, refusal: refuseError(error) };
+    }
+  }
+
+  private tellDenied(evaluation: Evaluation, request: R): void {
+    const { onDenied, onError } = this.options;
+    if (onDenied === undefined || evaluation.isUndecided) return;
+    const told = new Promise((resolve) => {
+      resolve(onDenied(evaluation, request));
+    });
+    told.catch((error: unknown) => onError?.(error));
+  }
+
+  /**
+   * Tells what came of a decision, by the status of the response. A response that was never sent whole tells nothing: what
+   * was reserved of limits then stays used.
+   */
+  report({ id, isCached }: Evaluation, status: number): void {
+    if (this.options.outcome === false || id === undefined || isCached) return;
+    const outcome = status < 400 ? 'executed' : status < 500 ? 'abandoned' : 'failed';
+    this.options.client.outcome(id, { outcome }).catch((error: unknown) => this.options.onError?.(error));
+  }
+}
+
+/** @throws TypeError where a route's question is no question */
+export function requireRouteQuestion(route: unknown): void {
+  const { action, resource } = (route ?? {}) as { readonly action?: unknown; readonly resource?: unknown };
+  const isStated = (part: unknown): boolean =>
+    typeof part === 'function' || (typeof part === 'object' && part !== null);
+  if (!(isStated(action) || (typeof action === 'string' && action !== '')) || !isStated(resource))
+    throw new TypeError('remit: a route’s question has an action and a resource');
+}

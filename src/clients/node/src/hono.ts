@@ -1,0 +1,123 @@
+/** Guards for Hono: `guard({action, resource})` on a route, `open` on a public one, `assertGuarded(app)` at the start. */
+import type { Context, Hono, MiddlewareHandler, Next } from 'hono';
+import type { Evaluation, Obligation } from 'remit-client';
+import { Guard, requireRouteQuestion } from './guard.js';
+import { collectStream, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
+import { refuseUnmasked, type Refusal } from './refusal.js';
+import type { GuardOptions, RouteQuestion } from './route-question.js';
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** The decision that let the request through. */
+    remit: Evaluation;
+  }
+}
+
+/** A middleware, which says so when it is called without anything. */
+export type OpenMiddleware = MiddlewareHandler & (() => MiddlewareHandler);
+
+export interface HonoGuard {
+  /** The middleware that asks about a request to the route. */
+  readonly guard: (route: RouteQuestion<Context>) => MiddlewareHandler;
+  /** Marks a route as public. */
+  readonly open: OpenMiddleware;
+  /** @throws TypeError that names the routes with neither */
+  readonly assertGuarded: (app: Pick<Hono, 'routes'>) => void;
+}
+
+/** Names the handler of a sub-application that has an error handler of its own. */
+const COMPOSED = '__COMPOSED_HANDLER';
+
+/** @throws TypeError where an option is missing */
+export function remit(options: GuardOptions<Context>): HonoGuard {
+  const shared = new Guard(options);
+  const marked = new WeakSet<object>();
+  const guard = (route: RouteQuestion<Context>): MiddlewareHandler => {
+    requireRouteQuestion(route);
+    const middleware: MiddlewareHandler = (c, next) => guardHono(shared, route, c, next);
+    marked.add(middleware);
+    return middleware;
+  };
+  const open = ((...call: [] | [Context, Next]) => call[1]?.() ?? open) as OpenMiddleware;
+  marked.add(open);
+  const assertGuarded = ({ routes }: Pick<Hono, 'routes'>): void => {
+    const unguarded = listUnguardedPaths(routes, (handler) => marked.has(handler));
+    if (unguarded.length > 0) throw new TypeError(`remit: neither guarded nor open: ${unguarded.join(', ')}`);
+  };
+  return { guard, open, assertGuarded };
+}
+
+type Routes = Pick<Hono, 'routes'>['routes'];
+
+/**
+ * A path is guarded for a method where a guard of the same path and method stands before its first handler. What takes
+ * `next` is a middleware where it is for all methods, as `app.use` adds it, or stands before a guard, as a validator does.
+ */
+function listUnguardedPaths(routes: Routes, isMarked: (handler: object) => boolean): string[] {
+  const guarded = new Set<string>();
+  const unguarded = new Map<string, boolean>();
+  for (const { method, path, handler } of routes) {
+    const place = `${method} ${path}`;
+    const composed = (handler as { readonly [COMPOSED]?: typeof handler })[COMPOSED] ?? handler;
+    if (isMarked(composed)) {
+      guarded.add(place);
+      // Only what ends the request counts as having come before.
+      if (unguarded.get(place) === false) unguarded.delete(place);
+    } else if (!guarded.has(place) && !guarded.has(`ALL ${path}`)) {
+      const isEnd = composed.length < 2;
+      if (isEnd || method !== 'ALL') unguarded.set(place, (unguarded.get(place) ?? false) || isEnd);
+    }
+  }
+  return [...unguarded.keys()];
+}
+
+async function guardHono(
+  guard: Guard<Context>,
+  route: RouteQuestion<Context>,
+  c: Context,
+  next: Next,
+): Promise<Response | undefined> {
+  const { pathname, search } = new URL(c.req.url);
+  const passage = await guard.ask(route, c, {
+    method: c.req.method,
+    path: pathname + search,
+    header: (name) => c.req.header(name),
+  });
+  if (!passage.isAllowed) return toResponse(passage.refusal);
+  const { evaluation, masks } = passage;
+  c.set('remit', evaluation);
+  if (masks.length > 0) for (const name of COMPARING_HEADERS) c.req.raw.headers.delete(name);
+  await next();
+  if (masks.length > 0) {
+    const masked = await maskResponse(c.res, masks, guard.options.maxMaskedBytes);
+    // Headers of the response that there is are otherwise added to the new one.
+    c.res = undefined;
+    c.res = masked;
+  }
+  guard.report(evaluation, c.res.status);
+  return undefined;
+}
+
+function toResponse({ status, headers, body }: Refusal): Response {
+  const type = { 'content-type': 'application/json; charset=utf-8' };
+  return new Response(JSON.stringify(body), { status, headers: { ...headers, ...type } });
+}
+
+async function maskResponse(
+  response: Response,
+  masks: readonly Obligation[],
+  maxBytes: number | undefined,
+): Promise<Response> {
+  const headers = new Headers(response.headers);
+  for (const name of TELLING_HEADERS) headers.delete(name);
+  if (response.body === null) return new Response(null, { status: response.status, headers });
+  const body = await collectStream(response.body, maxBytes);
+  const head = {
+    contentType: headers.get('content-type') ?? undefined,
+    contentEncoding: headers.get('content-encoding') ?? undefined,
+  };
+  const masked = body === undefined ? undefined : maskBody(body, head, masks);
+  return masked === undefined
+    ? toResponse(refuseUnmasked(response.status))
+    : new Response(masked, { status: response.status, headers });
+}

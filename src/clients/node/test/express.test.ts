@@ -1,0 +1,150 @@
+/** Express alone: where a guard could be forgotten or passed by. */
+import compression from 'node:zlib';
+import express, { type Express, type RequestHandler } from 'express';
+import express4 from 'express4';
+import { createClient } from 'remit-client';
+import { remit } from 'remit-node/express';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerJson, StandIn } from '../../support/stand-in.js';
+import { sendRaw } from './api.js';
+
+const service = new StandIn();
+beforeAll(() => service.start());
+afterAll(() => service.stop());
+const question = { action: 'read', resource: { type: 'employee', id: 'erin' } };
+const handler: RequestHandler = (_request, response) => void response.json({ salary: 1, name: 'E' });
+
+describe.each([
+  ['Express 5', express],
+  ['Express 4', express4 as typeof express],
+])('assertGuarded of %s', (_name, create) => {
+  const { guard, open, assertGuarded } = remit({
+    client: createClient({ url: 'https://pdp.example', key: 'k' }),
+    subject: () => undefined,
+  });
+  const check = (build: (app: Express) => void): (() => void) => {
+    const app = create();
+    build(app);
+    return () => {
+      assertGuarded(app);
+    };
+  };
+
+  it.each<[string, (app: Express) => void]>([
+    ['a guard', (app) => app.get('/a', guard(question), handler)],
+    ['open, and open()', (app) => app.get('/a', open, handler).post('/a', open(), handler)],
+    [
+      'a parser before the guard',
+      (app) => app.post('/a', express.json(), express.urlencoded(), guard(question), handler),
+    ],
+    ['a guard for all methods', (app) => void app.route('/a').all(guard(question)).get(handler).post(handler)],
+    ['a router', (app) => app.use('/x', create.Router().get('/a', guard(question), handler))],
+    [
+      'middleware',
+      (app) =>
+        app
+          .use((_request, _response, next) => {
+            next();
+          })
+          .get('/a', guard(question), handler),
+    ],
+  ])('takes %s', (_case, build) => {
+    expect(check(build)).not.toThrow();
+  });
+
+  it.each<[string, (app: Express) => void, string]>([
+    ['no guard', (app) => app.get('/a', handler), 'GET /a'],
+    ['a guard after the handler', (app) => app.get('/a', handler, guard(question)), 'GET /a'],
+    ['another method', (app) => void app.route('/a').get(guard(question), handler).delete(handler), 'DELETE /a'],
+    ['all methods', (app) => app.all('/a', handler), ' /a'],
+    ['a handler before a guard for all', (app) => void app.route('/a').get(handler).all(guard(question)), 'GET /a'],
+    [
+      'a router within a router',
+      (app) => app.use(create.Router().use('/x', create.Router().put('/a', handler))),
+      'PUT /a',
+    ],
+    ['files', (app) => app.use(express.static('/tmp')), 'express.static'],
+    ['an application', (app) => app.use('/x', create().get('/a', handler)), 'mounted application'],
+  ])('refuses %s', (_case, build, message) => {
+    expect(check(build)).toThrow(message);
+  });
+
+  it('refuses what is no application, and questions that are none', () => {
+    expect(() => assertGuarded({})).toThrow(TypeError);
+    expect(() => guard({ action: '', resource: question.resource })).toThrow(TypeError);
+    expect(() => guard({ action: 'read' } as never)).toThrow(TypeError);
+  });
+});
+
+describe('an answer that has to be masked', () => {
+  const ask = async (answer: RequestHandler, before?: RequestHandler): Promise<unknown> => {
+    const mask = { id: 'mask', type: 'mask', properties: { fields: ['salary'] } };
+    service.react(answerJson({ decision: true, context: { obligations: [mask] } }));
+    const client = createClient({ url: service.url, key: 'k' });
+    const { guard } = remit({ client, subject: () => ({ type: 'user', id: 'alice' }) });
+    const app = express();
+    if (before !== undefined) app.use(before);
+    app.get('/a', guard(question), answer);
+    app.use(
+      ((_error, _request, response, _next) =>
+        void response.status(418).json({ salary: 1 })) as express.ErrorRequestHandler,
+    );
+    const server = app.listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`);
+    const result = [response.status, await response.text()];
+    server.closeAllConnections();
+    server.close();
+    return result;
+  };
+
+  it('is masked in whatever way Node can write it', async () => {
+    const body = { salary: 1, name: 'é' };
+    expect(
+      await ask((_request, response) => {
+        sendRaw(response, { as: 'stream', body });
+      }),
+    ).toEqual([200, '{"name":"é"}']);
+    expect(await ask((_request, response) => void response.jsonp(body))).toEqual([200, '{"name":"é"}']);
+    expect(
+      await ask((_request, response) => {
+        response.writeHead(201, 'Made', ['Content-Type', 'application/json', 'Content-Length', '999']);
+        response.write(JSON.stringify(body).slice(0, 5), 'utf8', () => undefined);
+        response.end(Buffer.from(JSON.stringify(body)).subarray(5));
+        response.end();
+      }),
+    ).toEqual([201, '{"name":"é"}']);
+    expect(
+      await ask((_request, response) => void response.type('json').end('7b2273616c617279223a317d', 'hex')),
+    ).toEqual([200, '{}']);
+  });
+
+  it('is not sent as a script', async () => {
+    const answer: RequestHandler = (_request, response) => {
+      response.type('text/javascript').send('callback({"salary": 1})');
+    };
+    expect(await ask(answer)).toEqual([500, expect.not.stringContaining('salary')]);
+  });
+
+  it('is not sent in part by a handler that fails halfway', async () => {
+    const answer: RequestHandler = (_request, response, next) => {
+      response.type('json').write('{"salary": 1');
+      next(new Error('halfway'));
+    };
+    expect(await ask(answer)).toEqual([418, expect.not.stringContaining('salary')]);
+  });
+
+  it('is masked before it is compressed by what stands before the guard', async () => {
+    const before: RequestHandler = (_request, response, next) => {
+      const end = response.end.bind(response);
+      response.end = ((text: Buffer) => {
+        response.removeHeader('content-length');
+        response.setHeader('content-encoding', 'gzip');
+        return end(compression.gzipSync(text));
+      }) as typeof response.end;
+      next();
+    };
+    expect(await ask(handler, before)).toEqual([200, '{"name":"E"}']);
+  });
+});
