@@ -185,7 +185,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     logs: settings.logs,
     reload: resolveReload(settings.reload),
     records: settings.records,
-    delegations: { clientMaxMs: settings.delegations.client_max },
+    delegations: { clientMaxMs: settings.delegations.client_max, delegateUrl: settings.delegations.delegate_url },
     approvals: resolveApprovals(settings.approvals),
     signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },
     reviewDueMs: settings.reviews.due,

@@ -68,6 +68,7 @@ export const reasonFormat = z
     consent: z.string().optional().describe('`limit_exceeded`: the consent whose limit it is'),
     remaining: quantityFormat.optional().describe('`limit_exceeded`: what is left'),
     resets_at: z.string().optional().describe('`limit_exceeded`: when there is more; agents are told as well'),
+    not_before: z.string().optional().describe('From when what the reason misses holds'),
     at: z
       .string()
       .optional()
@@ -89,6 +90,17 @@ export const remedyFormat = z
       type: z.literal('token'),
       challenge: z.string().describe('What the `WWW-Authenticate` of the API should say to the agent'),
     }),
+    z.object({
+      type: z.literal('time'),
+      not_before: z.string().describe('When a token or a consent begins to hold'),
+    }),
+    z.object({
+      type: z.literal('limit'),
+      required: quantityFormat.optional().describe('For clients'),
+      remaining: quantityFormat.optional().describe('For clients'),
+      resets_at: z.string().describe('When there is more'),
+    }),
+    z.object({ type: z.literal('delegation'), delegate_url: z.string().describe('Where the user delegates') }),
   ])
   .meta({ id: 'Remedy' });
 

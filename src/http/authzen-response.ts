@@ -1,5 +1,6 @@
 /** The AuthZEN answer to a decision. A client reads the whole rationale, an agent only what is safe for it. */
 import { z } from 'zod';
+import { parseDescribedParties } from '../model/acting.js';
 import { hideReviews, type Decision, type IgnoredMembers, type Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
@@ -12,6 +13,7 @@ import {
   reasonTextFormat,
   remedyFormat,
 } from './answer-parts.js';
+import { tellRemedies } from './told-remedies.js';
 import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-offer-json.js';
 
 export const evaluationAnswerFormat = z
@@ -54,15 +56,20 @@ export const evaluationAnswersFormat = z
   .object({ evaluations: z.array(evaluationAnswerFormat) })
   .meta({ id: 'EvaluationsResponse' });
 
-/**
- * @param isMinimal the decision and its obligations alone
- * @param accessRequest how the approvals that would lift it are asked for
- */
+/** The addresses of an answer, which a decision has none of. */
+interface AnswerAddresses {
+  /** How the approvals that would lift a deny are asked for; undefined where none would. */
+  readonly accessRequest: AccessRequestAnswer | undefined;
+  /** The page at which users delegate, as the configuration has it. */
+  readonly delegateUrl: string | undefined;
+}
+
+/** @param isMinimal the decision and its obligations alone */
 export function toEvaluationAnswer(
   decision: Decision,
   caller: Caller,
   isMinimal: boolean,
-  accessRequest?: AccessRequestAnswer,
+  { accessRequest, delegateUrl }: AnswerAddresses,
 ): EvaluationAnswer {
   const { obligations } = decision;
   if (isMinimal)
@@ -72,7 +79,10 @@ export function toEvaluationAnswer(
     };
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
   const isClient = caller.kind === 'client';
-  const firstCode = (isClient ? decision : decision.firstDenial).reasons[0]?.code;
+  const told = isClient ? decision : decision.firstDenial;
+  const agent = parseDescribedParties(decision.rationale.acting).agent?.id;
+  const remedies = tellRemedies(told, caller, agent, delegateUrl);
+  const firstCode = told.reasons[0]?.code;
   const common = {
     id: decision.id,
     // The names that AuthZEN's access request profile uses.
@@ -91,7 +101,7 @@ export function toEvaluationAnswer(
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
   if (!isClient) {
     // An agent learns what it can do next, and nothing about the policies.
-    const { reasons, remedies } = decision.firstDenial;
+    const { reasons } = told;
     const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({
       code,
       ...tellReset(code, reasons),
@@ -102,7 +112,7 @@ export function toEvaluationAnswer(
       context: {
         ...common,
         reasons: codes,
-        remedies: [...remedies],
+        remedies,
         ...tellIgnored(decision.rationale),
         obligations: [...obligations],
         ...error,
@@ -115,7 +125,7 @@ export function toEvaluationAnswer(
       ...common,
       reason_admin: { [status]: decision.reason_admin },
       reasons: [...decision.reasons],
-      remedies: [...decision.remedies],
+      remedies,
       rationale: { ...hideReviews(decision.rationale) },
       obligations: [...obligations],
       ...error,

@@ -4,6 +4,7 @@ import { reasonFormat, reasonTextFormat, remedyFormat } from './answer-parts.js'
 import type { ListRefusal } from '../lists/refusal.js';
 import type { Caller } from '../model/question.js';
 import { REASONS } from '../model/reasons.js';
+import { tellRemedies } from './told-remedies.js';
 
 export const listContextFormat = z
   .object({
@@ -15,15 +16,22 @@ export const listContextFormat = z
   .describe('The whole question is refused, whatever there is: for its token, its parties, or what it asks for')
   .meta({ id: 'ListContext' });
 
-export function toListContext({ reasons, remedies }: ListRefusal, caller: Caller): z.infer<typeof listContextFormat> {
-  const codes = [...new Set(reasons.map(({ code }) => code))];
+/** @param delegateUrl the page at which users delegate, as the configuration has it */
+export function toListContext(
+  refusal: ListRefusal,
+  caller: Caller,
+  delegateUrl: string | undefined,
+): z.infer<typeof listContextFormat> {
+  const { reasons, agent } = refusal;
   const [first] = reasons;
+  const remedies = tellRemedies(refusal, caller, agent, delegateUrl);
   const challenge = remedies.map((remedy) => ('challenge' in remedy ? remedy.challenge : undefined)).find(Boolean);
+  const codes = [...new Set(reasons.map(({ code }) => code))];
   return {
     // An agent learns what it can do next, and nothing about the policies.
     reasons: caller.kind === 'client' ? reasons.map((reason) => ({ ...reason })) : codes.map((code) => ({ code })),
     reason_user: first === undefined ? {} : { '403': first.people ?? REASONS[first.code].people },
-    remedies: remedies.map((remedy) => ({ ...remedy })),
+    remedies,
     ...(challenge === undefined ? {} : { challenge }),
   };
 }

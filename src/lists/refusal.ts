@@ -15,6 +15,8 @@ import { previewDecisions, startEvaluations } from './preview.js';
 export interface ListRefusal {
   readonly reasons: readonly Reason[];
   readonly remedies: readonly Remedy[];
+  /** The id of the agent that acts; undefined where none is established. */
+  readonly agent: string | undefined;
 }
 
 /** The steps that judge the question whatever its resource is. */
@@ -49,11 +51,17 @@ export async function findListRefusal(
     !OF_ONE_RESOURCE.includes(code) &&
     !(listed === 'action' && OF_ONE_ACTION.includes(code)) &&
     !(listed === 'subject' && step === 'delegation');
-  const refusals = started.map((evaluation) => findWholeRefusal(previews.get(evaluation)?.denials ?? [], isWhole));
+  const refusals = started.map((evaluation) => {
+    const refusal = findWholeRefusal(previews.get(evaluation)?.denials ?? [], isWhole);
+    return refusal && { ...refusal, agent: evaluation.bound?.acting.agent?.id };
+  });
   return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
 }
 
-function findWholeRefusal(denials: readonly Denial[], isWhole: (reason: Reason) => boolean): ListRefusal | undefined {
+function findWholeRefusal(
+  denials: readonly Denial[],
+  isWhole: (reason: Reason) => boolean,
+): Omit<ListRefusal, 'agent'> | undefined {
   for (const { reasons, remedies } of denials) {
     const whole = reasons.filter(isWhole);
     if (whole.length > 0) return { reasons: whole, remedies: whole.length === reasons.length ? remedies : [] };

@@ -61,6 +61,10 @@ export function shortenQuantity({ value, decimals }: Omit<Quantity, 'unit'>): Om
   return { value: short, decimals: places };
 }
 
+/** A quantity as answers state it: a number of uses, or an amount. One that a double doesn't hold is a text. */
+export type StatedQuantity =
+  number | string | { readonly value: number | string; readonly unit: string; readonly decimals: number };
+
 /** A quantity that has a unit. */
 export type Amount = Quantity & { readonly unit: string };
 export type AmountReading = { readonly amount: Amount } | { readonly problem: string };

@@ -4,6 +4,7 @@
  * a test holds against this table.
  */
 import type { EntityRef } from './ids.js';
+import type { StatedQuantity } from './quantities.js';
 
 /** The eight steps of a decision, by the names that answers and records carry. */
 export const STEP_NAMES = [
@@ -382,13 +383,15 @@ export interface Reason {
   /** The values of `attribute_missing`, each with what lacks it and where it can come from. */
   readonly missing?: readonly MissingValue[];
   /** `limit_exceeded`: what the question uses, and what is left: a number of uses, or an amount. */
-  readonly required?: unknown;
+  readonly required?: StatedQuantity;
   /** The delegation (as a relationship) or consent whose limit it is; neither where it is the action's. */
   readonly delegation?: string;
   readonly consent?: string;
-  readonly remaining?: unknown;
+  readonly remaining?: StatedQuantity;
   /** The instant at which more is left, RFC 3339; absent where that never comes. */
   readonly resets_at?: string;
+  /** The instant from which what the reason misses holds, RFC 3339; absent where it isn't a matter of time. */
+  readonly not_before?: string;
   /** `approval_out_of_scope`: the place at which the question differs from the one that was approved. */
   readonly at?: string;
 }

@@ -1,4 +1,5 @@
 /** Remedies: what would turn a deny into an allow. */
+import type { StatedQuantity } from './quantities.js';
 
 export type Remedy =
   | { readonly type: 'consent' }
@@ -10,4 +11,15 @@ export type Remedy =
    */
   | { readonly type: 'scope'; readonly scope: string; readonly challenge: string }
   /** Another token, or the same one with a proof. */
-  | { readonly type: 'token'; readonly challenge: string };
+  | { readonly type: 'token'; readonly challenge: string }
+  /** Waiting until this instant, RFC 3339, at which a token or a consent begins to hold. Policies name no such time. */
+  | { readonly type: 'time'; readonly not_before: string }
+  /** Waiting until there is more of a limit, or using less. An agent is told the instant alone. */
+  | {
+      readonly type: 'limit';
+      readonly resets_at: string;
+      readonly required?: StatedQuantity | undefined;
+      readonly remaining?: StatedQuantity | undefined;
+    }
+  /** A delegation, which the user gives at this address of the deployment. */
+  | { readonly type: 'delegation'; readonly delegate_url: string };

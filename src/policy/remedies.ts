@@ -1,5 +1,5 @@
 /** Remedies, which would turn a deny into an allow: those of `@remedy` on a forbid, and those of a token that falls short. */
-import type { ReasonCode } from '../model/reasons.js';
+import type { Reason, ReasonCode } from '../model/reasons.js';
 import { findRelationNameProblem } from '../model/relationships.js';
 import type { Problem } from '../diagnostics/diagnostics.js';
 import { trimBlanks } from '../runtime/trim-blanks.js';
@@ -29,9 +29,34 @@ export function scopeRemedy(scopes: readonly string[]): Remedy {
   return { type: 'scope', scope, challenge: `Bearer error="insufficient_scope", scope="${scope}"` };
 }
 
-/** The remedies of a token that isn't accepted. */
-export function tokenRemedies(code: ReasonCode): Remedy[] {
-  return [{ type: 'token', challenge: buildChallenge(code) }];
+/** The remedies of a token that isn't accepted: another one, or the same once it has begun to hold. */
+export function tokenRemedies({ code, not_before }: Pick<Reason, 'code' | 'not_before'>): Remedy[] {
+  return [
+    ...(not_before === undefined ? [] : [{ type: 'time' as const, not_before }]),
+    { type: 'token', challenge: buildChallenge(code) },
+  ];
+}
+
+/**
+ * The remedies of limits that were reached: waiting, where that helps with all of them. More than one may be reached, and
+ * each says what is left of it.
+ */
+export function limitRemedies(reasons: readonly Reason[]): Remedy[] {
+  return reasons.every(({ resets_at }) => resets_at !== undefined)
+    ? reasons.flatMap(({ resets_at, required, remaining }) =>
+        resets_at === undefined ? [] : [{ type: 'limit' as const, required, remaining, resets_at }],
+      )
+    : [];
+}
+
+/** The remedies as an agent is told them, which isn't told how much is left of limits. */
+export function tellAgentRemedies(remedies: readonly Remedy[]): Remedy[] {
+  const resets = remedies.flatMap((remedy) => (remedy.type === 'limit' ? [remedy.resets_at] : [])).sort();
+  const latest = resets.at(-1);
+  return [
+    ...remedies.filter(({ type }) => type !== 'limit'),
+    ...(latest === undefined ? [] : [{ type: 'limit' as const, resets_at: latest }]),
+  ];
 }
 
 /** The challenge of RFC 6750 section 3 or RFC 9449 section 7.1. It says whether token or proof failed, and no more. */

@@ -18,8 +18,11 @@ export class TokenRejectedError extends Error {
 }
 
 /** @throws TokenRejectedError with the reason of that code */
-export function rejectToken(code: ReasonCodeOf<'token'>, detail?: string): never {
-  throw new TokenRejectedError(reason('token', code, detail));
+export function rejectToken(code: ReasonCodeOf<'token'>, detail?: string, notBefore?: string): never {
+  throw new TokenRejectedError({
+    ...reason('token', code, detail),
+    ...(notBefore === undefined ? {} : { not_before: notBefore }),
+  });
 }
 
 const headerSchema = z.looseObject({

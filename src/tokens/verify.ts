@@ -165,6 +165,13 @@ export function checkAudience(token: DelegationToken, audiences: readonly string
  */
 export function checkValidityPeriod(token: DelegationToken, now: number, leeway: TokenReadingRules['leeway']): void {
   if (token.expiresAt + leeway.expired <= now) rejectToken('token_expired');
-  const latest = now + leeway.ahead;
-  if ((token.notBefore ?? 0) > latest || (token.issuedAt ?? 0) > latest) rejectToken('token_not_yet_valid');
+  const begins = Math.max(token.notBefore ?? 0, token.issuedAt ?? 0);
+  if (begins > now + leeway.ahead) rejectToken('token_not_yet_valid', undefined, formatInstant(begins));
+}
+
+/** The last second that has a date. */
+const MAX_SECONDS = 8.64e12;
+
+function formatInstant(seconds: number): string | undefined {
+  return seconds > MAX_SECONDS ? undefined : new Date(seconds * 1000).toISOString();
 }

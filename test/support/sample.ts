@@ -191,6 +191,7 @@ export async function startWith(
     readonly telemetry?: object;
     readonly limits?: object;
     readonly records?: object;
+    readonly delegations?: object;
   },
   logs: Partial<ServiceLog> = {},
 ): Promise<Running> {

@@ -92,7 +92,7 @@ const expectedOutcomeFormat = z.strictObject({
     .array(nonEmptyText)
     .max(100)
     .optional()
-    .describe('All remedies, as @remedy writes them; or scope:…, or token'),
+    .describe('All remedies but waiting, as @remedy writes them; or scope:…, or token'),
 });
 
 const entityChangeFormat = z.strictObject({

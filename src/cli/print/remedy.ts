@@ -11,6 +11,12 @@ export function describeRemedy(remedy: Remedy): string {
       return `a stronger sign-in (acr ${remedy.acr})`;
     case 'scope':
       return `a token with the scope ${remedy.scope}`;
+    case 'time':
+      return `waiting until ${remedy.not_before}`;
+    case 'limit':
+      return `waiting until ${remedy.resets_at}, or using less`;
+    case 'delegation':
+      return `a delegation, which the user gives at ${remedy.delegate_url}`;
     case 'token':
       return 'a token that holds; where a proof of possession was missing or wrong, the same token with its proof';
   }

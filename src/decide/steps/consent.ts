@@ -10,6 +10,7 @@ import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown, type Evidence } from '../../model/outcome.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { Remedy } from '../../model/remedies.js';
+import { limitRemedies } from '../../policy/remedies.js';
 import type { BoundQuestion } from '../bound-question.js';
 import { listConsentNeeds } from '../consent-facts.js';
 import type { Facts, JudgingStep } from '../step.js';
@@ -37,7 +38,7 @@ export const consentStep: JudgingStep = {
     const approval = judgeApprovalFinding(facts);
     const reasons = [...approval.reasons, ...consent.reasons, ...limits.reasons];
     const evidence = { ...consent.evidence, ...approval.evidence, ...limits.evidence };
-    if (reasons.length > 0) return deny(reasons, evidence, consent.remedies);
+    if (reasons.length > 0) return deny(reasons, evidence, [...(consent.remedies ?? []), ...(limits.remedies ?? [])]);
     const fault = consent.fault ?? approval.fault ?? limits.fault;
     return fault === undefined ? pass(evidence) : unknown(fault, evidence);
   },
@@ -67,9 +68,19 @@ function judgeConsent(
   if (consent?.kind === 'used_up' && isLimited)
     return { reasons: [], evidence: { ...evidence, consent: consent.consent.id } };
   const missing =
-    consent?.kind === 'missing' ? consent : { code: 'consent_required' as const, message: consent?.message ?? NO_USER };
+    consent?.kind === 'missing'
+      ? consent
+      : { code: 'consent_required' as const, message: consent?.message ?? NO_USER, notBefore: undefined };
   const message = `"${action.name}" needs ${CONSENT_NEEDS[action.consent]}. ${missing.message}`;
-  return { reasons: [reason('consent', missing.code, message)], evidence, remedies: [{ type: 'consent' }] };
+  const { notBefore } = missing;
+  const waiting = notBefore === undefined ? [] : [{ type: 'time' as const, not_before: notBefore }];
+  return {
+    reasons: [
+      { ...reason('consent', missing.code, message), ...(notBefore === undefined ? {} : { not_before: notBefore }) },
+    ],
+    evidence,
+    remedies: [...waiting, { type: 'consent' }],
+  };
 }
 
 /** The reason for which no consents were looked at. */
@@ -100,6 +111,7 @@ function judgeUse({ limits, use }: Facts): Judgement {
   const { reasons, evidence } = judgeLimits(use, limits);
   return {
     reasons,
+    remedies: limitRemedies(reasons),
     evidence: {
       ...(evidence.length === 0 ? {} : { limits: evidence }),
       ...(limits.retry?.kind === 'held' ? { retry_of: limits.retry.decision } : {}),

@@ -14,15 +14,15 @@ export const tokenStep: OpeningStep = {
   judge: ({ question, credential }) => {
     if (credential !== undefined) {
       if ('fault' in credential) return unknown(credential.fault);
-      if (!credential.ok) return deny(credential.reason, {}, tokenRemedies(credential.reason.code));
+      if (!credential.ok) return deny(credential.reason, {}, tokenRemedies(credential.reason));
       return pass(toTokenEvidence(credential.token));
     }
     const { caller, tokenRequired, assertedAgent, statedMode } = question;
     if (tokenRequired || caller.kind !== 'client')
-      return deny(reason('token', 'token_missing'), {}, tokenRemedies('token_missing'));
+      return deny(reason('token', 'token_missing'), {}, tokenRemedies({ code: 'token_missing' }));
     const mode = statedMode ?? caller.client.defaultMode;
     if (assertedAgent === undefined && mode === undefined)
-      return deny(reason('token', 'token_missing'), {}, tokenRemedies('token_missing'));
+      return deny(reason('token', 'token_missing'), {}, tokenRemedies({ code: 'token_missing' }));
     if (!caller.client.may.has('asserts_subject')) return deny(reason('token', 'subject_assertion_forbidden'));
     return pass({ asserted_by: caller.client.id });
   },

@@ -26,7 +26,13 @@ export type ConsentFinding =
   | { readonly kind: 'found'; readonly consent: Consent; readonly confirmed: boolean }
   /** The user has said yes to this very question, which a standing consent doesn't replace. */
   | { readonly kind: 'confirmed'; readonly at: string; readonly until: string }
-  | { readonly kind: 'missing'; readonly code: ReasonCodeOf<'consent'>; readonly message: string }
+  | {
+      readonly kind: 'missing';
+      readonly code: ReasonCodeOf<'consent'>;
+      readonly message: string;
+      /** The instant from which there is one; absent where the user has given none. */
+      readonly notBefore?: string;
+    }
   /** The user would be asked each time, and their yes would not help: nothing is left of its limits. */
   | { readonly kind: 'used_up'; readonly consent: Consent; readonly message: string }
   | { readonly kind: 'unknown'; readonly fault: FaultCode };
@@ -37,6 +43,8 @@ interface Obstacle {
   readonly message: string;
   /** Whether the user's yes to this very question is all that it lacks. */
   readonly lacksYes?: true;
+  /** The instant from which it is none. */
+  readonly notBefore?: string;
 }
 
 /** @param consents of the question's user for the agent that acts, ended ones as well */
@@ -99,7 +107,7 @@ function findObstacle(
   if (change !== undefined)
     return { code: 'consent_suspended', message: `The consent ${id} is suspended: ${change} since the user gave it.` };
   if (Date.parse(starts) > now.getTime())
-    return { code: 'consent_required', message: `The consent ${id} begins only at ${starts}.` };
+    return { code: 'consent_required', message: `The consent ${id} begins only at ${starts}.`, notBefore: starts };
   const unmet = Object.entries(when ?? {}).find(
     ([name, value]) => !Object.hasOwn(asserted, name) || !isDeepStrictEqual(asserted[name], value),
   );

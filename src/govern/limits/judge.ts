@@ -1,6 +1,6 @@
 /** Judges what is left of limits: whether a question fits, what is told where it doesn't, and what policies read of it. */
 import type { Charge, LimitedGrant, LimitReading, LimitState, Quantity } from '../../model/limits.js';
-import { isLessQuantity, readDecimalNumber } from '../../model/quantities.js';
+import { isLessQuantity, readDecimalNumber, type StatedQuantity } from '../../model/quantities.js';
 import { reason, type Reason } from '../../model/reasons.js';
 import type { ChargePlan } from './charges.js';
 import type { AmountProblem } from './required-amount.js';
@@ -76,7 +76,7 @@ function nameGrant(grant: LimitedGrant | undefined): Pick<Reason, 'consent' | 'd
 
 function tellExceeded({ charge, remaining, unheld, resetsAt }: Room): Reason {
   const { limit, parties, grant, owner } = charge;
-  const of = (value: bigint): unknown => toStatedQuantity({ ...limit.bound, value });
+  const of = (value: bigint): StatedQuantity => toStatedQuantity({ ...limit.bound, value });
   const whose = grant !== undefined ? ` of ${owner}` : parties.length === 0 ? '' : ` of ${parties.join(' for ')}`;
   const message = `The limit "${limit.text}"${whose} has less left than the question uses.`;
   const told = { required: of(unheld), remaining: of(remaining) };
@@ -103,7 +103,7 @@ function describeRoom({ charge, remaining, unheld, resetsAt }: Room): Readonly<R
 }
 
 /** A quantity as answers state it: a number of uses, or an amount. */
-export function toStatedQuantity({ value, unit, decimals }: Quantity): unknown {
+export function toStatedQuantity({ value, unit, decimals }: Quantity): StatedQuantity {
   // A number that a double doesn't hold is told as text rather than as another number.
   const number = value > BigInt(Number.MAX_SAFE_INTEGER) ? value.toString() : Number(value);
   return unit === undefined ? number : { value: number, unit, decimals };

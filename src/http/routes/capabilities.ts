@@ -80,6 +80,7 @@ function answerCapabilities(
   return service.activePolicies.withSnapshot(async (deps) => {
     const caller = requireCaller(request);
     const requestContext = createRequestContext(request, service);
+    const { delegateUrl } = service.config.delegations;
     // The agent's own question carries nothing out either: it learns what it may do, so all obligations count.
     const context = { supported_obligations: [...OBLIGATION_TYPES], ...omitNulls(stated) };
     const { agentObject = '', actions } = deps.rules().vocabulary;
@@ -118,7 +119,7 @@ function answerCapabilities(
             remedies: remedies.map((remedy) => ({ ...remedy })),
           })),
       })),
-      ...(refusal === undefined ? {} : { context: toListContext(refusal, caller) }),
+      ...(refusal === undefined ? {} : { context: toListContext(refusal, caller, delegateUrl) }),
     };
   });
 }

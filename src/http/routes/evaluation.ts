@@ -126,11 +126,12 @@ async function answerDecision(
   decision: Decision,
   caller: Caller,
   isMinimal: boolean,
-  { signing }: Pick<Service, 'signing'>,
+  { signing, config }: Pick<Service, 'signing' | 'config'>,
   baseUrl: string,
 ): Promise<EvaluationAnswer> {
-  const offer = isMinimal ? undefined : await describeOffer(decision, signing, baseUrl);
-  return toEvaluationAnswer(decision, caller, isMinimal, offer);
+  const accessRequest = isMinimal ? undefined : await describeOffer(decision, signing, baseUrl);
+  const { delegateUrl } = config.delegations;
+  return toEvaluationAnswer(decision, caller, isMinimal, { accessRequest, delegateUrl });
 }
 
 interface ItemContext {
@@ -138,7 +139,7 @@ interface ItemContext {
   readonly requestContext: RequestContext;
   readonly isMinimal: boolean;
   readonly deps: DecisionDeps;
-  readonly service: Pick<Service, 'signing'>;
+  readonly service: Pick<Service, 'signing' | 'config'>;
   readonly baseUrl: string;
   readonly log: FastifyBaseLogger;
 }

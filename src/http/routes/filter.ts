@@ -115,7 +115,9 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         records: list.records.map((record) => ({ ...record })),
         removed: Object.fromEntries(list.removed),
         ...(allInvalid.length === 0 ? {} : { invalid: allInvalid.sort((a, b) => a.index - b.index) }),
-        ...(list.refusal === undefined ? {} : { context: toListContext(list.refusal, requireCaller(request)) }),
+        ...(list.refusal === undefined
+          ? {}
+          : { context: toListContext(list.refusal, requireCaller(request), service.config.delegations.delegateUrl) }),
       };
     },
   });

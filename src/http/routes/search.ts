@@ -205,7 +205,9 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       return {
         page: pageTokens.encode(allowed.after, query),
         results: allowed.results.map(toResult),
-        ...(refusal === undefined ? {} : { context: toListContext(refusal, requireCaller(request)) }),
+        ...(refusal === undefined
+          ? {}
+          : { context: toListContext(refusal, requireCaller(request), service.config.delegations.delegateUrl) }),
       };
     });
   }
