@@ -12,7 +12,7 @@ import { toBadRequest } from './edge/errors.js';
 const MAX_ACTORS = 8;
 const ACT_PLACE = 'subject.properties.act';
 
-type StatedParties = Pick<Question, 'subject' | 'assertedAgent' | 'assertedChain'>;
+type ActingStatement = Pick<Question, 'subject' | 'assertedAgent' | 'assertedChain'>;
 /** The names that SpiceDB's schema has for users and agents. */
 export type PartyTypes = Pick<Vocabulary, 'userObject' | 'agentObject'>;
 
@@ -21,7 +21,7 @@ export function readActingParties(
   stated: z.infer<typeof subjectFormat>,
   caller: Caller,
   { userObject, agentObject }: PartyTypes,
-): StatedParties {
+): ActingStatement {
   const properties = omitSharedNulls(stated.properties ?? {});
   const [assertedAgent, ...assertedChain] = readActors(properties['act']);
   const asserted = { assertedAgent, ...(assertedChain.length === 0 ? {} : { assertedChain }) };

@@ -58,7 +58,7 @@ export const evaluationAnswersFormat = z
 
 /** The addresses of an answer, which a decision has none of. */
 interface AnswerAddresses {
-  /** How the approvals that would lift a deny are asked for; undefined where none would. */
+  /** The way to ask for the approvals that would lift a deny; undefined where none would. */
   readonly accessRequest: AccessRequestAnswer | undefined;
   /** The page at which users delegate, as the configuration has it. */
   readonly delegateUrl: string | undefined;

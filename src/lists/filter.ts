@@ -30,7 +30,7 @@ export interface FilteredRecord {
   readonly type: string;
   readonly id: string;
   readonly properties: Properties;
-  /** What the client still has to do; absent where nothing is. */
+  /** The obligations that are left to the client; absent where there are none. */
   readonly obligations?: readonly Obligation[];
 }
 

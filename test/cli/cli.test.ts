@@ -207,7 +207,7 @@ describe('configuration', () => {
       (text: string) =>
         text.replace(
           'issuers: []',
-          'issuers: [{ issuer: x, preset: ping, audience: y, primary: true, jwks_uri: "https://x" }]',
+          'issuers: [{ issuer: x, preset: pong, audience: y, primary: true, jwks_uri: "https://x" }]',
         ),
       'issuers[0].preset',
     ],

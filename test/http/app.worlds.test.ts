@@ -271,7 +271,10 @@ describe('bots, vaults, caveats and an issuer of its own', () => {
     expect(step(answer, 'token')?.evidence).toEqual({ asserted_by: 'dev' });
     expect(codes(await remit.evaluate(body({ sub: 'b2' })))).toContain('agent_relationship_missing');
     expect(codes(await remit.evaluate(body({ sub: 'b1' }, { mode: 'human' })))).toEqual(['subject_mismatch']);
-    for (const bad of [['b1'], { sub: 1 }, { sub: 'b1', act: { sub: 'b2' } }, 'b1']) {
+    const chain = await remit.evaluate(body({ sub: 'b1', act: { sub: 'b2' } }));
+    expect(chain.context?.rationale.acting).toMatchObject({ agent: 'bot:b1', chain: ['bot:b2'] });
+    expect((await remit.evaluate(body('b1' as unknown as object))).decision).toBe(true);
+    for (const bad of [['b1'], { sub: 1 }, { sub: 'b1', act: 'b2' }]) {
       expect((await remit.post('/access/v1/evaluation', body(bad as object))).statusCode).toBe(400);
     }
   });

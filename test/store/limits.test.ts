@@ -56,55 +56,59 @@ function suite(
     const usedOf = async (key: string): Promise<number> =>
       Number((await limits.read([charge(key, 1, 1)], undefined)).readings[key]?.used);
 
-    it('allows what fits in every window, by clocks that differ, as the uses themselves add up', async () => {
-      const step = fc.record({
-        // Back by up to ten minutes, forward by up to fifty.
-        move: fc.integer({ min: -10, max: 50 }),
-        quantity: fc.integer({ min: 0, max: 4 }),
-        then: fc.constantFrom('nothing', 'nothing', 'correct', 'failed', 'half'),
-      });
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-          const key = uuid();
-          const bound = 6;
-          const uses: { at: number; quantity: number }[] = [];
-          let now = START;
-          for (const { move, quantity, then } of steps) {
-            now += move * 60_000;
-            const since = now - HOUR + 1;
-            const used = uses.filter(({ at }) => at >= since).reduce((sum, use) => sum + use.quantity, 0);
-            const [id, sliding] = [uuid(), charge(key, bound, quantity, { since, length: HOUR })];
-            const result = await write(reserve([sliding], now), id);
-            const [before] = [used].map(String);
-            if (result.kind === 'overtaken') {
-              expect(used + quantity).toBeGreaterThan(bound);
-              expect(result.state.readings[key]?.used).toBe(before);
-              expect(await store().find(id)).toBeUndefined();
-              continue;
+    it(
+      'allows what fits in every window, by clocks that differ, as the uses themselves add up',
+      { timeout: 60_000 },
+      async () => {
+        const step = fc.record({
+          // Back by up to ten minutes, forward by up to fifty.
+          move: fc.integer({ min: -10, max: 50 }),
+          quantity: fc.integer({ min: 0, max: 4 }),
+          then: fc.constantFrom('nothing', 'nothing', 'correct', 'failed', 'half'),
+        });
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+            const key = uuid();
+            const bound = 6;
+            const uses: { at: number; quantity: number }[] = [];
+            let now = START;
+            for (const { move, quantity, then } of steps) {
+              now += move * 60_000;
+              const since = now - HOUR + 1;
+              const used = uses.filter(({ at }) => at >= since).reduce((sum, use) => sum + use.quantity, 0);
+              const [id, sliding] = [uuid(), charge(key, bound, quantity, { since, length: HOUR })];
+              const result = await write(reserve([sliding], now), id);
+              const [before] = [used].map(String);
+              if (result.kind === 'overtaken') {
+                expect(used + quantity).toBeGreaterThan(bound);
+                expect(result.state.readings[key]?.used).toBe(before);
+                expect(await store().find(id)).toBeUndefined();
+                continue;
+              }
+              expect(used + quantity).toBeLessThanOrEqual(bound);
+              const use = { at: now, quantity };
+              uses.push(use);
+              if (then === 'correct') {
+                store().correct(record(id, false), NO_ACCOUNT, true);
+                await store().flush();
+                use.quantity = 0;
+              } else if (then !== 'nothing') {
+                const kept = then === 'half' ? { '': Math.floor(quantity / 2) } : null;
+                expect(
+                  await store().reportOutcome(id, 'c', { outcome: then === 'half' ? 'executed' : 'failed' }, kept),
+                ).toBe('reported');
+                use.quantity = then === 'half' ? Math.floor(quantity / 2) : 0;
+              }
+              const oldest = uses.filter(({ at, quantity: left }) => at >= since && left > 0).map(({ at }) => at);
+              expect((await limits.read([sliding], undefined)).readings[key]?.oldest).toBe(
+                oldest.length === 0 ? undefined : Math.min(...oldest),
+              );
             }
-            expect(used + quantity).toBeLessThanOrEqual(bound);
-            const use = { at: now, quantity };
-            uses.push(use);
-            if (then === 'correct') {
-              store().correct(record(id, false), NO_ACCOUNT, true);
-              await store().flush();
-              use.quantity = 0;
-            } else if (then !== 'nothing') {
-              const kept = then === 'half' ? { '': Math.floor(quantity / 2) } : null;
-              expect(
-                await store().reportOutcome(id, 'c', { outcome: then === 'half' ? 'executed' : 'failed' }, kept),
-              ).toBe('reported');
-              use.quantity = then === 'half' ? Math.floor(quantity / 2) : 0;
-            }
-            const oldest = uses.filter(({ at, quantity: left }) => at >= since && left > 0).map(({ at }) => at);
-            expect((await limits.read([sliding], undefined)).readings[key]?.oldest).toBe(
-              oldest.length === 0 ? undefined : Math.min(...oldest),
-            );
-          }
-        }),
-        { numRuns: 25 },
-      );
-    });
+          }),
+          { numRuns: 25 },
+        );
+      },
+    );
 
     it('reserves of all limits or of none, and never more than there is, whoever is first', async () => {
       const keys = Array.from({ length: 6 }, () => uuid());

@@ -118,9 +118,15 @@ const AUDIENCES = expect.stringMatching(/^The token is for \[.*\]; it must be fo
 const refusedAs = (
   code: ReasonCode,
   message: string = code === 'token_audience_mismatch' ? AUDIENCES : REASONS[code].operators,
+  begins = T + 6,
 ): TokenVerification => ({
   ok: false,
-  reason: { code, step: 'token', message },
+  reason: {
+    code,
+    step: 'token',
+    message,
+    ...(code === 'token_not_yet_valid' ? { not_before: new Date(begins * 1000).toISOString() } : {}),
+  },
 });
 
 describe('a token that is believed', () => {
@@ -661,7 +667,7 @@ describe('time', () => {
     const token = await sign(change);
     // Kept from the first moment at which it is read.
     for (const [seconds, expected] of [...moments, ...[...moments].reverse()]) {
-      const wanted = expected === true ? { ok: true } : refusedAs(expected);
+      const wanted = expected === true ? { ok: true } : refusedAs(expected, undefined, T + 60);
       expect(await verify(token, 'hr-api', at(seconds)), `kept, at T + ${seconds - T}`).toMatchObject(wanted);
       const fresh = new TokenVerifier(new Issuers(configs));
       expect(await fresh.verify(token, 'hr-api', at(seconds)), `new, at T + ${seconds - T}`).toMatchObject(wanted);

@@ -61,7 +61,7 @@ export class MemoryApprovals implements Approvals {
     for (const [i, spec] of specs.entries()) {
       const person = { type: userType, id: spec.by };
       const open = listOpenSteps({ steps, answers });
-      const refusals = await Promise.all(open.map((step) => findRefusal(steps[step], person, round)));
+      const refusals = await Promise.all(open.map((step) => findAnswerProblem(steps[step], person, round)));
       const answerable = open.filter((_, index) => refusals[index] === undefined);
       if (answerable.length === 0)
         refused.push(`${describeRef(person)} may not answer: ${refusals[0] ?? 'it is approved already'}`);
@@ -88,7 +88,7 @@ export class MemoryApprovals implements Approvals {
 }
 
 /** Finds why the person may not answer the step; undefined where they may. */
-async function findRefusal(
+async function findAnswerProblem(
   step: ApprovalStep | undefined,
   person: EntityRef,
   { denial: { request, rationale }, emergency, deps }: AnswerRound,

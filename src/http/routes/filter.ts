@@ -83,7 +83,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       const { records: stated, context, ...shared } = request.body;
       const requestContext = createRequestContext(request, service);
       checkPartLengths({ ...shared, context });
-      const { records, invalid } = await readRecords(stated);
+      const { records, invalid } = await readFilterableRecords(stated);
       const template = buildQuestion(
         {
           ...shared,
@@ -124,7 +124,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
 }
 
 /** Reads each record by itself. */
-async function readRecords(
+async function readFilterableRecords(
   stated: readonly unknown[],
 ): Promise<{ readonly records: FilterableRecord[]; readonly invalid: InvalidRecord[] }> {
   const records: FilterableRecord[] = [];
