@@ -82,9 +82,19 @@ const contextMembers = {
 } satisfies Record<(typeof REMIT_CONTEXT_MEMBERS)[number], z.ZodType>;
 export const contextFormat = z.looseObject(contextMembers);
 
+/**
+ * A question of the sample company, for the document's examples: by a client that vouches for the agent. With its token
+ * instead, `context.token` has it, and there is no `act`.
+ */
+export const EXAMPLE_QUESTION = {
+  subject: { type: 'user', id: 'alice', properties: { act: { sub: 'hr-assistant' } } },
+  action: { name: 'read' },
+  context: { supported_obligations: ['mask'] },
+};
+
 export const evaluationFormat = z
   .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.nullish() })
-  .meta({ id: 'EvaluationRequest' });
+  .meta({ id: 'EvaluationRequest', example: { ...EXAMPLE_QUESTION, resource: { type: 'employee', id: 'erin' } } });
 export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
 /** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
@@ -104,4 +114,11 @@ export const evaluationsFormat = z
       .describe('Items; each member overrides the default of that name as a whole'),
     options: z.object({ evaluations_semantic: z.enum(SEMANTICS).nullish() }).nullish(),
   })
-  .meta({ id: 'EvaluationsRequest' });
+  .meta({
+    id: 'EvaluationsRequest',
+    example: {
+      ...EXAMPLE_QUESTION,
+      evaluations: [{ resource: { type: 'employee', id: 'erin' } }, { resource: { type: 'employee', id: 'zoe' } }],
+      options: { evaluations_semantic: 'execute_all' },
+    },
+  });

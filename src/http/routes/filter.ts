@@ -8,7 +8,15 @@ import { getSupportedObligations, omitNulls, type Caller } from '../../model/que
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
 import { obligationFormat } from '../answer-parts.js';
-import { actionFormat, contextFormat, idFormat, MAX_ITEMS, nameFormat, subjectFormat } from '../authzen-formats.js';
+import {
+  actionFormat,
+  contextFormat,
+  EXAMPLE_QUESTION,
+  idFormat,
+  MAX_ITEMS,
+  nameFormat,
+  subjectFormat,
+} from '../authzen-formats.js';
 import { buildQuestion } from '../authzen-request.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { authenticate } from '../edge/authentication.js';
@@ -38,7 +46,16 @@ const filterBody = z
       .meta({ items: z.toJSONSchema(filteredRecordFormat, { unrepresentable: 'any', io: 'input' }) }),
     context: contextFormat.nullish(),
   })
-  .meta({ id: 'FilterRequest' });
+  .meta({
+    id: 'FilterRequest',
+    example: {
+      ...EXAMPLE_QUESTION,
+      records: [
+        { type: 'employee', id: 'erin', properties: { name: 'Erin', salary: 5200 } },
+        { type: 'employee', id: 'zoe', properties: { name: 'Zoe', salary: 6100 } },
+      ],
+    },
+  });
 const filterAnswerFormat = z
   .object({
     records: z

@@ -21,6 +21,7 @@ import { BadRequest } from '../../model/faults.js';
 import {
   actionFormat,
   contextFormat,
+  EXAMPLE_QUESTION,
   idFormat,
   nameFormat,
   resourceFormat,
@@ -41,13 +42,28 @@ const commonMembers = { context: contextFormat.nullish(), page: pageFormat };
 const searchBodies = {
   resource: z
     .object({ subject: subjectFormat, action: actionFormat, resource: searchedEntityFormat, ...commonMembers })
-    .meta({ id: 'ResourceSearchRequest' }),
+    .meta({
+      id: 'ResourceSearchRequest',
+      example: { ...EXAMPLE_QUESTION, resource: { type: 'employee' }, page: { limit: 10 } },
+    }),
   subject: z
     .object({ subject: searchedEntityFormat, action: actionFormat, resource: resourceFormat, ...commonMembers })
-    .meta({ id: 'SubjectSearchRequest' }),
-  action: z
-    .object({ subject: subjectFormat, resource: resourceFormat, ...commonMembers })
-    .meta({ id: 'ActionSearchRequest' }),
+    .meta({
+      id: 'SubjectSearchRequest',
+      example: {
+        subject: { type: 'agent', properties: { on_behalf_of: 'alice' } },
+        action: EXAMPLE_QUESTION.action,
+        resource: { type: 'employee', id: 'erin' },
+      },
+    }),
+  action: z.object({ subject: subjectFormat, resource: resourceFormat, ...commonMembers }).meta({
+    id: 'ActionSearchRequest',
+    example: {
+      subject: EXAMPLE_QUESTION.subject,
+      resource: { type: 'employee', id: 'erin' },
+      context: EXAMPLE_QUESTION.context,
+    },
+  }),
 };
 const entityResultsFormat = z
   .object({

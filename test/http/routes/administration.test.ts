@@ -449,6 +449,30 @@ describe('what anybody may read', () => {
     }
   }); // prettier-ignore
 
+  it('the OpenAPI document shows how each kind of decision is asked for, by examples that run', async () => {
+    const address = remit.app.server.address();
+    const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const { components } = (await (await fetch(`${base}/openapi.json`)).json()) as {
+      components: { schemas: Record<string, { example?: object }> };
+    };
+    for (const [path, name, member] of [
+      ['/access/v1/evaluation', 'EvaluationRequest', 'decision'],
+      ['/access/v1/evaluations', 'EvaluationsRequest', 'evaluations'],
+      ['/access/v1/search/resource', 'ResourceSearchRequest', 'results'],
+      ['/access/v1/search/subject', 'SubjectSearchRequest', 'results'],
+      ['/access/v1/search/action', 'ActionSearchRequest', 'results'],
+      ['/v1/filter', 'FilterRequest', 'records'],
+    ] as const) {
+      const example = (components.schemas[name] ?? components.schemas[`${name}Input`])?.example;
+      expect(example, name).toBeDefined();
+      const response = await remit.post(path, example ?? {}, { host: base.slice('http://'.length) });
+      expect(response.statusCode, `${path}: ${response.body}`).toBe(200);
+      const answer = response.json<Record<string, unknown>>()[member];
+      // Each shows something that is allowed.
+      expect(Array.isArray(answer) ? answer.length > 0 : answer, `${path}: ${response.body}`).toBe(true);
+    }
+  });
+
   it('the OpenAPI document has every route, made from the schemas that validate', async () => {
     const address = remit.app.server.address();
     const base = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
