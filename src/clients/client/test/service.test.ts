@@ -96,6 +96,8 @@ it('an agent asks with its own token, and learns what it may do', async () => {
   const capabilities = await agent.capabilities();
   const [employees] = capabilities.filter((entry) => entry.resource_type === 'employee');
   expect(employees?.actions.map(({ name }) => name)).toContain('read');
+  // A client that has the agent's token is told the same.
+  expect(await remit.capabilities({ token: tokens.reader })).toEqual(capabilities);
 });
 
 describe('an access request', () => {
