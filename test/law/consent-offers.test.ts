@@ -118,7 +118,7 @@ describe('the user’s yes each time', () => {
       expect(codes(answer).includes('limit_exceeded')).toBe(usedUp.length > 0);
       if (usedUp.length === 0) return;
       expect(answer.context?.reasons).toMatchObject([{ code: 'limit_exceeded', remaining: 0, resets_at: at(24) }]);
-      expect(answer.context?.remedies).toEqual([]);
+      expect(answer.context?.remedies).toEqual([{ type: 'limit', required: 1, remaining: 0, resets_at: at(24) }]);
       seen.add(usedUp.includes('never') ? 'limited' : 'each limited');
     });
     await assertUntilSeen(() => fc.assert(property, { numRuns: 30 }), () => ['asked', 'beside used up', 'limited', 'each limited'].filter((kind) => !seen.has(kind)));
