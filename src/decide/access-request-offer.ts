@@ -6,7 +6,7 @@ import { mayAskAgain } from '../govern/approvals/advice.js';
 import { DEFAULT_ONCE_MS, findLatestEnd } from '../govern/approvals/task-progress.js';
 import type { AccessRequestOffer, ApprovalStep } from '../model/approvals.js';
 import type { StepOutcome } from '../model/outcome.js';
-import { REQUEST_DEPENDENT_REASONS, type ReasonCode } from '../model/reasons.js';
+import { dependsOnRequest, type ReasonCode } from '../model/reasons.js';
 import { hasRemedy } from '../policy/policies.js';
 import { bindApproval } from './approval-binding.js';
 import { memoizeByObjects } from '../runtime/memoize.js';
@@ -99,8 +99,9 @@ const LIFTABLE_REASONS: readonly ReasonCode[] = ['policy_forbid', 'consent_requi
 
 function mayBeLifted(outcome: StepOutcome, { setsAside }: Pick<Trial, 'setsAside'>): boolean {
   if (outcome.outcome !== 'deny') return outcome.outcome === 'pass';
-  const isAside = (code: ReasonCode): boolean => setsAside && REQUEST_DEPENDENT_REASONS.includes(code);
-  return outcome.reasons.every(({ code }) => LIFTABLE_REASONS.includes(code) || isAside(code));
+  return outcome.reasons.every(
+    (reason) => LIFTABLE_REASONS.includes(reason.code) || (setsAside && dependsOnRequest(reason)),
+  );
 }
 
 /** Whether the step passes, or nothing denies that isn't set aside. */
@@ -108,7 +109,7 @@ function isSettled(outcome: StepOutcome, { bound, setsAside }: Trial): boolean {
   if (outcome.outcome !== 'deny' || !setsAside) return outcome.outcome === 'pass';
   return outcome.reasons.every(
     (reason) =>
-      REQUEST_DEPENDENT_REASONS.includes(reason.code) ||
+      dependsOnRequest(reason) ||
       (reason.code === 'policy_forbid' && listDenyingForbids([reason], bound).every(isLiftedBySignIn)),
   );
 }

@@ -2,7 +2,7 @@
 import { judgeApproval, type ApprovalFinding, type GoodApproval } from '../govern/approvals/judge.js';
 import type { ApprovalStep } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
-import { REQUEST_DEPENDENT_REASONS, type Reason } from '../model/reasons.js';
+import { dependsOnRequest, type Reason } from '../model/reasons.js';
 import { hasRemedy, type Policy } from '../policy/policies.js';
 import type { PolicyApproval } from '../policy/cedar-request-facts.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -123,8 +123,8 @@ export function findRequiredPermissions(
   const outcome = judgePolicies(bound, facts);
   if (outcome.outcome === 'pass') return [];
   if (outcome.outcome === 'unknown') return undefined;
-  const codes = outcome.reasons.map(({ code }) => code).filter((code) => code !== 'policy_forbid');
-  if (codes.some((code) => !setsAside || !REQUEST_DEPENDENT_REASONS.includes(code))) return undefined;
+  const others = outcome.reasons.filter(({ code }) => code !== 'policy_forbid');
+  if (others.some((other) => !setsAside || !dependsOnRequest(other))) return undefined;
   const forbids = listDenyingForbids(outcome.reasons, bound).filter((f) => !setsAside || !isLiftedBySignIn(f));
   const permissions = forbids.map(({ remedies }) =>
     remedies.flatMap((remedy) => (remedy.type === 'approval' ? [remedy.permission] : [])),

@@ -32,7 +32,12 @@ export function judgeDelegationBounds(
     if (state?.state === 'given') narrowing.push(describeBounds(delegationKey(link), state));
     if (problem === undefined) continue;
     if ('fault' in problem) fault ??= problem.fault;
-    else reasons.push({ ...reason('delegation', problem.code, problem.message), ...tellWhose(problem.code) });
+    else
+      reasons.push({
+        ...reason('delegation', problem.code, problem.message),
+        ...tellWhose(problem.code),
+        ...(problem.unstated === true ? { unstated: true } : {}),
+      });
   }
   for (const agent of listPassingAgents(acting, facts.delegationPath)) {
     const state = facts.delegation({ giver: acting.user, agent });

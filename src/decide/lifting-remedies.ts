@@ -5,7 +5,7 @@
 import { REMIT_DETAIL_TYPE } from '../model/acting.js';
 import type { ApprovalStep } from '../model/approvals.js';
 import type { Consent } from '../model/consents.js';
-import type { ReasonCode } from '../model/reasons.js';
+import { dependsOnRequest, type ReasonCode } from '../model/reasons.js';
 import type { Remedy } from '../model/remedies.js';
 import type { Policy } from '../policy/policies.js';
 import { NOOP_OBSERVER } from '../telemetry/observer.js';
@@ -81,7 +81,8 @@ function assumeScopes(
   const { bound, facts, stepResults } = evaluation;
   const outcome = stepResults.find(({ step }) => step === 'delegation')?.outcome;
   if (bound?.acting.grant === undefined || facts === undefined || outcome?.outcome !== 'deny') return undefined;
-  if (!outcome.reasons.every(({ code }) => code === 'scope_insufficient')) return undefined;
+  if (!outcome.reasons.every((reason) => reason.code === 'scope_insufficient' || dependsOnRequest(reason)))
+    return undefined;
   const missing = outcome.remedies.flatMap((remedy) => (remedy.type === 'scope' ? remedy.scope.split(' ') : []));
   const grant = { ...bound.acting.grant, scopes: [...bound.acting.grant.scopes, ...missing] };
   const scoped = { ...bound, acting: { ...bound.acting, grant } as BoundQuestion['acting'] };

@@ -5,7 +5,12 @@ import { checkDetailsCoverage, type CoverageRequest } from '../tokens/authorizat
 
 /** The reason that a link of a delegation leaves no room for the question, or the fault for which it can't be told. */
 export type DelegationProblem =
-  | { readonly code: 'delegation_missing' | 'authorization_details_mismatch'; readonly message: string }
+  | {
+      readonly code: 'delegation_missing' | 'authorization_details_mismatch';
+      readonly message: string;
+      /** Set where nothing else is wrong than that the question doesn't state something. */
+      readonly unstated?: boolean;
+    }
   | { readonly fault: FaultCode };
 
 /**
@@ -31,9 +36,9 @@ export function findDelegationProblem(
         : `The delegation ${name} is for use while the user is there, not in the background.`,
     );
   if (details === undefined) return undefined;
-  const { problem, fault } = checkDetailsCoverage(details, request, `details of the delegation ${name}`);
+  const { problem, fault, unstated } = checkDetailsCoverage(details, request, `details of the delegation ${name}`);
   if (problem === undefined) return undefined;
-  return fault === undefined ? { code: 'authorization_details_mismatch', message: problem } : { fault };
+  return fault === undefined ? { code: 'authorization_details_mismatch', message: problem, unstated } : { fault };
 }
 
 function missing(message: string): DelegationProblem {

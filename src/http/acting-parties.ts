@@ -45,7 +45,8 @@ function readActors(act: unknown): string[] {
   while (actor !== undefined && actor !== null) {
     if (actors.length === MAX_ACTORS) throw new BadRequest(`names more than ${MAX_ACTORS} actors`, ACT_PLACE);
     const isText = typeof actor === 'string' && actors.length === 0;
-    if (!isText && !isObject(actor)) throw new BadRequest('must be an object with "sub", or a text', place);
+    if (!isText && !isObject(actor))
+      throw new BadRequest(`must be an object with "sub"${actors.length === 0 ? ', or a text' : ''}`, place);
     const id = isObject(actor) ? readId(actor['sub'], `${place}.sub`) : readId(actor, place);
     if (id === undefined) throw new BadRequest('is required', `${place}.sub`);
     if (actors.includes(id)) throw new BadRequest('names an actor twice', place);

@@ -68,6 +68,12 @@ export const reasonFormat = z
     consent: z.string().optional().describe('`limit_exceeded`: the consent whose limit it is'),
     remaining: quantityFormat.optional().describe('`limit_exceeded`: what is left'),
     resets_at: z.string().optional().describe('`limit_exceeded`: when there is more; agents are told as well'),
+    unstated: z
+      .literal(true)
+      .optional()
+      .describe(
+        '`authorization_details_mismatch`: a detail would cover the question if it stated what the message names',
+      ),
     not_before: z.string().optional().describe('From when what the reason misses holds'),
     at: z
       .string()

@@ -346,8 +346,12 @@ export const REASONS = {
 
 export type ReasonCode = keyof typeof REASONS;
 
-/** The codes for what only the request itself can supply. */
-export const REQUEST_DEPENDENT_REASONS: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
+/** Whether only the request itself can supply what the reason misses. */
+export function dependsOnRequest({ code, unstated }: Pick<Reason, 'code' | 'unstated'>): boolean {
+  return unstated === true || REQUEST_DEPENDENT_REASONS.includes(code);
+}
+
+const REQUEST_DEPENDENT_REASONS: readonly ReasonCode[] = ['attribute_missing', 'context_missing'];
 
 /** The codes that the step can give. */
 export type ReasonCodeOf<Step extends StepName> = {
@@ -392,6 +396,8 @@ export interface Reason {
   readonly resets_at?: string;
   /** The instant from which what the reason misses holds, RFC 3339; absent where it isn't a matter of time. */
   readonly not_before?: string;
+  /** `authorization_details_mismatch`: nothing else is wrong than that the request doesn't state something. */
+  readonly unstated?: true;
   /** `approval_out_of_scope`: the place at which the question differs from the one that was approved. */
   readonly at?: string;
 }

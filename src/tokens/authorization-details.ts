@@ -9,7 +9,12 @@ import { REMIT_DETAIL_TYPE, type AccessType, type AuthorizationDetail, type Held
 import type { CheckAnswer } from '../model/checks.js';
 import type { FaultCode } from '../model/faults.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
-import { findConstraintProblem, type StatedAttributes } from './detail-constraints.js';
+import {
+  findConstraintFormProblem,
+  findConstraintProblem,
+  isStated,
+  type StatedAttributes,
+} from './detail-constraints.js';
 
 export interface CoverageRequest {
   readonly action: string;
@@ -41,6 +46,8 @@ export interface DetailsCoverage {
   readonly problem: string | undefined;
   /** Set where no entry covers the request and one would if SpiceDB could say that the permission is held. */
   readonly fault: FaultCode | undefined;
+  /** Whether an entry would cover the request if it stated what it doesn't: a purpose, or an attribute with a constraint. */
+  readonly unstated: boolean;
   /** Whether a covering entry allows background use. */
   readonly background: boolean;
 }
@@ -58,12 +65,13 @@ export function checkDetailsCoverage(
   const coveringDetails = details.filter((_, i) => misfits[i] === undefined);
   if (coveringDetails.length > 0) {
     const background = coveringDetails.some((detail) => detail.access === 'background');
-    return { problem: undefined, fault: undefined, background };
+    return { problem: undefined, fault: undefined, unstated: false, background };
   }
   const problems = misfits.map((misfit, i) => `${place}[${i}]${misfit?.problem ?? ''}`);
   return {
     problem: problems.length === 0 ? `${place} is empty, so it covers nothing.` : `${problems.join('; ')}.`,
     fault: misfits.find((misfit) => misfit?.fault !== undefined)?.fault,
+    unstated: misfits.some((misfit) => misfit?.unstated),
     background: false,
   };
 }
@@ -95,15 +103,30 @@ interface DetailMisfit {
   readonly problem: string;
   /** Set where nothing else is wrong than that SpiceDB couldn't answer. */
   readonly fault?: FaultCode;
+  /** Set where nothing else is wrong than that the request doesn't state something. */
+  readonly unstated?: true;
 }
 
 function findDetailMisfit(detail: AuthorizationDetail, request: CoverageRequest): DetailMisfit | undefined {
   const problem = findDetailProblem(detail, request);
   if (problem !== undefined) return { problem };
-  return findResourcesMisfit(detail, request);
+  const misfit = findResourcesMisfit(detail, request);
+  const unstated = findUnstatedMember(detail, request);
+  if (unstated === undefined) return misfit;
+  return misfit === undefined ? { problem: unstated, unstated: true } : { problem: unstated };
 }
 
-/** Finds the first member that doesn't fit, `resources` aside. */
+/** Finds the first member that asks for something which the request doesn't state. */
+function findUnstatedMember(
+  { purpose, constraints = {} }: AuthorizationDetail,
+  request: CoverageRequest,
+): string | undefined {
+  if (purpose !== undefined && request.purpose === undefined) return '.purpose is not stated by the request';
+  const name = Object.keys(constraints).find((attribute) => !isStated(attribute, request.attributes));
+  return name === undefined ? undefined : `.constraints.${name} is not stated by the request`;
+}
+
+/** Finds the first member that doesn't fit; `resources`, and what the request doesn't state, are judged apart. */
 function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest): string | undefined {
   const { action, resource } = request;
   if (detail.type !== REMIT_DETAIL_TYPE && !request.types.includes(detail.type))
@@ -119,13 +142,13 @@ function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest
   if (lacksAll(detail.privileges, request.permission)) return `.privileges does not name "${request.permission}"`;
   if (detail.identifier !== undefined && !identifiesResource(detail.identifier, request))
     return '.identifier names another resource';
-  if (detail.purpose !== undefined && detail.purpose !== request.purpose)
-    return request.purpose === undefined
-      ? '.purpose is not stated by the request'
-      : '.purpose is not that of the request';
+  if (detail.purpose !== undefined && request.purpose !== undefined && detail.purpose !== request.purpose)
+    return '.purpose is not that of the request';
   if (request.access === 'background' && detail.access === 'online') return '.access is online only';
   for (const [name, constraint] of Object.entries(detail.constraints ?? {})) {
-    const problem = findConstraintProblem(name, constraint, request.attributes);
+    const problem = isStated(name, request.attributes)
+      ? findConstraintProblem(name, constraint, request.attributes)
+      : findConstraintFormProblem(constraint);
     if (problem !== undefined) return `.constraints.${name}${problem}`;
   }
   return undefined;

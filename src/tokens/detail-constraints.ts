@@ -60,6 +60,11 @@ const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
   },
 };
 
+/** Whether the request states the attribute of a constraint. */
+export function isStated(name: string, attributes: StatedAttributes): boolean {
+  return listStatedValues(name, attributes).length > 0;
+}
+
 /**
  * Tests an attribute that the request states: `amount` in any part, or `action.amount`, `context.amount`,
  * `resource.amount`. An attribute that isn't stated fails: leaving it out must not be the way around a constraint.

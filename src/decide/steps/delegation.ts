@@ -181,6 +181,9 @@ function judgeGrant(
     );
   if (detailCoverage?.fault !== undefined) return detailCoverage.fault;
   if (detailCoverage?.problem !== undefined)
-    reasons.push(reason('delegation', 'authorization_details_mismatch', detailCoverage.problem));
+    reasons.push({
+      ...reason('delegation', 'authorization_details_mismatch', detailCoverage.problem),
+      ...(detailCoverage.unstated ? { unstated: true } : {}),
+    });
   return undefined;
 }

@@ -60,7 +60,9 @@ class TraceSearch {
       for (const child of granted) await this.followChild(trace, resource, child);
       return;
     }
-    const unconditional = dependsOnCaveat(trace) ? undefined : granted.find((child) => !dependsOnCaveat(child));
+    const isUnconditional = (child: CheckTrace): boolean =>
+      !dependsOnCaveat(child) && !this.mayLinkHaveCaveat(trace, resource, child);
+    const unconditional = dependsOnCaveat(trace) ? undefined : granted.find(isUnconditional);
     const child = unconditional ?? granted[0];
     // Where a caveat decides, a trace doesn't show which of several ways it leaves open.
     const isCertain = unconditional !== undefined || (granted.length === 1 && !(await this.mayGrantDirectly(trace)));
@@ -68,10 +70,10 @@ class TraceSearch {
     else await this.followChild(trace, resource, child);
   }
 
-  /** Whether a relation that has a caveat on the way may also grant by a relationship to the subject itself. */
+  /** Whether a relation may also grant by a relationship to the subject itself, which a trace doesn't show beside others. */
   private async mayGrantDirectly(trace: CheckTrace): Promise<boolean> {
     const { resource, permission, subject } = trace;
-    if (!isRelation(trace) || !dependsOnCaveat(trace)) return false;
+    if (!isRelation(trace)) return false;
     if (resource === undefined || subject?.object === undefined) return true;
     const types = this.schema.relationTypes(resource.objectType, permission) ?? [];
     if (types.some(({ wildcard }) => wildcard)) return true;
@@ -79,7 +81,9 @@ class TraceSearch {
   }
 
   private async followChild(parent: CheckTrace, resource: ObjectRef, child: CheckTrace): Promise<void> {
-    const isOneOfSeveral = dependsOnCaveat(parent) && (child.resource?.objectId.includes(',') ?? false);
+    const isOneOfSeveral =
+      (child.resource?.objectId.includes(',') ?? false) &&
+      (dependsOnCaveat(parent) || this.mayLinkHaveCaveat(parent, resource, child));
     const single = isOneOfSeveral ? undefined : await this.resolveSingle(child);
     if (single?.resource === undefined) {
       this.isComplete = false;
@@ -96,6 +100,20 @@ class TraceSearch {
       }
     }
     await this.follow(single);
+  }
+
+  /**
+   * Whether a relationship that leads from the resource to the child's objects may have a caveat. Where another way needs
+   * none, the trace doesn't say that this one's is not met.
+   */
+  private mayLinkHaveCaveat(parent: CheckTrace, resource: ObjectRef, child: CheckTrace): boolean {
+    if (child.resource === undefined || isSameObject(child.resource, resource)) return false;
+    const { objectType } = resource;
+    const target = child.resource.objectType;
+    const relations = isRelation(parent)
+      ? [parent.permission]
+      : this.schema.arrowRelations(objectType, parent.permission, target, child.permission);
+    return relations.some((relation) => this.schema.mayHaveCaveat(objectType, relation, target));
   }
 
   private async findArrowRelation(

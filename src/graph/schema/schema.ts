@@ -121,6 +121,12 @@ export class GraphSchema {
     return this.declarations.definitions.get(type)?.relations.get(relation);
   }
 
+  /** Whether a relationship of the relation to a subject of that type may have a caveat. */
+  mayHaveCaveat(type: string, relation: string, subjectType: string): boolean {
+    const types = this.relationTypes(type, relation) ?? [];
+    return types.some((reference) => reference.path === subjectType && caveatName(reference) !== undefined);
+  }
+
   /** The expression of a permission; undefined where it is none. */
   permissionExpression(type: string, permission: string): ParsedExpression | undefined {
     return this.declarations.definitions.get(type)?.permissions.get(permission);

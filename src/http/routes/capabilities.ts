@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { GraphSnapshot } from '../../graph/snapshot.js';
 import { findCapabilities } from '../../lists/capabilities.js';
 import { findListRefusal } from '../../lists/refusal.js';
+import { BadRequest } from '../../model/faults.js';
 import { OBLIGATION_TYPES } from '../../model/obligations.js';
 import { omitNulls, type Question } from '../../model/question.js';
 import { identifyListRequester, PLACEHOLDER_ID, recordSearch } from '../../lists/record.js';
@@ -94,6 +95,8 @@ function answerCapabilities(
         },
         requestContext,
       );
+    if (caller.kind === 'client' && requestContext.headerToken === undefined && stated.token === undefined)
+      throw new BadRequest('is required: capabilities are those of an agent on its token', 'context.token');
     const opening = buildAgentQuestion(PLACEHOLDER_ID, PLACEHOLDER_ID, PLACEHOLDER_ID);
     const asker = await identifyListRequester(opening, deps);
     const agent = caller.kind === 'agent' ? caller.agent : (asker.token?.actors[0]?.id ?? PLACEHOLDER_ID);

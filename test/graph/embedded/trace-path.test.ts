@@ -83,6 +83,8 @@ it.each<[string, string[], string[]]>([
 it.each([
   ['two teams', [`folder:a#viewer@team:t#member${UNMET}`, `folder:a#viewer@team:u#member${MET}`, 'team:t#member@user:ann', 'team:u#member@user:ann']],
   ['a team and the user', [`folder:a#viewer@team:t#member${UNMET}`, `folder:a#viewer@user:ann${MET}`, 'team:t#member@user:ann']],
+  ['two teams, where one has none', [`folder:a#viewer@team:t#member${UNMET}`, 'folder:a#viewer@team:u#member', 'team:t#member@user:ann', 'team:u#member@user:ann']],
+  ['two parents, where one has none', [`folder:a#parent@folder:b${UNMET}`, 'folder:a#parent@folder:c', 'folder:b#viewer@user:ann', 'folder:c#viewer@user:ann']],
   ['two parents', [`folder:a#parent@folder:b${UNMET}`, `folder:a#parent@folder:c${MET}`, 'folder:b#viewer@user:ann', 'folder:c#viewer@user:ann']],
 ])('No path where the caveat leaves several ways: %s', async (_, relationships) => {
   expect(await ask(relationships)).toMatchObject({ result: 'yes', path: [] });

@@ -22,7 +22,7 @@ describe('hasSignedInLately', () => {
 
 it('asks for a newer sign-in with the challenge of RFC 9470', async () => {
   const app = fastify();
-  app.decorate('getBaseUrl', () => 'https://remit.example');
+  app.decorate('getAskedUrl', () => 'https://remit.example');
   app.get('/', (_request, reply) => sendSignInNeeded(reply));
   const response = await app.inject('/');
   expect(response.statusCode).toBe(401);

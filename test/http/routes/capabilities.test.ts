@@ -107,6 +107,27 @@ describe('to others', () => {
   });
 });
 
+describe('a token whose details bound what it is for', () => {
+  const detail = { type: 'remit', actions: ['read'], resources: ['employee:*'] };
+  const statusOf = async (more: object, scope = SCOPES) => {
+    const read = (await capabilities(await own('alice', 'hr-assistant', scope, { details: [{ ...detail, ...more }] }))).get('employee read');
+    return read === undefined ? undefined : [read.status, ...read.remedies.map(({ type }) => type)];
+  };
+
+  it('shows what a question may yet state as depending on it', async () => {
+    expect(await statusOf({})).toEqual(['allowed']);
+    expect(await statusOf({ purpose: 'payroll' })).toEqual(['depends']);
+    expect(await statusOf({ constraints: { 'context.ticket': 'T-1', 'action.n': { max: 5 } } })).toEqual(['depends']);
+    expect(await statusOf({ constraints: { n: 1 } }, 'code.read')).toEqual(['depends', 'scope']);
+  });
+
+  it('shows nothing that no question could state', async () => {
+    expect(await statusOf({ constraints: { n: { one_of: [] } } })).toBeUndefined();
+    expect(await statusOf({ purpose: 'payroll', resources: ['employee:nobody'] })).toBeUndefined();
+    expect(await statusOf({ purpose: 'payroll', actions: ['delete'] })).toBeUndefined();
+  });
+}); // prettier-ignore
+
 describe('a client that has the agent’s token', () => {
   const askFor = (context: object, body: object = {}) => remit.post('/v1/capabilities', { context, ...body });
 
@@ -120,9 +141,17 @@ describe('a client that has the agent’s token', () => {
     }
   }); // prettier-ignore
 
+  it('is asked for the token, whoever it may vouch for', async () => {
+    for (const body of [{}, { subject: { type: 'user', id: 'alice', properties: { act: 'hr-assistant' } } }]) {
+      const response = await askFor({}, body);
+      expect([response.statusCode, response.json<{ error: { at: string } }>().error.at]).toEqual([400, 'context.token']);
+    }
+    const byHeader = await remit.post('/v1/capabilities', { context: {} }, { 'remit-token': await own('alice', 'hr-assistant') });
+    expect(byHeader.json<{ capabilities: object[] }>().capabilities.length).toBeGreaterThan(0);
+  }); // prettier-ignore
+
   it('is told why there is nothing', async () => {
     for (const [context, code] of [
-      [{}, 'token_missing'],
       [{ token: 'x.y.z' }, 'token_malformed'],
       [{ token: await own('dave', 'payroll-exporter') }, 'delegation_missing'],
     ] as const)
