@@ -85,7 +85,8 @@ function suite(
                 expect(await store().find(id)).toBeUndefined();
                 continue;
               }
-              expect(used + quantity).toBeLessThanOrEqual(bound);
+              // What uses nothing always fits, also where a clock went back and its window has more than there may be.
+              if (quantity > 0) expect(used + quantity).toBeLessThanOrEqual(bound);
               const use = { at: now, quantity };
               uses.push(use);
               if (then === 'correct') {
