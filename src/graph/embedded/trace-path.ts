@@ -65,7 +65,9 @@ class TraceSearch {
     const unconditional = dependsOnCaveat(trace) ? undefined : granted.find(isUnconditional);
     const child = unconditional ?? granted[0];
     // Where a caveat decides, a trace doesn't show which of several ways it leaves open.
-    const isCertain = unconditional !== undefined || (granted.length === 1 && !(await this.mayGrantDirectly(trace)));
+    const isOnlyWay = async (only: CheckTrace): Promise<boolean> =>
+      granted.length === 1 && (isOfObject(only, resource) || !(await this.mayGrantDirectly(trace)));
+    const isCertain = unconditional !== undefined || (child !== undefined && (await isOnlyWay(child)));
     if (child === undefined || !isCertain) this.isComplete = false;
     else await this.followChild(trace, resource, child);
   }
@@ -107,7 +109,7 @@ class TraceSearch {
    * none, the trace doesn't say that this one's is not met.
    */
   private mayLinkHaveCaveat(parent: CheckTrace, resource: ObjectRef, child: CheckTrace): boolean {
-    if (child.resource === undefined || isSameObject(child.resource, resource)) return false;
+    if (child.resource === undefined || isOfObject(child, resource)) return false;
     const { objectType } = resource;
     const target = child.resource.objectType;
     const relations = isRelation(parent)
@@ -163,6 +165,11 @@ function formatTracedSubject({ subject }: CheckTrace): string {
 
 function formatObject({ objectType, objectId }: ObjectRef): string {
   return `${objectType}:${objectId}`;
+}
+
+/** Whether it is of that object as well, as the trace of a part of a permission is. */
+function isOfObject(trace: CheckTrace, object: ObjectRef): boolean {
+  return trace.resource !== undefined && isSameObject(trace.resource, object);
 }
 
 function isSameObject(a: ObjectRef, b: ObjectRef): boolean {
