@@ -83,18 +83,18 @@ const contextMembers = {
 export const contextFormat = z.looseObject(contextMembers);
 
 /**
- * A question of the sample company, for the document's examples: by a client that vouches for the agent. With its token
+ * A question for the document's examples: by a client that vouches for the agent. With its token
  * instead, `context.token` has it, and there is no `act`.
  */
 export const EXAMPLE_QUESTION = {
-  subject: { type: 'user', id: 'alice', properties: { act: { sub: 'hr-assistant' } } },
+  subject: { type: 'user', id: 'ann', properties: { act: { sub: 'helper' } } },
   action: { name: 'read' },
   context: { supported_obligations: ['mask'] },
 };
 
 export const evaluationFormat = z
   .object({ subject: subjectFormat, action: actionFormat, resource: resourceFormat, context: contextFormat.nullish() })
-  .meta({ id: 'EvaluationRequest', example: { ...EXAMPLE_QUESTION, resource: { type: 'employee', id: 'erin' } } });
+  .meta({ id: 'EvaluationRequest', example: { ...EXAMPLE_QUESTION, resource: { type: 'document', id: 'plan' } } });
 export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
 /** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
@@ -118,7 +118,7 @@ export const evaluationsFormat = z
     id: 'EvaluationsRequest',
     example: {
       ...EXAMPLE_QUESTION,
-      evaluations: [{ resource: { type: 'employee', id: 'erin' } }, { resource: { type: 'employee', id: 'zoe' } }],
+      evaluations: [{ resource: { type: 'document', id: 'plan' } }, { resource: { type: 'document', id: 'notes' } }],
       options: { evaluations_semantic: 'execute_all' },
     },
   });

@@ -51,8 +51,8 @@ const filterBody = z
     example: {
       ...EXAMPLE_QUESTION,
       records: [
-        { type: 'employee', id: 'erin', properties: { name: 'Erin', salary: 5200 } },
-        { type: 'employee', id: 'zoe', properties: { name: 'Zoe', salary: 6100 } },
+        { type: 'document', id: 'plan', properties: { title: 'Plan', owner_email: 'ann@example.com' } },
+        { type: 'document', id: 'notes', properties: { title: 'Notes', owner_email: 'ben@example.com' } },
       ],
     },
   });

@@ -44,23 +44,23 @@ const searchBodies = {
     .object({ subject: subjectFormat, action: actionFormat, resource: searchedEntityFormat, ...commonMembers })
     .meta({
       id: 'ResourceSearchRequest',
-      example: { ...EXAMPLE_QUESTION, resource: { type: 'employee' }, page: { limit: 10 } },
+      example: { ...EXAMPLE_QUESTION, resource: { type: 'document' }, page: { limit: 10 } },
     }),
   subject: z
     .object({ subject: searchedEntityFormat, action: actionFormat, resource: resourceFormat, ...commonMembers })
     .meta({
       id: 'SubjectSearchRequest',
       example: {
-        subject: { type: 'agent', properties: { on_behalf_of: 'alice' } },
+        subject: { type: 'agent', properties: { on_behalf_of: 'ann' } },
         action: EXAMPLE_QUESTION.action,
-        resource: { type: 'employee', id: 'erin' },
+        resource: { type: 'document', id: 'plan' },
       },
     }),
   action: z.object({ subject: subjectFormat, resource: resourceFormat, ...commonMembers }).meta({
     id: 'ActionSearchRequest',
     example: {
       subject: EXAMPLE_QUESTION.subject,
-      resource: { type: 'employee', id: 'erin' },
+      resource: { type: 'document', id: 'plan' },
       context: EXAMPLE_QUESTION.context,
     },
   }),
