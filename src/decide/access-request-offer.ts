@@ -33,7 +33,7 @@ interface AssumedAnswers {
 }
 
 /** The steps that lift a deny, none of which can be left out. */
-export interface Lifting {
+interface LiftingSteps {
   readonly steps: readonly ApprovalStep[];
   /** The outcomes with them: what still denies was set aside. */
   readonly outcomes: readonly StepOutcome[];
@@ -50,8 +50,10 @@ export const findAccessRequestOffer = memoizeByObjects(makeAccessRequestOffer);
 function makeAccessRequestOffer(evaluation: Evaluation, steps: readonly JudgingStep[]): AccessRequestOffer | undefined {
   const { unbound, bound, facts } = evaluation;
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
-  const lifting = findLifting(evaluation, steps);
-  if (lifting === undefined) return undefined;
+  // Who has said no lately isn't asked again: nothing has to be tried.
+  if (facts.refusal !== undefined) return undefined;
+  const lifting = tryLifting(evaluation, steps, false);
+  if (lifting === undefined || lifting.steps.length === 0) return undefined;
   const { emergency } = bound.target.action;
   return {
     steps: lifting.steps,
@@ -60,12 +62,6 @@ function makeAccessRequestOffer(evaluation: Evaluation, steps: readonly JudgingS
     ...(emergency === undefined || !lifting.liftsInEmergency() ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };
-}
-
-/** The steps that would lift the deny, also where nothing can be asked for on it; undefined where approving would not. */
-export function findLifting(evaluation: Evaluation, steps: readonly JudgingStep[]): Lifting | undefined {
-  const lifting = tryLifting(evaluation, steps, false);
-  return lifting === undefined || lifting.steps.length === 0 ? undefined : lifting;
 }
 
 /**
@@ -78,7 +74,7 @@ export function tryLifting(
   { bound, facts, stepResults }: Evaluation,
   steps: readonly JudgingStep[],
   setsAside: boolean,
-): Lifting | undefined {
+): LiftingSteps | undefined {
   if (bound === undefined || facts === undefined) return undefined;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   if (allPass(outcomes) || mayTellOfStatements(bound) || !mayAskAgain(facts.approval)) return undefined;
@@ -123,7 +119,7 @@ function mayTellOfStatements(bound: BoundQuestion): boolean {
 }
 
 /** @returns undefined where the deny stays with all approvals that there could be */
-function assumeWhatLifts(trial: Trial, found: readonly StepOutcome[]): Lifting | undefined {
+function assumeWhatLifts(trial: Trial, found: readonly StepOutcome[]): LiftingSteps | undefined {
   const { bound, facts } = trial;
   const elevation = findElevationStep(bound, facts);
   const nothing: AssumedAnswers = { permissions: false, user: false, elevation, emergency: false };
@@ -205,13 +201,12 @@ function canAskUser({ acting, target }: BoundQuestion): boolean {
 }
 
 /** The steps without those that turn out not to be needed beside the others. */
-function listNeededSteps(assumed: AssumedAnswers, judged: AssumedJudgement, trial: Trial): Lifting {
+function listNeededSteps(assumed: AssumedAnswers, judged: AssumedJudgement, trial: Trial): LiftingSteps {
   const judge = (answers: AssumedAnswers): AssumedJudgement => judgeAssuming(answers, trial);
   const isEnough = ({ outcomes }: AssumedJudgement): boolean => outcomes.every((outcome) => isSettled(outcome, trial));
   const without = assumed.user ? judge({ ...assumed, user: false }) : undefined;
   const isUserNeeded = without !== undefined && !isEnough(without);
   const needed = (without === undefined || isUserNeeded ? judged : without).listPermissions();
-  const isReadByPolicies = needed.length > 0 && trial.bound.target.action.emergency !== undefined;
   return {
     outcomes: judged.outcomes,
     steps: [
@@ -219,6 +214,7 @@ function listNeededSteps(assumed: AssumedAnswers, judged: AssumedJudgement, tria
       ...(isUserNeeded ? [{ kind: 'user' } as const] : []),
       ...(assumed.elevation === undefined ? [] : [assumed.elevation]),
     ],
-    liftsInEmergency: () => !isReadByPolicies || isEnough(judge({ ...assumed, user: isUserNeeded, emergency: true })),
+    // Policies read whether it was one only of an approval.
+    liftsInEmergency: () => needed.length === 0 || isEnough(judge({ ...assumed, user: isUserNeeded, emergency: true })),
   };
 }

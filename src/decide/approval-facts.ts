@@ -3,7 +3,7 @@ import { judgeApproval, type ApprovalFinding, type GoodApproval } from '../gover
 import type { ApprovalStep } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
 import { dependsOnRequest, type Reason } from '../model/reasons.js';
-import { hasRemedy, type Policy } from '../policy/policies.js';
+import { hasPeopleRemedy, hasRemedy, type Policy } from '../policy/policies.js';
 import type { PolicyApproval } from '../policy/cedar-request-facts.js';
 import type { BoundQuestion } from './bound-question.js';
 import type { UserAnswer } from './consent-facts.js';
@@ -22,7 +22,7 @@ export interface GivenAnswers {
 
 /** Whether a forbid is lifted by a stronger sign-in and by no yes of people: a trial of their yes sets it aside. */
 export function isLiftedBySignIn(forbid: Policy): boolean {
-  return hasRemedy(forbid, 'step_up') && !hasRemedy(forbid, 'approval') && !hasRemedy(forbid, 'consent');
+  return hasRemedy(forbid, 'step_up') && !hasPeopleRemedy(forbid);
 }
 
 /** Judges the approval that the question presents; undefined where it presents none. */
@@ -77,10 +77,7 @@ export function areAllLiftable(bound: BoundQuestion, facts: PolicyFacts, setsAsi
   const outcome = judgePolicies(bound, facts);
   if (outcome.outcome !== 'deny') return true;
   const forbids = listDenyingForbids(outcome.reasons, bound);
-  return forbids.every(
-    (forbid) =>
-      hasRemedy(forbid, 'consent') || hasRemedy(forbid, 'approval') || (setsAside && isLiftedBySignIn(forbid)),
-  );
+  return forbids.every((forbid) => hasPeopleRemedy(forbid) || (setsAside && isLiftedBySignIn(forbid)));
 }
 
 /** The forbids that deny; none where the reasons are others. */

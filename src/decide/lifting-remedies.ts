@@ -7,7 +7,7 @@ import type { ApprovalStep } from '../model/approvals.js';
 import type { Consent } from '../model/consents.js';
 import { dependsOnRequest, type ReasonCode } from '../model/reasons.js';
 import type { Remedy } from '../model/remedies.js';
-import type { Policy } from '../policy/policies.js';
+import { hasPeopleRemedy, type Policy } from '../policy/policies.js';
 import { NOOP_OBSERVER } from '../telemetry/observer.js';
 import { allPass, tryLifting } from './access-request-offer.js';
 import { listDenyingForbids } from './approval-facts.js';
@@ -94,11 +94,7 @@ function assumeScopes(
 
 /** Whether nothing but a person's yes has to be added for the reason to go away: whether it is enough, only judging again tells. */
 export function mayPeopleLift(code: ReasonCode, policy: Policy | undefined): boolean {
-  return code.startsWith('consent_') || (code === 'policy_forbid' && (policy?.remedies ?? []).some(isPeopleRemedy));
-}
-
-function isPeopleRemedy({ type }: Remedy): boolean {
-  return type === 'approval' || type === 'consent';
+  return code.startsWith('consent_') || (code === 'policy_forbid' && policy !== undefined && hasPeopleRemedy(policy));
 }
 
 function toRemedy(step: ApprovalStep): Remedy {
@@ -106,7 +102,7 @@ function toRemedy(step: ApprovalStep): Remedy {
 }
 
 /** Each once, in their order. */
-export function uniteRemedies(remedies: readonly Remedy[]): Remedy[] {
+function uniteRemedies(remedies: readonly Remedy[]): Remedy[] {
   return [...new Map(remedies.map((remedy) => [JSON.stringify(remedy), remedy])).values()];
 }
 

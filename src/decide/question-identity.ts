@@ -1,5 +1,5 @@
 /**
- * Tells a question from others as a person who denied it would: by who asks for whom, for what, and by what policies and duties
+ * Tells a question from others as a person who denied it would: by its user and agent, by what is asked for, and by what policies and duties
  * read of what is stated. Who passes it on doesn't count, nor what nothing reads, nor how a value is written.
  */
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
@@ -10,6 +10,7 @@ import { normalizeCedarValue } from '../policy/normal-values.js';
 import type { PolicyReads } from '../policy/policy-reads.js';
 import type { EntityUid } from '../policy/schema/uid.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { memoizeByObjects } from '../runtime/memoize.js';
 import { sha256 } from '../runtime/sha256.js';
 import { collectRequestFacts, findSlices } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
@@ -17,8 +18,11 @@ import { collectCedarFacts } from './facts.js';
 import { toResourceRef } from './permission-checks.js';
 import type { Facts } from './step.js';
 
-/** @returns the SHA-256 in hex: the same for equal questions, whichever client or token they come by */
-export function hashQuestion(bound: BoundQuestion, facts: Pick<Facts, 'check' | 'entity'>): string {
+/**
+ * The SHA-256 in hex: the same for equal questions, whichever client or token they come by. Both an offer and what is found of
+ * earlier refusals ask for it.
+ */
+export const hashQuestion = memoizeByObjects((bound: BoundQuestion, facts: Pick<Facts, 'check' | 'entity'>): string => {
   const { acting, target, question } = bound;
   const { deciding, duties } = findSlices(bound);
   const stated = [deciding, duties].map(({ reads }) => collectStatedValues(bound, facts, reads));
@@ -31,7 +35,7 @@ export function hashQuestion(bound: BoundQuestion, facts: Pick<Facts, 'check' | 
       stated,
     }),
   );
-}
+});
 
 /** Collects what policies read of the properties and the context that the question states, where that isn't what is stored anyway. */
 function collectStatedValues(

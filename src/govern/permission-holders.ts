@@ -1,5 +1,6 @@
 /** Finds out which permissions a person holds now: reviews and events are for those who do. */
 import type { GraphSnapshot } from '../graph/snapshot.js';
+import type { CheckAnswer } from '../model/checks.js';
 import { Fault } from '../model/faults.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Rules } from '../policy/load.js';
@@ -34,18 +35,28 @@ export async function selectHeld<T extends HeldItem>(
     ({ permission, resource, barred = [] }) =>
       !barred.includes(formatRef(person)) && schema.hasMember(resource.type, permission),
   );
+  const answers = await checkHeld(graph, person, open);
+  return open.filter((item) => answers.get(heldPermissionKey(item))?.result === 'yes');
+}
+
+/**
+ * Asks whether the person holds each permission.
+ * @returns the answers by the permissions' keys
+ * @throws Fault where the graph can't answer
+ */
+export async function checkHeld(
+  graph: Pick<GraphSnapshot, 'check'>,
+  person: EntityRef,
+  permissions: readonly HeldPermission[],
+): Promise<ReadonlyMap<string, CheckAnswer | undefined>> {
   const checks = new Map(
-    open.map((item) => [
-      heldPermissionKey(item),
-      { permission: item.permission, resource: item.resource, subject: person },
+    permissions.map((held) => [
+      heldPermissionKey(held),
+      { permission: held.permission, resource: held.resource, subject: person },
     ]),
   );
   const answers = await graph.check([...checks.values()]);
-  const held = new Set<string>();
-  for (const [i, key] of [...checks.keys()].entries()) {
-    const answer = answers[i];
-    if (answer?.result === 'unknown') throw new Fault(answer.fault, 'the permissions of a reviewer');
-    if (answer?.result === 'yes') held.add(key);
-  }
-  return open.filter((item) => held.has(heldPermissionKey(item)));
+  const failed = answers.find((answer) => answer.result === 'unknown');
+  if (failed?.result === 'unknown') throw new Fault(failed.fault, 'the permissions of a person');
+  return new Map([...checks.keys()].map((key, i) => [key, answers[i]]));
 }

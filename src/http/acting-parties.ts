@@ -1,4 +1,4 @@
-/** Reads whom a question names as acting: RFC 8693's `act`, or a subject that is the agent itself. authzen-request.ts calls it. */
+/** Reads the acting parties that a question names: RFC 8693's `act`, or a subject that is the agent itself. authzen-request.ts calls it. */
 import type { z } from 'zod';
 import { BadRequest } from '../model/faults.js';
 import type { AgentSubjects, Caller, Question } from '../model/question.js';

@@ -4,7 +4,6 @@ import { parseDescribedParties } from '../model/acting.js';
 import { hideReviews, type Decision, type IgnoredMembers, type Rationale } from '../model/decision.js';
 import { FAULTS, type BadRequest } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
-import type { Reason, ReasonCode } from '../model/reasons.js';
 import {
   ignoredFormat,
   obligationFormat,
@@ -13,7 +12,7 @@ import {
   reasonTextFormat,
   remedyFormat,
 } from './answer-parts.js';
-import { tellRemedies } from './told-remedies.js';
+import { tellReasons, tellRemedies } from './tell-denial.js';
 import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-offer-json.js';
 
 export const evaluationAnswerFormat = z
@@ -80,7 +79,9 @@ export function toEvaluationAnswer(
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
   const isClient = caller.kind === 'client';
   const told = isClient ? decision : decision.firstDenial;
-  const agent = parseDescribedParties(decision.rationale.acting).agent?.id;
+  // Only an address for delegating needs the agent's id read back.
+  const agent = delegateUrl === undefined ? undefined : parseDescribedParties(decision.rationale.acting).agent?.id;
+  const reasons = tellReasons(told.reasons, caller);
   const remedies = tellRemedies(told, caller, agent, delegateUrl);
   const firstCode = told.reasons[0]?.code;
   const common = {
@@ -100,18 +101,11 @@ export function toEvaluationAnswer(
       ? {}
       : { error: { status: 503, code: decision.fault, message: FAULTS[decision.fault] } };
   if (!isClient) {
-    // An agent learns what it can do next, and nothing about the policies.
-    const { reasons } = told;
-    const codes = [...new Set(reasons.map((r) => r.code))].map((code) => ({
-      code,
-      ...tellReset(code, reasons),
-      ...tellPlace(code, reasons),
-    }));
     return {
       decision: decision.decision,
       context: {
         ...common,
-        reasons: codes,
+        reasons,
         remedies,
         ...tellIgnored(decision.rationale),
         obligations: [...obligations],
@@ -124,30 +118,13 @@ export function toEvaluationAnswer(
     context: {
       ...common,
       reason_admin: { [status]: decision.reason_admin },
-      reasons: [...decision.reasons],
+      reasons,
       remedies,
       rationale: { ...hideReviews(decision.rationale) },
       obligations: [...obligations],
       ...error,
     },
   };
-}
-
-/** Tells an agent when all of the limits that it has reached have more, and nothing of how much is left. */
-function tellReset(code: ReasonCode, reasons: readonly Reason[]): { readonly resets_at?: string } {
-  const resets = reasons.filter((reason) => reason.code === code).map((reason) => reason.resets_at);
-  const latest = resets
-    .filter((reset) => reset !== undefined)
-    .sort()
-    .at(-1);
-  // One that never has more is never lifted by waiting.
-  return latest === undefined || resets.includes(undefined) ? {} : { resets_at: latest };
-}
-
-/** Tells an agent where its question differs from the one that was approved: a place of its own question. */
-function tellPlace(code: ReasonCode, reasons: readonly Reason[]): { readonly at?: string } {
-  const at = reasons.find((reason) => reason.code === code)?.at;
-  return at === undefined ? {} : { at };
 }
 
 /** Tells an agent what it stated for nothing: its own words, and no name that a schema has. */

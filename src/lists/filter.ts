@@ -83,6 +83,10 @@ export async function filterRecords(
     selection.add(record, previews[i]);
   }
   const { permitted, invalid, removed } = selection;
+  const types = [...new Set(records.map(({ type }) => type))].slice(0, MAX_REFUSED_TYPES);
+  const templates = types.map((type) => toQuestion({ ...template.resource, type }));
+  const isEmpty = permitted.length === 0 && templates.length > 0;
+  const refusal = isEmpty ? await findListRefusal(templates, graph, deps, 'resource') : undefined;
   const { id, reserved } = await recordSearch(
     'filter',
     summary,
@@ -100,10 +104,6 @@ export async function filterRecords(
   );
   const handedOut = permitted.filter((_record, i) => reserved[i] === true);
   selection.leaveOut('limit_exceeded', permitted.length - handedOut.length);
-  const types = [...new Set(records.map(({ type }) => type))].slice(0, MAX_REFUSED_TYPES);
-  const templates = types.map((type) => toQuestion({ ...template.resource, type }));
-  const isEmpty = permitted.length === 0 && templates.length > 0;
-  const refusal = isEmpty ? await findListRefusal(templates, graph, deps, 'resource') : undefined;
   return { id, records: handedOut.map(({ shown }) => shown), removed, invalid, refusal };
 }
 

@@ -12,7 +12,7 @@ export type Properties = Readonly<Record<string, unknown>>;
 export const VOUCHED_MODES = ['human', 'direct'] as const;
 export type VouchedMode = (typeof VOUCHED_MODES)[number];
 
-/** The reading of subjects that are agents: who the agent is, and for whom it acts. */
+/** The reading of subjects that are agents: who the agent is, and which user it acts for. */
 export interface AgentSubjects {
   /** The subject types that mean an agent. */
   readonly types: ReadonlySet<string>;

@@ -35,6 +35,11 @@ export function hasRemedy({ remedies }: Pick<Policy, 'remedies'>, type: Remedy['
   return remedies.some((remedy) => remedy.type === type);
 }
 
+/** Whether people can be asked for what the policy names. */
+export function hasPeopleRemedy(policy: Pick<Policy, 'remedies'>): boolean {
+  return hasRemedy(policy, 'approval') || hasRemedy(policy, 'consent');
+}
+
 /** Deeper expressions can exhaust Cedar's stack when they are evaluated. */
 export const MAX_EXPRESSION_DEPTH = 100;
 export const MAX_POLICY_BYTES = 64 * 1024;

@@ -42,11 +42,10 @@ export function tokenRemedies({ code, not_before }: Pick<Reason, 'code' | 'not_b
  * each says what is left of it.
  */
 export function limitRemedies(reasons: readonly Reason[]): Remedy[] {
-  return reasons.every(({ resets_at }) => resets_at !== undefined)
-    ? reasons.flatMap(({ resets_at, required, remaining }) =>
-        resets_at === undefined ? [] : [{ type: 'limit' as const, required, remaining, resets_at }],
-      )
-    : [];
+  const waits = reasons.flatMap(({ resets_at, required, remaining }) =>
+    resets_at === undefined ? [] : [{ type: 'limit' as const, required, remaining, resets_at }],
+  );
+  return waits.length === reasons.length ? waits : [];
 }
 
 /** The remedies as an agent is told them, which isn't told how much is left of limits. */

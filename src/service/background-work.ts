@@ -2,11 +2,11 @@
 import type { Config } from '../config/config.js';
 import type { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { startExpiringTasks } from '../govern/approvals/task-expiry.js';
-import { WaitingApprovals } from '../govern/approvals/waiting-approvals.js';
+import { countWaitingApprovals } from '../govern/approvals/waiting-approvals.js';
 import { ConsentSweeper } from '../govern/consents/consent-sweeper.js';
 import type { DelegationKeeper } from '../govern/delegation-keeper.js';
 import { startSweeping } from '../govern/delegation-sweeper.js';
-import { OpenReservations } from '../govern/limits/open-reservations.js';
+import { countOpenReservations } from '../govern/limits/open-reservations.js';
 import { ReviewSweeper } from '../govern/review-sweeper.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
@@ -19,6 +19,7 @@ import type { LimitStore } from '../store/limits.js';
 import type { MetaStore } from '../store/meta.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
+import type { RepeatedCount } from '../telemetry/repeated-count.js';
 import type { ActivePolicies } from './active-policies.js';
 
 export interface BackgroundWorkDeps {
@@ -40,9 +41,9 @@ export interface BackgroundWorkDeps {
 
 export interface BackgroundWork {
   readonly webhooks: WebhookSender;
-  readonly reservations: OpenReservations;
+  readonly reservations: RepeatedCount;
   readonly reviewSweeper: ReviewSweeper;
-  readonly approvals: WaitingApprovals;
+  readonly waitingApprovals: RepeatedCount;
   /** Each resolves once no turn is under way. They are called in the reverse order. */
   readonly stops: readonly (() => Promise<void>)[];
 }
@@ -51,9 +52,9 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
   const { config, database, activePolicies, consents, delegations, elevations, limits, reviews } = deps;
   const { deliveries, events, meta, now, log } = deps;
   const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
-  const reservations = new OpenReservations(limits, config.settleAfterMs, now);
+  const reservations = countOpenReservations(limits, config.settleAfterMs, now);
   const reviewSweeper = new ReviewSweeper(reviews, now);
-  const approvals = new WaitingApprovals(deps.approvals, now);
+  const waitingApprovals = countWaitingApprovals(deps.approvals, now);
   const stops = [
     startSweeping(delegations, { exclusive: database.exclusive, log, about: 'Delegations' }),
     startSweeping(elevations, { exclusive: database.exclusive, log, about: 'Elevations' }),
@@ -61,9 +62,9 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     new ConsentSweeper({ consents, meta, rules: () => activePolicies.rules, now }).start(log),
     reservations.start(log).stop,
     reviewSweeper.start(log).stop,
-    approvals.start(log).stop,
+    waitingApprovals.start(log).stop,
     () => webhooks.stop(),
     startPruning(events, now, log),
   ];
-  return { webhooks, reservations, reviewSweeper, approvals, stops };
+  return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
 }

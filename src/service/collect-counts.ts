@@ -2,9 +2,8 @@
 import type { Database } from '../store/database/port.js';
 import type { DecisionStore } from '../store/decisions.js';
 import type { EntityStore } from '../store/entities.js';
+import type { RepeatedCount } from '../telemetry/repeated-count.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
-import type { WaitingApprovals } from '../govern/approvals/waiting-approvals.js';
-import type { OpenReservations } from '../govern/limits/open-reservations.js';
 import type { ReviewSweeper } from '../govern/review-sweeper.js';
 import type { WebhookSender } from '../notify/webhook-sender.js';
 import type { ActivePolicies } from './active-policies.js';
@@ -18,8 +17,8 @@ export interface CountedParts {
   readonly trust: TrustConfig;
   readonly webhooks: WebhookSender;
   readonly reviews: Pick<ReviewSweeper, 'counts'>;
-  readonly reservations: Pick<OpenReservations, 'open'>;
-  readonly approvals: Pick<WaitingApprovals, 'waiting'>;
+  readonly reservations: Pick<RepeatedCount, 'latest'>;
+  readonly waitingApprovals: Pick<RepeatedCount, 'latest'>;
 }
 
 export function collectCounts({
@@ -31,7 +30,7 @@ export function collectCounts({
   webhooks,
   reviews,
   reservations,
-  approvals,
+  waitingApprovals,
 }: CountedParts): ServiceCounts {
   const { engine, rules } = activePolicies;
   const graph = engine.counts();
@@ -51,8 +50,8 @@ export function collectCounts({
     records,
     webhooks: webhooks.stats(),
     reviews: reviews.counts,
-    openReservations: reservations.open,
-    waitingApprovals: approvals.waiting,
+    openReservations: reservations.latest,
+    waitingApprovals: waitingApprovals.latest,
     rules: {
       ...activePolicies.counts,
       since: activePolicies.since,

@@ -136,7 +136,7 @@ export async function openService(
           webhooks: background.webhooks,
           reservations: background.reservations,
           reviews: background.reviewSweeper,
-          approvals: background.approvals,
+          waitingApprovals: background.waitingApprovals,
         }),
     );
     const reported = { log, watch: metrics.observeCall };

@@ -3,6 +3,9 @@ import { BadRequest } from '../model/faults.js';
 import { MAX_LIMITS_OF_PAIR, MAX_ZONES_OF_PAIR } from '../model/limits.js';
 import type { DatabaseRow } from './database/port.js';
 
+/** Selects the consents of a pair: its user and its agent are `$1` to `$4`. */
+export const OF_PAIR = 'user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4';
+
 /**
  * Counts the limits of the pair `$1` to `$4`, and the time zones of their calendars, once the consent `$5` is as `$7` has it.
  * @param now SQL of the instant by which others have ended
@@ -11,7 +14,7 @@ export function countLimitsSql(now: string): string {
   return `select count(*)::int as limits,
       (count(distinct lower(coalesce(l->>'zone', 'UTC'))) filter (where l->>'window' = 'calendar'))::int as zones
     from (select jsonb_array_elements(consent->'limits') as l from consents
-        where user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4 and coalesce(ended > ${now}, true) and id <> $5::uuid and consent ? 'limits'
+        where ${OF_PAIR} and coalesce(ended > ${now}, true) and id <> $5::uuid and consent ? 'limits'
       union all select jsonb_array_elements($7::jsonb->'limits')) s`;
 }
 

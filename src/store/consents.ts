@@ -11,7 +11,7 @@ import {
 } from '../model/consents.js';
 import type { EventName } from '../model/events.js';
 import type { EntityRef } from '../model/ids.js';
-import { countLimitsSql, hasFewLimitsSql, requireFewLimits } from './consent-limits.js';
+import { OF_PAIR, countLimitsSql, hasFewLimitsSql, requireFewLimits } from './consent-limits.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { KeyedReads } from './keyed-reads.js';
@@ -50,7 +50,6 @@ const LOOKUP_SQL_OF_CONSENTS = `
     where user_type = a.user_type and user_id = a.user_id and agent_type = a.agent_type and agent_id = a.agent_id
       and actions ? a.action
     offset 0) c`;
-const OF_PAIR = 'user_type = $1 and user_id = $2 and agent_type = $3 and agent_id = $4';
 const CONSENT_LOCK: SqlStatement = {
   sql: 'select pg_advisory_xact_lock($1, $2)',
   params: [LOCK_NAMESPACE, ADVISORY_LOCKS.consent],
@@ -132,9 +131,10 @@ export class ConsentStore implements Consents {
    */
   async replace({ consent, version, ...pair }: StoredConsent, changed: Consent, now: Date): Promise<boolean> {
     const hasFurther = (changed.limits?.length ?? 0) > (consent.limits?.length ?? 0);
-    const [, counted, rows] = await this.write([
-      CONSENT_LOCK,
-      countLimitsStatement(pair, changed, now),
+    // Only where there are more limits afterwards can they be too many, and only then must no one else write.
+    const counting = hasFurther ? [CONSENT_LOCK, countLimitsStatement(pair, changed, now)] : [];
+    const results = await this.write([
+      ...counting,
       {
         sql: `update consents set consent = consents.consent || $7::jsonb, actions = $8::jsonb, bytes = $9::int,
                 ended = $10::timestamptz, version = $11::uuid
@@ -153,8 +153,9 @@ export class ConsentStore implements Consents {
         ],
       },
     ]);
-    if (rows?.[0] === undefined && hasFurther) requireFewLimits(counted?.[0]);
-    return rows?.[0] !== undefined;
+    const isReplaced = results.at(-1)?.[0] !== undefined;
+    if (!isReplaced && hasFurther) requireFewLimits(results[1]?.[0]);
+    return isReplaced;
   }
 
   /** Withdraws a consent of the user: the next decision doesn't rest on it. @returns whether there is one @throws Fault */

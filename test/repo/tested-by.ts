@@ -3,6 +3,8 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/author/test/added-relationships.ts': 'test/author/test/memory-limits.test.ts',
+  'src/telemetry/repeated-count.ts': 'test/govern/limits/open-reservations.test.ts',
   'src/lists/filter.ts': 'test/http/routes/filter.test.ts',
   'src/http/answer-parts.ts': 'test/http/routes/administration.test.ts',
   'src/http/operation-ids.ts': 'test/http/routes/administration.test.ts',

@@ -2,9 +2,9 @@
  * Finds what a test's consents and approvals name that isn't there. A consent to an unknown action, or the answer of an
  * unknown person, changes no decision, so a test that expects a deny would pass because of a slip.
  */
+import { readAddedRelationships } from './added-relationships.js';
 import type { LoadedWorld } from '../../config/world.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
-import { parseRelationship } from '../../graph/relationship-text.js';
 import { parseDescribedRef, type EntityRef } from '../../model/ids.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { Rules } from '../../policy/load.js';
@@ -37,22 +37,18 @@ export class StatedGrants {
               suggestNearest(name, this.consentActions),
             );
     if (approvals.length === 0) return;
-    const users = new Set([...this.worldUsers, ...added.flatMap((text) => this.listAddedUsers(text))]);
+    const users = new Set([
+      ...this.worldUsers,
+      ...readAddedRelationships(added)
+        .flatMap(listNamedObjects)
+        .flatMap((ref) => this.userId(ref)),
+    ]);
     for (const [i, { by }] of approvals.entries()) {
       if (users.has(by)) continue;
       // The API's own spelling has the type before the id.
       const described = parseDescribedRef(by);
       const suggestion = suggestNearest(described?.type === this.userType ? described.id : by, users);
       this.findings.report([...at, 'approvals', i, 'by'], `the world has no ${this.userType} "${by}"`, suggestion);
-    }
-  }
-
-  private listAddedUsers(text: string): string[] {
-    try {
-      return listNamedObjects(parseRelationship(text)).flatMap((ref) => this.userId(ref));
-    } catch {
-      // It is reported as what it is: no relationship.
-      return [];
     }
   }
 

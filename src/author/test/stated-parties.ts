@@ -2,9 +2,9 @@
  * Finds what a test states of people and agents who have no part in its cases: a delegation, a consent or a use of theirs changes
  * no decision, so a slip in an id would leave a test that passes without what it is about. Finds delegations of one pair, too.
  */
+import { readAddedRelationships } from './added-relationships.js';
 import type { LoadedWorld } from '../../config/world.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
-import { parseRelationship } from '../../graph/relationship-text.js';
 import { LIMIT_SUBJECTS, type Limit, type LimitSubject } from '../../model/limits.js';
 import type { Relationship } from '../../model/relationships.js';
 import type { Rules } from '../../policy/load.js';
@@ -43,7 +43,10 @@ export class StatedParties {
   check(test: TestSpec, at: Path, requesters: readonly Requester[]): void {
     const { delegations = [], consents = [], used = [] } = test;
     if (requesters.length === 0 || delegations.length + consents.length + used.length === 0) return;
-    const passers = [...this.worldPassers, ...(test.with ?? []).flatMap((text) => this.addedPasser(text))];
+    const passers = [
+      ...this.worldPassers,
+      ...readAddedRelationships(test.with ?? []).flatMap((added) => this.passingAgent(added)),
+    ];
     const questions = requesters.map((requester) => readQuestionParties(requester, passers));
     for (const [i, spec] of delegations.entries()) {
       this.checkGrant(spec, [...at, 'delegations', i], questions);
@@ -107,15 +110,6 @@ export class StatedParties {
     const { agentObject } = this.rules.vocabulary;
     const isPassedOn = relation === DELEGATOR_RELATION && resource.type === agentObject && subject.type === agentObject;
     return isPassedOn ? [subject.id] : [];
-  }
-
-  private addedPasser(text: string): string[] {
-    try {
-      return this.passingAgent(parseRelationship(text));
-    } catch {
-      // It is reported as what it is: no relationship.
-      return [];
-    }
   }
 }
 

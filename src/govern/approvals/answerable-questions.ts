@@ -1,9 +1,8 @@
 /** Finds which of many open questions a person may answer, as the list of an approver shows them. */
 import { engineFaultCode, type Deadline } from '../../runtime/deadline.js';
-import { Fault, type FaultCode } from '../../model/faults.js';
+import type { FaultCode } from '../../model/faults.js';
 import type { EntityRef } from '../../model/ids.js';
-import type { Check } from '../../model/relationships.js';
-import { heldPermissionKey } from '../permission-holders.js';
+import { checkHeld, heldPermissionKey } from '../permission-holders.js';
 import { Deputies } from './deputies.js';
 import { findIneligibility, type EligibilityDeps, type EligibilityQuestion } from './eligibility.js';
 
@@ -50,24 +49,19 @@ async function selectPossible<T extends Omit<EligibilityQuestion, 'approver'>>(
   questions: readonly T[],
   { graph, rules, deputies: relations }: EligibilityDeps,
 ): Promise<T[]> {
-  const toCheck = ({ resource, permission }: T): Check => ({ resource, permission, subject: approver });
   // A schema may have lost a permission since it was asked for: then no one holds it.
   const known = questions.filter(({ resource, permission }) => rules.graph.hasMember(resource.type, permission));
-  const checks = new Map(known.map((question) => [heldPermissionKey(question), toCheck(question)]));
-  const answers = await graph.check([...checks.values()]);
-  const held = new Set<string>();
-  for (const [i, key] of [...checks.keys()].entries()) {
-    const answer = answers[i];
-    if (answer?.result === 'unknown') throw new Fault(answer.fault);
-    if (answer?.result !== 'no' && answer?.result !== 'conditional') held.add(key);
-  }
+  const answers = await checkHeld(graph, approver, known);
+  const mayHold = (question: T): boolean => {
+    const answer = answers.get(heldPermissionKey(question));
+    return answer?.result !== 'no' && answer?.result !== 'conditional';
+  };
   const deputies = new Deputies(relations, rules.graph);
   const others = known.filter(
-    (question) =>
-      !held.has(heldPermissionKey(question)) && deputies.mayReach(question.resource.type, question.permission),
+    (question) => !mayHold(question) && deputies.mayReach(question.resource.type, question.permission),
   );
   const isDeputy = others.length > 0 && (await isAnyDeputy(approver, { graph, deputies: relations }));
-  return known.filter((question) => held.has(heldPermissionKey(question)) || (isDeputy && others.includes(question)));
+  return known.filter((question) => mayHold(question) || (isDeputy && others.includes(question)));
 }
 
 /** Whether the person is a deputy of any group; also where that can't be found in time. */

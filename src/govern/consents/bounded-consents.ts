@@ -8,6 +8,7 @@ import { findConsentEnd } from './consent-state.js';
 /** @returns the same, but for consents in force whose limits would be too many together with those before them */
 export function omitUnboundConsents(consents: readonly Consent[], now: Date): readonly Consent[] {
   const limited = consents.filter(({ limits = [] }) => limits.length > 0);
+  // So few limits are within both bounds: they name no more zones than there are limits.
   if (limited.reduce((sum, { limits = [] }) => sum + limits.length, 0) <= MAX_ZONES_OF_PAIR) return consents;
   const unread = new Set<Consent>();
   const zones = new Set<string>();

@@ -14,7 +14,7 @@ import { createRequestContext } from '../request-context.js';
 import { remedyFormat } from '../answer-parts.js';
 import { contextFormat } from '../authzen-formats.js';
 import { parseQuestion } from '../authzen-request.js';
-import { listContextFormat, toListContext } from '../list-refusal.js';
+import { describeRefusal, listContextFormat } from '../list-refusal.js';
 import { authenticate } from '../edge/authentication.js';
 import { requireCaller } from '../edge/request-party.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
@@ -81,7 +81,6 @@ function answerCapabilities(
   return service.activePolicies.withSnapshot(async (deps) => {
     const caller = requireCaller(request);
     const requestContext = createRequestContext(request, service);
-    const { delegateUrl } = service.config.delegations;
     // The agent's own question carries nothing out either: it learns what it may do, so all obligations count.
     const context = { supported_obligations: [...OBLIGATION_TYPES], ...omitNulls(stated) };
     const { agentObject = '', actions } = deps.rules().vocabulary;
@@ -122,7 +121,7 @@ function answerCapabilities(
             remedies: remedies.map((remedy) => ({ ...remedy })),
           })),
       })),
-      ...(refusal === undefined ? {} : { context: toListContext(refusal, caller, delegateUrl) }),
+      ...describeRefusal(refusal, caller, service.config.delegations.delegateUrl),
     };
   });
 }

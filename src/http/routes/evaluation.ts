@@ -216,9 +216,13 @@ function toItemError(refusal: TurnRefusal): Parameters<typeof toItemErrorAnswer>
 
 /** The parts of a question that are stated: of an item or of the defaults. A null states nothing. */
 function pickQuestionMembers(body: object): QuestionParts {
-  const members = new Map<string, unknown>(Object.entries(body));
-  const stated = QUESTION_PARTS.filter((part) => (members.get(part) ?? undefined) !== undefined);
-  return Object.fromEntries(stated.map((part) => [part, members.get(part)]));
+  const members: QuestionParts = body;
+  return Object.fromEntries(
+    QUESTION_PARTS.flatMap((part) => {
+      const value = members[part] ?? undefined;
+      return value === undefined ? [] : [[part, value]];
+    }),
+  );
 }
 
 function carriesToken(question: Readonly<Record<string, unknown>> | undefined): boolean {

@@ -25,7 +25,7 @@ import { nameDecision } from '../edge/observability.js';
 import { requireCaller } from '../edge/request-party.js';
 import { MAX_FILTER_BODY_BYTES } from '../edge/unread-body.js';
 import { readIdempotencyKey } from '../idempotency-key.js';
-import { listContextFormat, toListContext } from '../list-refusal.js';
+import { describeRefusal, listContextFormat } from '../list-refusal.js';
 import { checkPartLengths } from '../question-size.js';
 import { createRequestContext } from '../request-context.js';
 import type { TypedApp } from '../typed-app.js';
@@ -132,9 +132,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
         records: list.records.map((record) => ({ ...record })),
         removed: Object.fromEntries(list.removed),
         ...(allInvalid.length === 0 ? {} : { invalid: allInvalid.sort((a, b) => a.index - b.index) }),
-        ...(list.refusal === undefined
-          ? {}
-          : { context: toListContext(list.refusal, requireCaller(request), service.config.delegations.delegateUrl) }),
+        ...describeRefusal(list.refusal, requireCaller(request), service.config.delegations.delegateUrl),
       };
     },
   });

@@ -28,7 +28,7 @@ import {
   subjectFormat,
 } from '../authzen-formats.js';
 import { parseQuestion } from '../authzen-request.js';
-import { listContextFormat, toListContext } from '../list-refusal.js';
+import { describeRefusal, listContextFormat } from '../list-refusal.js';
 import { authenticate } from '../edge/authentication.js';
 import { nameDecision } from '../edge/observability.js';
 import { requireCaller } from '../edge/request-party.js';
@@ -221,9 +221,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       return {
         page: pageTokens.encode(allowed.after, query),
         results: allowed.results.map(toResult),
-        ...(refusal === undefined
-          ? {}
-          : { context: toListContext(refusal, requireCaller(request), service.config.delegations.delegateUrl) }),
+        ...describeRefusal(refusal, requireCaller(request), service.config.delegations.delegateUrl),
       };
     });
   }

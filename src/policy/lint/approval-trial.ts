@@ -3,6 +3,7 @@
  * is assumed when it is asked for, for every value that the rest of its conditions could have.
  */
 import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { memoizeByObject } from '../../runtime/memoize.js';
 import { collectAtoms, collectPaths, hasTestPath, accessPath, splitOperator, type Expression } from '../expressions.js';
 
 /** More conditions than these have too many combinations: nothing is said of them. */
@@ -19,8 +20,8 @@ export interface ApprovalTrial {
   readonly forbidsApproved: boolean;
 }
 
-/** undefined where it can't be told. */
-export function tryApproval(json: PolicyJson): ApprovalTrial | undefined {
+/** undefined where it can't be told. A forbid is tried once, however many others it is held against. */
+export const tryApproval = memoizeByObject((json: PolicyJson): ApprovalTrial | undefined => {
   const unknown = [...new Set(collectAtoms(json).flatMap(({ expression }) => listUnknown(expression)))];
   if (unknown.length > MAX_FREE_CONDITIONS) return undefined;
   let [mayForbidWithout, mayLift, forbidsApproved] = [false, false, true];
@@ -33,7 +34,7 @@ export function tryApproval(json: PolicyJson): ApprovalTrial | undefined {
     forbidsApproved &&= approved;
   }
   return { mayForbidWithout, mayLift, forbidsApproved };
-}
+});
 
 interface TrialWorld {
   readonly isApproved: boolean;

@@ -1,6 +1,6 @@
 /** The metrics say how many requests for approvals wait for people. */
 import { beforeAll, expect, it } from 'vitest';
-import { WaitingApprovals } from '../../../src/govern/approvals/waiting-approvals.js';
+import { countWaitingApprovals } from '../../../src/govern/approvals/waiting-approvals.js';
 import { answer, requestAccess } from '../../support/approve.js';
 import { QUESTION, recordDenial, startApprovalWorld } from '../../support/approval-world.js';
 import { DAYTIME, type Running } from '../../support/sample.js';
@@ -14,8 +14,8 @@ beforeAll(async () => {
 
 it('from the request until it is answered, or its time is over', async () => {
   let now = DAYTIME;
-  const approvals = new WaitingApprovals(remit.service.approvals, () => now);
-  const count = async (): Promise<number> => approvals.count().then(() => approvals.waiting);
+  const approvals = countWaitingApprovals(remit.service.approvals, () => now);
+  const count = async (): Promise<number> => approvals.count().then(() => approvals.latest);
   const open = async (branch: string): Promise<string> => {
     const question = { ...QUESTION, action: { name: 'merge', properties: { branch } } };
     const { evaluation_id, expires_at } = await recordDenial(remit, { question });

@@ -2,21 +2,14 @@
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { codes, DAYTIME, step, type Running } from '../../support/sample.js';
-import { askGrant, asUser, eur, startGrants } from './grants-world.js';
+import { askGrant, asUser, eur, HOUR, LENGTHS, startGrants, type Bound } from './grants-world.js';
 
-const HOUR = 3_600_000;
 let remit: Running;
 beforeAll(async () => {
   remit = await startGrants();
   return () => remit.stop();
 });
 
-interface Bound {
-  readonly count?: number;
-  readonly amount?: { readonly value: number; readonly unit: string; readonly decimals: number };
-  readonly per: 'PT1H' | 'P1D' | 'total';
-  readonly window?: 'sliding' | 'calendar';
-}
 interface Use {
   readonly at: number;
   readonly grants: readonly string[];
@@ -28,8 +21,6 @@ interface Grant {
   limits: readonly Bound[];
   readonly ends: number;
 }
-
-const LENGTHS = { PT1H: HOUR, P1D: 24 * HOUR, total: Infinity };
 
 /** Whether the question fits by the uses that there have been. A question without an amount uses none. */
 function hasRoom({ id, limits }: Grant, uses: readonly Use[], at: number, cents: number | undefined): boolean {

@@ -1,6 +1,18 @@
 /** A company whose users bound what their agents do: payments that ask for consent, and accounts that are looked at. */
 import { startFiles, type Answer, type Running } from '../../support/sample.js';
 
+export const HOUR = 3_600_000;
+/** The lengths of the periods that limits have here. */
+export const LENGTHS = { PT1H: HOUR, P1D: 24 * HOUR, total: Infinity };
+
+/** A limit of a delegation or a consent, as it is stated. */
+export interface Bound {
+  readonly count?: number;
+  readonly amount?: { readonly value: number; readonly unit: string; readonly decimals: number };
+  readonly per: 'PT1H' | 'P1D' | 'total';
+  readonly window?: 'sliding' | 'calendar';
+}
+
 export const GRANT_FILES = {
   'schema.zed': `use expiration
 definition user {}

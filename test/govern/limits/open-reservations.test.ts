@@ -1,6 +1,6 @@
 /** The metrics say how many decisions hold something of a limit, and what limits have denied. */
 import { beforeAll, expect, it } from 'vitest';
-import { OpenReservations } from '../../../src/govern/limits/open-reservations.js';
+import { countOpenReservations } from '../../../src/govern/limits/open-reservations.js';
 import { DAYTIME, type Running } from '../../support/sample.js';
 import { askGrant, asUser, startGrants } from './grants-world.js';
 
@@ -12,8 +12,8 @@ beforeAll(async () => {
 
 it('from the record until an outcome comes, or it counts as used', async () => {
   let now = DAYTIME;
-  const reservations = new OpenReservations(remit.service.limits, 15 * 60_000, () => now);
-  const count = async (): Promise<number> => reservations.count().then(() => reservations.open);
+  const reservations = countOpenReservations(remit.service.limits, 15 * 60_000, () => now);
+  const count = async (): Promise<number> => reservations.count().then(() => reservations.latest);
   await asUser(remit, 'POST', '/v1/delegations', { agent: 'bot', until_ended: true, limits: [{ count: 4, per: 'P1D' }] });
   expect(await count()).toBe(0);
   const looks = { action: 'look', account: 'vault:ann' };

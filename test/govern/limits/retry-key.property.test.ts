@@ -6,23 +6,15 @@ import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { codes, DAYTIME, type Running } from '../../support/sample.js';
 import { assertUntilSeen } from '../../support/until-seen.js';
-import { askGrant, asUser, eur, startGrants } from './grants-world.js';
+import { askGrant, asUser, eur, HOUR, LENGTHS, startGrants, type Bound } from './grants-world.js';
 
-const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const LENGTHS = { PT1H: HOUR, P1D: DAY, total: Infinity };
 let remit: Running;
 beforeAll(async () => {
   remit = await startGrants();
   return () => remit.stop();
 });
 
-interface Bound {
-  readonly count?: number;
-  readonly amount?: { readonly value: number; readonly unit: string; readonly decimals: number };
-  readonly per: 'PT1H' | 'P1D' | 'total';
-  readonly window?: 'sliding' | 'calendar';
-}
 interface Grant {
   readonly id: string;
   readonly limits: readonly Bound[];

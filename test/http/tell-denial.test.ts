@@ -1,6 +1,6 @@
 /** Remedies of an answer: waiting, where time helps, and the page at which the user delegates; agents aren't told how much is left. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { tellRemedies } from '../../src/http/told-remedies.js';
+import { tellRemedies } from '../../src/http/tell-denial.js';
 import { limitRemedies } from '../../src/policy/remedies.js';
 import { reason } from '../../src/model/reasons.js';
 import { clientNamed, startWith, T, type Answer, type Running } from '../support/sample.js';
