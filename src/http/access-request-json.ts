@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { listOpenSteps, readTaskState } from '../govern/approvals/task-progress.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { instantFormat } from '../runtime/instant-format.js';
-import type { StoredTask } from '../store/approvals.js';
+import type { StoredTask } from '../store/stored-task.js';
 import type { BundleItem } from '../store/request-bundles.js';
 import { actionFormat, idFormat, nameFormat, resourceFormat, subjectFormat } from './authzen-formats.js';
 

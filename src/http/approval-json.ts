@@ -7,7 +7,7 @@ import { readBoundAccess } from '../decide/approval-binding.js';
 import { TASK_STATES } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
 import { instantFormat } from '../runtime/instant-format.js';
-import type { StoredTask } from '../store/approvals.js';
+import type { StoredTask } from '../store/stored-task.js';
 import { nextPageFormat } from './page-token.js';
 import { queryNumber } from './query-number.js';
 import { findTaskTitle } from './task-title.js';

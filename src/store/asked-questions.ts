@@ -2,7 +2,7 @@
 import { v4 as uuid } from 'uuid';
 import type { EntityRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
-import type { AskedTask } from './approvals.js';
+import type { AskedTask } from './stored-task.js';
 
 /** A question that is asked for, as it opens a task. */
 export interface TaskOpening {

@@ -3,6 +3,9 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/decide/shown-question.ts': 'test/law/access-requests.test.ts',
+  'src/store/stored-task.ts': 'test/store/approvals.test.ts',
+  'src/store/answer-task.ts': 'test/store/approvals.test.ts',
   'src/author/test/added-relationships.ts': 'test/author/test/memory-limits.test.ts',
   'src/telemetry/repeated-count.ts': 'test/govern/limits/open-reservations.test.ts',
   'src/lists/filter.ts': 'test/http/routes/filter.test.ts',

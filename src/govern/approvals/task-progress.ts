@@ -1,7 +1,7 @@
 /** The progress of a task: what is still to be answered, and what an answer makes of it. Pure. */
 import type { Approval, ApprovalStep, TaskState } from '../../model/approvals.js';
 import type { EntityRef } from '../../model/ids.js';
-import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/approvals.js';
+import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/stored-task.js';
 
 /** The state at this time: a task that was not answered in time has expired, whether or not that is stored. */
 export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'expires'>, now: Date): TaskState {

@@ -8,7 +8,7 @@ import type { Rules } from '../../policy/load.js';
 import { formatStatedJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
 import type { Service } from '../../service/service.js';
-import type { AskedTask, StoredTask } from '../../store/approvals.js';
+import type { AskedTask, StoredTask } from '../../store/stored-task.js';
 import type { TaskOpening } from '../../store/asked-questions.js';
 import { openTasks, type OpenedTasks } from '../../store/open-tasks.js';
 import { findBundle, findEarlierRequest, type RequestRepeat, type StoredBundle } from '../../store/request-bundles.js';
