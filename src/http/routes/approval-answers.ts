@@ -5,7 +5,7 @@ import { BadRequest } from '../../model/faults.js';
 import type { TaskState } from '../../model/approvals.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Service } from '../../service/service.js';
-import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
+import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/stored-task.js';
 import {
   approvalDecisionBody,
   approvalParams,
@@ -32,6 +32,12 @@ const OUTCOMES: Readonly<Record<TaskState, ReturnType<typeof createProblem>>> = 
   revoked: createProblem('conflict', 'It was approved, and that has been ended.'),
   expired: createProblem('conflict', 'It was not answered in time.'),
 };
+const ANSWERED_OTHERWISE = createProblem(
+  'answered_otherwise',
+  'You have given another answer to this, which stands. An approval can be ended (DELETE).',
+);
+/** The states in which an answer that was given stands. */
+const STANDING_STATES: readonly TaskState[] = ['pending', 'approved', 'denied'];
 const OUTDATED: Readonly<Record<OutdatedTask, ReturnType<typeof createProblem>>> = {
   rules_changed: createProblem('conflict', 'The rules have changed since this was asked: it has to be asked again.'),
   condition_lost: createProblem('conflict', 'The user may not ask for this right any more.'),
@@ -66,8 +72,12 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
         }
         const { task, answerable } = seen;
         const now = service.now();
-        if (isRepeated(task, body, by, answerable)) return reply.send(tasks.toJson(seen, now));
+        const hasNothingOpen = answerable.length === 0;
+        if (hasNothingOpen && isRepeated(task, body, by, service.config.approvals))
+          return reply.send(tasks.toJson(seen, now));
         const state = readTaskState(task, now);
+        if (hasNothingOpen && STANDING_STATES.includes(state) && hasAnswered(task, by))
+          return reply.code(409).send(ANSWERED_OTHERWISE);
         if (state !== 'pending' || task.answers.length <= known) return reply.code(409).send(OUTCOMES[state]);
         if (answerable.length === 0)
           return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(OUTCOMES[state]);
@@ -114,15 +124,31 @@ function readAnswer(
 }
 
 /** Whether the person has said the same before, so that an answer whose reply was lost can be made again. */
-function isRepeated(
-  { state, answers, denied, scope }: StoredTask,
-  body: ApprovalDecisionBody,
-  by: EntityRef,
-  answerable: readonly number[],
-): boolean {
+function isRepeated(task: StoredTask, body: ApprovalDecisionBody, by: EntityRef, terms: ApprovalTerms): boolean {
+  const { state, answers, denied } = task;
   if (body.decision === 'deny') return denied !== undefined && isSameRef(denied.by, by) && denied.note === body.note;
-  const hasApproved = answers.some((answer) => isSameRef(answer.by, by) && answer.note === body.note);
-  return (
-    hasApproved && answerable.length === 0 && scope === body.scope && (state === 'pending' || state === 'approved')
-  );
+  if (state !== 'pending' && state !== 'approved') return false;
+  return answers.some((answer) => isSameRef(answer.by, by) && isSameYes(task, answer, body, terms));
+}
+
+/** Whether a yes on the terms of the body would have been this answer. */
+function isSameYes(
+  task: StoredTask,
+  answer: StoredAnswer,
+  { scope, until, note }: ApprovalDecisionBody,
+  terms: ApprovalTerms,
+): boolean {
+  const { step, by } = answer;
+  const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
+  if (scope === 'until' && end === undefined) return false;
+  const given = { by, at: new Date(answer.at), scope, until: end === undefined ? undefined : new Date(end), note };
+  const yes = approveSteps({ ...task, answers: [] }, [step], given, terms).answers[0];
+  if (yes?.scope !== answer.scope || yes.note !== answer.note) return false;
+  // How long one use may wait is no part of the answer.
+  return yes.scope === 'once' || yes.until === answer.until;
+}
+
+/** Whether the person has answered it. */
+function hasAnswered({ answers, denied }: StoredTask, person: EntityRef): boolean {
+  return [...answers, ...(denied === undefined ? [] : [denied])].some(({ by }) => isSameRef(by, person));
 }
