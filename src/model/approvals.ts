@@ -102,8 +102,11 @@ export type ApprovalReading =
     }
   | { readonly id: string; readonly fault: FaultCode };
 
-/** A no that was said to a question lately, or the fault for which that can't be told. JSON, since decision records hold it. */
-export type RecentRefusal = { readonly at: string } | { readonly fault: FaultCode };
+/**
+ * The reason for which people aren't asked for their yes: a no that was said to the question lately, the fault for which that can't be
+ * told, or that the question is too long to be read. JSON, since decision records hold it.
+ */
+export type AskingBar = { readonly at: string } | { readonly fault: FaultCode } | { readonly too_long: true };
 
 export interface Approvals {
   /**

@@ -35,7 +35,11 @@ export const approvalReadingSchema = z.union([
     ineligible: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, why: z.string() })),
   }),
 ]);
-export const refusalSchema = z.union([z.looseObject({ at: instantSchema }), z.looseObject({ fault: faultSchema })]);
+export const refusalSchema = z.union([
+  z.looseObject({ at: instantSchema }),
+  z.looseObject({ fault: faultSchema }),
+  z.looseObject({ too_long: z.literal(true) }),
+]);
 export const accessRequestSchema = z.looseObject({
   steps: z.array(approvalStepSchema).min(1),
   binding: bindingSchema,

@@ -1,7 +1,9 @@
 /** `/access/v1/requests` and below: callers that were denied ask for people's approval (AuthZEN's access request profile). */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { selectBoundContext, type SubmittedQuestion } from '../../decide/submitted-question.js';
+import { listBoundNames } from '../../decide/approval-binding.js';
+import { describeShownQuestion } from '../../decide/shown-question.js';
+import type { SubmittedQuestion } from '../../decide/submitted-question.js';
 import { BadRequest } from '../../model/faults.js';
 import { formatCallerId, omitNulls, type Caller } from '../../model/question.js';
 import type { Rules } from '../../policy/load.js';
@@ -43,8 +45,6 @@ const taskErrors = {
   409: accessRequestProblemFormat,
   410: accessRequestProblemFormat,
 };
-/** The longest question that an approver is shown: longer ones can't be read by people. */
-const MAX_SHOWN_BYTES = 16 * 1024;
 const DENIED_LATELY =
   'The same was denied by an approver a short while ago. What policies don’t read makes no other question of it.';
 const UNKNOWN = 'There is no such task of this caller.';
@@ -301,14 +301,9 @@ function describeTask(
       joinPlace(at, 'requested_access.emergency'),
     );
   }
-  const { type, id, properties } = question.resource;
-  const shown = {
-    subject: { type: question.subject.type, id: question.subject.id },
-    action: question.action,
-    resource: { type, id, properties },
-    context: selectBoundContext(offer.binding, question.context),
-  };
-  if (Buffer.byteLength(JSON.stringify(shown)) > MAX_SHOWN_BYTES)
+  const shown = describeShownQuestion(question, listBoundNames(offer.binding));
+  // A denial of before can offer what is no longer asked.
+  if (shown === undefined)
     throw new AccessRequestProblem('not_requestable', 'The question is too long for people to read.', at);
   return {
     binding: offer.binding,
