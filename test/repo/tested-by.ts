@@ -3,6 +3,9 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/http/open-request.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/requested-questions.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/requested-tasks.ts': 'test/http/routes/access-requests.test.ts',
   'src/decide/shown-question.ts': 'test/law/access-requests.test.ts',
   'src/store/stored-task.ts': 'test/store/approvals.test.ts',
   'src/store/answer-task.ts': 'test/store/approvals.test.ts',
