@@ -64,6 +64,13 @@ export function findBindingDifference(approved: ApprovalBinding, asked: Approval
   return [...places].find((place) => getHash(approved, place) !== getHash(asked, place));
 }
 
+/** Compares who asks, and by whom, and not what. */
+export function findPartyDifference(approved: ApprovalBinding, asked: ApprovalBinding): string | undefined {
+  return ASKER_PLACES.find((place) => getHash(approved, place) !== getHash(asked, place));
+}
+
+/** The places that say who asks; a client's assertions about the subject do as well. */
+const ASKER_PLACES = ['client', 'user', 'agent', 'chain', 'issuer', 'subject'];
 const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'access', 'issuer', 'resource', 'action.name'];
 
 /** The properties one by one, or all as one where they are too many or their names too long. */

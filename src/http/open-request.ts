@@ -1,10 +1,12 @@
 /** Opens the tasks of an access request: what is asked for must be what was denied, and lift it, and people must be able to read it. */
 import { listBoundNames } from '../decide/approval-binding.js';
 import { describeShownQuestion } from '../decide/shown-question.js';
+import type { AuthorizationDetail } from '../model/acting.js';
+import { formatRef } from '../model/ids.js';
 import { BadRequest } from '../model/faults.js';
 import { formatCallerId, type Caller } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
-import { formatStatedJson } from '../runtime/canonical-json.js';
+import { formatCanonicalJson, formatStatedJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
 import type { Service } from '../service/service.js';
 import type { TaskOpening } from '../store/asked-questions.js';
@@ -14,6 +16,7 @@ import type { AskedTask } from '../store/stored-task.js';
 import type { AccessRequestBody } from './access-request-json.js';
 import { findDenial, requireProvenActor, requireSameQuestion, type RequestableDenial } from './denied-question.js';
 import { AccessRequestProblem } from './edge/access-request-problem.js';
+import { readRequestedClass } from './requested-class.js';
 import { joinItemPlace, listRequestedItems, type RequestedItem } from './requested-questions.js';
 import { findRequestedTasks, toRequestedTasks, type RequestedTasks } from './requested-tasks.js';
 
@@ -49,7 +52,9 @@ async function openNew(
     requireSameQuestion(denial, item.question, item.at);
     requireProvenActor(denial, body.client?.actor);
     const { user, agent } = denial;
-    openings.push({ user, agent, task: describeTask(denial, item, service.now(), service.activePolicies.rules) });
+    const details = await readRequestedClass(service, caller, denial, item);
+    const task = describeTask(denial, item, service.now(), service.activePolicies.rules);
+    openings.push({ user, agent, task: details === undefined ? task : widenToClass(task, denial, details) });
   }
   const now = service.now();
   const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
@@ -108,12 +113,7 @@ function describeTask(
   { vocabulary }: Pick<Rules, 'vocabulary'>,
 ): AskedTask {
   const { question, requested, at } = item;
-  const { requested_until: until, emergency = false, details } = requested;
-  if (details !== undefined)
-    throw new BadRequest(
-      'is not supported: an approval is for one question',
-      joinItemPlace(at, 'requested_access.details'),
-    );
+  const { requested_until: until, emergency = false } = requested;
   if (until !== undefined && Date.parse(until) <= now.getTime())
     throw new BadRequest('must lie in the future', joinItemPlace(at, 'requested_access.requested_until'));
   if (emergency && offer.emergency === undefined) {
@@ -139,4 +139,14 @@ function describeTask(
     ...(offer.question_sha256 === undefined ? {} : { question_sha256: offer.question_sha256 }),
     ...(until === undefined ? {} : { requested_until: new Date(until).toISOString() }),
   };
+}
+
+/** A no to a class is to all equal ones, by whichever of its questions they are asked for. */
+function widenToClass(
+  task: AskedTask,
+  { user, agent }: RequestableDenial,
+  details: readonly AuthorizationDetail[],
+): AskedTask {
+  const parties = [user, agent].map((party) => (party === undefined ? null : formatRef(party)));
+  return { ...task, details, question_sha256: sha256(formatCanonicalJson({ parties, details })) };
 }

@@ -1,4 +1,5 @@
 /** Approvals: other people's yes to one question, as decisions read and use them, and as the store keeps them. */
+import type { AuthorizationDetail } from './acting.js';
 import type { FaultCode } from './faults.js';
 import type { EntityRef } from './ids.js';
 
@@ -67,6 +68,11 @@ export interface Approval {
   readonly answers: readonly ApprovalAnswer[];
   /** The permission by which they were given, where it was an emergency. */
   readonly emergency?: string | undefined;
+  /**
+   * The class of questions that it is for, in the place of one: it is good for those of the same parties that one of these covers.
+   * What is bound beside the parties is then the question by which it was asked for.
+   */
+  readonly details?: readonly AuthorizationDetail[] | undefined;
   /** `once`: one decision uses it up. `until`: every one until its end. */
   readonly scope: 'once' | 'until';
   /** RFC 3339; undefined until it is approved. */

@@ -12,7 +12,7 @@ export interface ApprovedQuestion {
 }
 
 /** The part of a task that was asked and never changes. JSON. */
-export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergency'> {
+export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergency' | 'details'> {
   readonly question: ApprovedQuestion;
   readonly chain: readonly EntityRef[];
   /** The decision that was denied. */
@@ -24,6 +24,8 @@ export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergen
 }
 
 export interface StoredTask extends AskedTask, Omit<Approval, keyof AskedTask>, ApprovalRequester {
+  /** The class of questions as it was asked for: `details` is what answers have left of it. */
+  readonly asked_details?: Approval['details'];
   readonly answers: readonly StoredAnswer[];
   /** The no, where it was denied. */
   readonly denied?: Refusal | undefined;
@@ -43,6 +45,8 @@ export interface StoredAnswer extends ApprovalAnswer {
   /** RFC 3339. */
   readonly until: string;
   readonly note?: string | undefined;
+  /** The class of questions that the approver agreed to, where one was asked for. */
+  readonly details?: Approval['details'];
 }
 
 /** A no, which is to the whole. */
@@ -61,7 +65,7 @@ export interface TaskAnswer {
 export const KEPT_AFTER_END_MS = 7 * 86_400_000;
 
 export function toStoredTask(row: DatabaseRow): StoredTask {
-  const { chain, question, denial, requested_until } = row['task'] as AskedTask;
+  const { chain, question, denial, requested_until, details } = row['task'] as AskedTask;
   return {
     ...toApproval(row),
     answers: row['answers'] as readonly StoredAnswer[],
@@ -69,6 +73,7 @@ export function toStoredTask(row: DatabaseRow): StoredTask {
     chain,
     question,
     denial,
+    ...(details === undefined ? {} : { asked_details: details }),
     ...(requested_until === undefined ? {} : { requested_until }),
     user: toParty(row['user_type'], row['user_id']),
     agent: toParty(row['agent_type'], row['agent_id']),
@@ -81,15 +86,19 @@ export function toStoredTask(row: DatabaseRow): StoredTask {
 
 /** The part of it that decisions read. */
 export function toApproval(row: DatabaseRow): Approval {
-  const { binding, steps, emergency } = row['task'] as AskedTask;
+  const { binding, steps, emergency, details: asked } = row['task'] as AskedTask;
+  const answers = row['answers'] as readonly StoredAnswer[];
+  // Each answer can only narrow what the one before has left.
+  const details = answers.at(-1)?.details ?? asked;
   const approvedUntil = toInstant(row['approved_until']);
   return {
     id: String(row['id']),
     state: row['state'] as TaskState,
     binding,
     steps,
-    answers: (row['answers'] as readonly StoredAnswer[]).map(({ step, by, at }) => ({ step, by, at })),
+    answers: answers.map(({ step, by, at }) => ({ step, by, at })),
     ...(emergency === undefined ? {} : { emergency }),
+    ...(details === undefined ? {} : { details }),
     scope: row['scope'] as Approval['scope'],
     ...(approvedUntil === undefined ? {} : { approved_until: approvedUntil }),
     ...(typeof row['used_by'] === 'string' ? { used_by: row['used_by'] } : {}),

@@ -41,7 +41,7 @@ beforeAll(async () => {
 
 /** Texts of up to twice what people are shown, with characters that JSON escapes and that take several bytes. */
 const text = fc
-  .tuple(fc.constantFrom('x', 'é', '"', '\n', '𝄞'), fc.nat(200), fc.constantFrom(1, 20, 100))
+  .tuple(fc.constantFrom('x', 'é', '"', '\n', '\0', '𝄞'), fc.nat(200), fc.constantFrom(1, 20, 100))
   .map(([unit, count, times]) => unit.repeat(count * times));
 const value = fc.oneof(
   { weight: 3, arbitrary: text },

@@ -40,6 +40,8 @@ export interface GivenYes {
   /** The end that the approver gives it; where there is none, the longest that there may be. */
   readonly until?: Date | undefined;
   readonly note?: string | undefined;
+  /** The class of questions that they agree to; undefined for all that is asked for, or for one question. */
+  readonly details?: Approval['details'];
 }
 
 export interface ApprovalTerms {
@@ -52,16 +54,16 @@ export interface ApprovalTerms {
  * @param given the steps that the approver may answer and that lack a yes
  */
 export function approveSteps(
-  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency' | 'requested_until'>,
+  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency' | 'requested_until' | 'details'>,
   given: readonly number[],
-  { by, at, scope, until, note }: GivenYes,
+  { by, at, scope, until, note, details = task.details }: GivenYes,
   terms: ApprovalTerms,
 ): TaskAnswer {
   const toYes = (step: number): StoredAnswer => {
     const stepScope = isUserStep(task, step) ? 'once' : scope;
     const latest = findLatestEnd(task, stepScope, at, terms);
     const ends = until === undefined || until > latest ? latest : until;
-    const noted = note === undefined ? {} : { note };
+    const noted = { ...(note === undefined ? {} : { note }), ...(details === undefined ? {} : { details }) };
     return { step, by, at: at.toISOString(), scope: stepScope, until: ends.toISOString(), ...noted };
   };
   const answers = [...task.answers, ...given.map(toYes)];

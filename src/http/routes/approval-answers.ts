@@ -1,6 +1,11 @@
 /** `/v1/approvals/{id}/decision`: people say yes or no to what is asked of them. */
 import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { approveSteps, isUserStep, readTaskState, type ApprovalTerms } from '../../govern/approvals/task-progress.js';
+import type { AuthorizationDetail } from '../../model/acting.js';
+import { checkRequestedDetails } from '../../govern/requested-details.js';
+import type { Rules } from '../../policy/load.js';
+import { formatCanonicalJson } from '../../runtime/canonical-json.js';
+import { detailsCover } from '../../tokens/detail-narrowing.js';
 import { BadRequest } from '../../model/faults.js';
 import type { TaskState } from '../../model/approvals.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
@@ -91,7 +96,7 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
         if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
         const answered = await service.approvals.answer(
           task,
-          readAnswer(seen, body, { by, at: now, terms: service.config.approvals }),
+          readAnswer(seen, body, { by, at: now, terms: service.config.approvals, rules: service.activePolicies.rules }),
           now,
         );
         known = task.answers.length;
@@ -106,8 +111,13 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
 /** @throws BadRequest where the end is none that the approval can have */
 function readAnswer(
   { task, answerable }: SeenTask,
-  { decision, scope, until, note }: ApprovalDecisionBody,
-  { by, at, terms }: { readonly by: EntityRef; readonly at: Date; readonly terms: ApprovalTerms },
+  { decision, scope, until, note, details }: ApprovalDecisionBody,
+  {
+    by,
+    at,
+    terms,
+    rules,
+  }: { readonly by: EntityRef; readonly at: Date; readonly terms: ApprovalTerms; readonly rules: Rules },
 ): TaskAnswer {
   const { answers } = task;
   if (decision === 'deny') {
@@ -116,11 +126,30 @@ function readAnswer(
   }
   if (scope === 'until' && answerable.some((step) => isUserStep(task, step)))
     throw new BadRequest('must be "once": your own yes is to this one question, and you are asked each time', 'scope');
+  if (details !== undefined) requireNarrowerClass(task, details, rules);
+  if (scope === 'once' && task.details !== undefined)
+    throw new BadRequest('must be "until": it is for a class of questions, and not for one', 'scope');
   const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
   if (scope === 'until' && end === undefined) throw new BadRequest('is required: the request names none', 'until');
   const ends = end === undefined ? undefined : new Date(end);
   if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
-  return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
+  return approveSteps(task, answerable, { by, at, scope, until: ends, note, details }, terms);
+}
+
+/** @throws BadRequest where the details are wider than what is asked for, or none were */
+function requireNarrowerClass(
+  { details: asked }: StoredTask,
+  details: readonly AuthorizationDetail[],
+  rules: Rules,
+): void {
+  if (asked === undefined)
+    throw new BadRequest('is for requests of a class of questions: this is one question', 'details');
+  checkRequestedDetails(details, rules, 'details');
+  if (!detailsCover(asked, details))
+    throw new BadRequest(
+      'must each be covered by a detail that is asked for, as far as others have agreed to it',
+      'details',
+    );
 }
 
 /** Whether the person has said the same before, so that an answer whose reply was lost can be made again. */
@@ -135,15 +164,25 @@ function isRepeated(task: StoredTask, body: ApprovalDecisionBody, by: EntityRef,
 function isSameYes(
   task: StoredTask,
   answer: StoredAnswer,
-  { scope, until, note }: ApprovalDecisionBody,
+  { scope, until, note, details }: ApprovalDecisionBody,
   terms: ApprovalTerms,
 ): boolean {
   const { step, by } = answer;
+  const before = task.answers.slice(0, task.answers.indexOf(answer));
+  const available = before.filter((other) => !isSameRef(other.by, by)).at(-1)?.details ?? task.asked_details;
   const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
   if (scope === 'until' && end === undefined) return false;
-  const given = { by, at: new Date(answer.at), scope, until: end === undefined ? undefined : new Date(end), note };
+  const given = {
+    by,
+    at: new Date(answer.at),
+    scope,
+    until: end === undefined ? undefined : new Date(end),
+    note,
+    details: details ?? available,
+  };
   const yes = approveSteps({ ...task, answers: [] }, [step], given, terms).answers[0];
   if (yes?.scope !== answer.scope || yes.note !== answer.note) return false;
+  if (formatCanonicalJson(yes.details ?? null) !== formatCanonicalJson(answer.details ?? null)) return false;
   // How long one use may wait is no part of the answer.
   return yes.scope === 'once' || yes.until === answer.until;
 }
