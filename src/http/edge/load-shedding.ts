@@ -12,6 +12,7 @@ import { FairLimit, type CallerGroups } from '../../runtime/fair-limit.js';
 import type { AdmissionStats } from '../../telemetry/service-metrics.js';
 import { createProblem } from './errors.js';
 import type { RateLimiter } from './rate-limit.js';
+import { limitReadingTime } from './reading-time.js';
 import { countItems } from './request-cost.js';
 import { getAnnouncedLength } from './unread-body.js';
 
@@ -64,8 +65,6 @@ const HEAP_SHARE = 0.9;
 const HEAP_READ_EVERY_MS = 100;
 /** A longer answer may stay here while its reader is slow; shorter ones are in the system's hands at once. */
 const LONG_ANSWER_BYTES = 64 * 1024;
-/** The longest that a long answer waits for its reader. */
-const ANSWER_TIMEOUT_MS = 30_000;
 
 export class Admission {
   private readonly places: FairLimit;
@@ -138,6 +137,16 @@ export class Admission {
       return false;
     }
     capacity.longBytes += bytes;
+    return true;
+  }
+
+  /** Sets as many bytes aside for a stream as it holds at the moment. @returns false where it has no room for more */
+  resize(capacity: HeldCapacity, bytes: number): boolean {
+    const more = bytes - capacity.longBytes;
+    if (more > 0) return this.grow(capacity, more);
+    if (capacity.isClosed) return false;
+    this.longBytes.release(capacity.groups, -more);
+    capacity.longBytes = bytes;
     return true;
   }
 
@@ -236,13 +245,4 @@ export function installLoadShedding(app: FastifyInstance, admission: Admission):
 
 function refuseOverload(reply: FastifyReply): void {
   void reply.code(503).send(createProblem('overloaded', FAULTS.overloaded));
-}
-
-/** Ends the connection of a reader that doesn't take its answer. */
-function limitReadingTime(reply: FastifyReply): void {
-  const timer = setTimeout(() => reply.raw.destroy(), ANSWER_TIMEOUT_MS).unref();
-  const clear = (): void => {
-    clearTimeout(timer);
-  };
-  reply.raw.once('finish', clear).once('close', clear);
 }
