@@ -54,6 +54,7 @@ export class FilterStreams {
     reply.raw.once('close', () => {
       ending.abort(new ReaderGone());
     });
+    if (reply.raw.destroyed) ending.abort(new ReaderGone());
     const release = (): void => {
       clearTimeout(timer);
       this.places.release(groups, 1);

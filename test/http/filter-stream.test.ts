@@ -2,7 +2,7 @@
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { clientNamed, DAYTIME, start, startWith, type Running } from '../support/sample.js';
+import { clientNamed, DAYTIME, startWith, type Running } from '../support/sample.js';
 
 interface Line {
   readonly record?: { readonly type: string; readonly id: string; readonly properties: Record<string, unknown> };
@@ -33,23 +33,31 @@ const employee = (id: string, properties: object = { salary: 1, name: 'X' }): ob
 });
 const repeat = (count: number, record = employee('erin')): string => toLines(record).repeat(count); // prettier-ignore
 
-let remit: Running;
-let address: string;
+type Company = Running & { readonly address: string };
+/** Its clients may ask as often as they like, unless the rate says otherwise, and no machine is too slow for its decisions. */
+const startCompany = async (limits: object = {}, rate = 1_000_000): Promise<Company> => {
+  const may = ['filter', 'evaluate', 'admin'];
+  const clients = [{ ...clientNamed('one', 'remit', ...may), rate }, clientNamed('two', 'remit', 'filter')];
+  const company = await startWith({
+    issuers: [],
+    clients,
+    limits: { agent_rate: 1_000_000, deadline_ms: 30_000, ...limits },
+  });
+  return { ...company, address: await company.app.listen({ host: '127.0.0.1', port: 0 }) };
+};
+let remit: Company;
 beforeAll(async () => {
-  remit = await start();
-  address = await remit.app.listen({ host: '127.0.0.1', port: 0 });
+  remit = await startCompany();
   return () => remit.stop();
 });
-const started: Running[] = [];
+const started: Company[] = [];
 afterEach(async () => {
-  remit.at(DAYTIME);
   for (const company of started.splice(0)) await company.stop();
 });
-const startLimited = async (limits: object, rate = 1_000_000): Promise<Running & { address: string }> => {
-  const clients = [{ ...clientNamed('one', 'remit', 'filter', 'evaluate', 'admin'), rate }, clientNamed('two', 'remit', 'filter')]; // prettier-ignore
-  const company = await startWith({ issuers: [], clients, limits: { agent_rate: 1_000_000, ...limits } });
+const startLimited = async (limits: object, rate?: number): Promise<Company> => {
+  const company = await startCompany(limits, rate);
   started.push(company);
-  return { ...company, address: await company.app.listen({ host: '127.0.0.1', port: 0 }) };
+  return company;
 };
 
 const ask = async (change: object = {}, of: Running = remit): Promise<Record<string, unknown>> => ({
@@ -78,7 +86,7 @@ interface Sent {
 }
 const post = (
   body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-  { to = address, key = remit.service.devKey ?? '', headers = {}, signal }: Sent = {},
+  { to = remit.address, key = 'one-key', headers = {}, signal }: Sent = {},
 ) =>
   fetch(`${to}/v1/filter`, {
     method: 'POST',
@@ -148,6 +156,7 @@ const onWire = (of: Running, key: string, head: readonly string[], write: (socke
     socket.write(`${lines.join('\r\n')}\r\n\r\n`);
     write(socket);
   });
+const HEAD = [`Content-Type: ${LINES}`, 'Transfer-Encoding: chunked'];
 const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 const isAtRest = async (of: Running): Promise<void> => {
   await expect
@@ -168,12 +177,12 @@ describe('a stream', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(stated, { maxLength: 20 }), async (records) => {
-        const list = (await remit.post('/v1/filter', { ...question, records })).json<{
+        const list = (await call(remit.address, 'POST', '/v1/filter', { ...question, records }))[1] as {
           records: object[];
           removed: Record<string, number>;
           invalid?: { index: number; message: string }[];
           context?: object;
-        }>();
+        };
         const { lines, isWhole, headers } = await filter(
           toLines(question, ...records.map((record) => JSON.stringify(record))),
         );
@@ -267,9 +276,9 @@ describe('a stream', () => {
   it('keeps its connection for the next request', async () => {
     const text = toLines(await ask()) + repeat(2);
     const head = ['Content-Type: application/x-ndjson', 'Transfer-Encoding: chunked'];
-    const answer = await onWire(remit, remit.service.devKey ?? '', head, (socket) => {
+    const answer = await onWire(remit, 'one-key', head, (socket) => {
       const { port } = remit.app.server.address() as AddressInfo;
-      const again = ['POST /v1/filter HTTP/1.1', `Host: 127.0.0.1:${port}`, `Authorization: Bearer ${remit.service.devKey ?? ''}`, ...head, 'Connection: close']; // prettier-ignore
+      const again = ['POST /v1/filter HTTP/1.1', `Host: 127.0.0.1:${port}`, 'Authorization: Bearer one-key', ...head, 'Connection: close']; // prettier-ignore
       socket.write(`${chunk(text)}0\r\n\r\n`);
       socket.write(`${again.join('\r\n')}\r\n\r\n${chunk(text)}0\r\n\r\n`);
     });
@@ -355,24 +364,37 @@ describe('a question', () => {
   });
 
   it('is for this route: others take no lines', async () => {
-    const headers = { authorization: `Bearer ${remit.service.devKey ?? ''}`, 'content-type': LINES };
+    const headers = { authorization: 'Bearer one-key', 'content-type': LINES };
     for (const path of ['/access/v1/evaluation', '/access/v1/evaluations', '/v1/relationships']) {
-      const response = await fetch(address + path, { method: 'POST', headers, body: toLines(await ask()) });
+      const response = await fetch(remit.address + path, { method: 'POST', headers, body: toLines(await ask()) });
       expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'content_type' } }]);
     }
   });
 });
 
 describe('a stream that fails in the middle', () => {
-  const failing = async (of: Running, to: string, key: string, fail: (token: string) => unknown) => {
+  /** What is answered after something fails behind the first part; on the wire, since clients may drop the last line. */
+  const failing = async (of: Company, fail: (token: string) => unknown, isSentOn = true) => {
     const question = await ask({}, of);
-    const stream = openStream({ to, key });
-    await stream.write(toLines(question) + repeat(1000));
-    const rest = await readLines(await stream.response, 1000);
-    await fail((question['context'] as { token: string }).token);
-    await stream.write(repeat(1000));
-    await stream.end().catch(() => undefined);
-    return rest();
+    let write: (text: string) => void = () => undefined;
+    let answer = '';
+    const whole = onWire(of, 'one-key', HEAD, (socket) => {
+      socket.on('data', (piece: Buffer) => (answer += piece.toString()));
+      write = (text) => socket.write(text);
+      write(chunk(toLines(question) + repeat(1000)));
+    });
+    await expect.poll(() => answer.match(/"record"/g)?.length, { timeout: 60_000 }).toBe(1000);
+    const failed = fail((question['context'] as { token: string }).token);
+    if (isSentOn) {
+      await failed;
+      write(`${chunk(repeat(1000))}0\r\n\r\n`);
+    }
+    const lines = (await whole).split(/\r?\n/).filter((line) => line.startsWith('{'));
+    await failed;
+    return {
+      lines: lines.slice(1000).map((line) => JSON.parse(line) as Line),
+      isWhole: answer.endsWith('0\r\n\r\n'),
+    };
   };
 
   it.each([
@@ -380,9 +402,9 @@ describe('a stream that fails in the middle', () => {
     ['the token expires', 'token_expired', (of) => { of.at(new Date(DAYTIME.getTime() + 600_000)); }],
     ['the delegation ends', 'delegation_missing', (of) =>
       call(of.address, 'POST', '/v1/relationships', { updates: [{ operation: 'delete', relationship: 'agent:hr-assistant#delegator@user:alice' }] })],
-  ] satisfies [string, string, (of: Running & { address: string }, token: string) => unknown][])('has no end where %s, and breaks', async (_name, code, fail) => {
+  ] satisfies [string, string, (of: Company, token: string) => unknown][])('has no end where %s, and breaks', async (_name, code, fail) => {
     const company = await startLimited({});
-    const { lines, isWhole } = await failing(company, company.address, 'one-key', async (token) => {
+    const { lines, isWhole } = await failing(company, async (token) => {
       const answer = await fail(company, token);
       if (answer !== undefined) expect(answer[0], JSON.stringify(answer)).toBeLessThan(300);
     });
@@ -393,27 +415,21 @@ describe('a stream that fails in the middle', () => {
 
   it('has no end where an engine is gone', async () => {
     const company = await startLimited({});
-    const { lines, isWhole } = await failing(company, company.address, 'one-key', () => company.crashSpiceDb());
+    const { lines, isWhole } = await failing(company, () => company.crashSpiceDb());
     expect([lines.length, isWhole, lines[0]?.error?.code]).toEqual([1, false, 'relationships_unavailable']);
     await isAtRest(company);
   });
 
   it('has no end where the service stops, which waits for no sender', async () => {
     const company = await startLimited({});
-    const stream = openStream({ to: company.address, key: 'one-key' });
-    await stream.write(toLines(await ask({}, company)) + repeat(1000));
-    const rest = await readLines(await stream.response, 1000);
-    const closed = company.app.close();
-    const { lines, isWhole } = await rest();
+    const { lines, isWhole } = await failing(company, () => company.app.close(), false);
     expect([lines.map(({ error }) => error?.code), isWhole]).toEqual([['stopping'], false]);
-    await stream.abort();
-    await closed;
   });
 
   it('is not answered where its sender breaks off in the middle of a line, and nothing of it is kept', async () => {
     const company = await startLimited({});
     const text = toLines(await ask({}, company)) + repeat(10) + '{"type":"empl';
-    const answer = await onWire(company, 'one-key', [`Content-Type: ${LINES}`, 'Transfer-Encoding: chunked'], (socket) =>
+    const answer = await onWire(company, 'one-key', HEAD, (socket) =>
       socket.write(chunk(text), () => socket.destroy()),
     );
     expect(answer).toBe('');
@@ -428,7 +444,7 @@ describe('a stream that fails in the middle', () => {
     const question = toLines(await ask({}, company));
     for (const begin of ['', question, question + repeat(1000)]) {
       let dripping: NodeJS.Timeout | undefined;
-      const answer = await onWire(company, 'one-key', [`Content-Type: ${LINES}`, 'Transfer-Encoding: chunked'], (socket) => {
+      const answer = await onWire(company, 'one-key', HEAD, (socket) => {
         if (begin !== '') socket.write(chunk(begin));
         dripping = setInterval(() => socket.write(chunk('x'.repeat(100))), 20);
       }); // prettier-ignore
@@ -440,17 +456,37 @@ describe('a stream that fails in the middle', () => {
     await isAtRest(company);
   });
 
-  it('ends after its time, and where its reader takes nothing', async () => {
+  it('ends after its time', async () => {
     const company = await startLimited({ stream_ms: 1000 });
     const question = toLines(await ask({}, company));
     let sending: NodeJS.Timeout | undefined;
-    const answer = await onWire(company, 'one-key', [`Content-Type: ${LINES}`, 'Transfer-Encoding: chunked'], (socket) => {
+    const answer = await onWire(company, 'one-key', HEAD, (socket) => {
       socket.write(chunk(question));
       sending = setInterval(() => socket.write(chunk(repeat(1))), 20);
     }); // prettier-ignore
     clearInterval(sending);
     expect(answer).toContain('"code":"stream_timeout"');
     await isAtRest(company);
+  });
+
+  it('ends where its reader takes nothing', async () => {
+    const company = await startLimited({ stream_idle_ms: 400 });
+    const { port } = company.app.server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    socket.pause();
+    const head = ['POST /v1/filter HTTP/1.1', `Host: 127.0.0.1:${port}`, 'Authorization: Bearer one-key', `Content-Type: ${LINES}`, 'Transfer-Encoding: chunked']; // prettier-ignore
+    socket.write(`${head.join('\r\n')}\r\n\r\n${chunk(toLines(await ask({}, company)))}`);
+    const part = chunk(repeat(1000, employee('erin', { name: 'x'.repeat(3_000) })));
+    for (let i = 0; i < 20; i += 1) socket.write(part);
+    socket.write('0\r\n\r\n');
+    await expect.poll(() => company.app.health.admission.stats().bodyBytes, { timeout: 20_000 }).toBeGreaterThan(0);
+    await isAtRest(company);
+    await expect
+      .poll(() => new Promise((resolve) => company.app.server.getConnections((_error, count) => resolve(count))), {
+        timeout: 20_000,
+      })
+      .toBe(0);
+    socket.destroy();
   });
 });
 
@@ -526,3 +562,17 @@ describe('a careless or hostile client', () => {
     expect([isWhole, endOf({ lines })?.end?.returned]).toEqual([true, 2500]);
   });
 });
+
+it('the OpenAPI document shows lines that are answered, and what they are answered', async () => {
+  const document = (await (await fetch(`${remit.address}/openapi.json`)).json()) as {
+    paths: Record<string, { post: { requestBody: { content: Content }; responses: Record<string, { content: Content }> } }>;
+  };
+  type Content = Record<string, { schema: { example?: string; type?: string } }>;
+  const { requestBody, responses } = document.paths['/v1/filter']?.post ?? {};
+  for (const content of [requestBody?.content, responses?.['200']?.content])
+    expect(Object.keys(content ?? {})).toEqual(['application/json', LINES]);
+  const { lines, isWhole } = await filter(requestBody?.content[LINES]?.schema.example ?? '');
+  expect([isWhole, endOf({ lines })?.end]).toMatchObject([true, { returned: 0 }]);
+  const shown = parseLines(responses?.['200']?.content[LINES]?.schema.example ?? '');
+  expect(endOf({ lines: shown })?.end).toMatchObject({ returned: 1 });
+}); // prettier-ignore

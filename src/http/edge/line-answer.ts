@@ -9,6 +9,8 @@ import { BadRequest } from '../../model/faults.js';
 import { withTimeout } from '../../runtime/timeout.js';
 import { endReading } from './unread-body.js';
 
+/** The time between the last line of an answer that is cut off and the end of its connection. */
+const BREAK_AFTER_MS = 200;
 /** The time in which the last line of an answer that is cut off can be read. */
 const CUT_OFF_MS = 1_000;
 
@@ -63,7 +65,8 @@ export class LineAnswer extends Readable {
     }
     // Node would write the last chunk, by which a whole answer is known.
     raw.end = () => {
-      socket.end();
+      // Many clients drop what they haven't handed on when a connection breaks.
+      setTimeout(() => socket.end(), BREAK_AFTER_MS).unref();
       return raw;
     };
     this.push(text);

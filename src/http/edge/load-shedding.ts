@@ -30,7 +30,7 @@ declare module 'fastify' {
 interface HeldCapacity {
   readonly groups: CallerGroups;
   /** The bytes of a short body. */
-  readonly shortBytes: number;
+  shortBytes: number;
   /** Those of a long body, and of a long answer. */
   longBytes: number;
   /** Whether Remit works on it, for which it holds a place. */
@@ -182,11 +182,13 @@ export class Admission {
     }
   }
 
-  private releaseBytes({ groups, shortBytes, longBytes, isWorkedOn }: HeldCapacity): void {
+  /** Once only: a stream may be worked on again after its sender hung up. */
+  private releaseBytes(capacity: HeldCapacity): void {
     // A request whose sender hung up is counted until the work is done.
-    if (isWorkedOn) return;
-    this.shortBytes.release(groups, shortBytes);
-    this.longBytes.release(groups, longBytes);
+    if (capacity.isWorkedOn) return;
+    this.shortBytes.release(capacity.groups, capacity.shortBytes);
+    this.longBytes.release(capacity.groups, capacity.longBytes);
+    capacity.shortBytes = capacity.longBytes = 0;
   }
 
   /** The bytes of a body as it is announced. A body that is too long is refused for its length. */

@@ -109,6 +109,7 @@ export class StreamPace {
   }
 
   private async tryTurn(): Promise<DecisionTurn> {
+    this.signal.throwIfAborted();
     const { held, server, body } = this.request;
     if (held !== undefined && !server.health.admission.begin(held)) throw new Fault('overloaded', 'a part of a stream');
     try {
