@@ -11,6 +11,9 @@ export const limitsFormat = z
     agent_rate: rateFormat.default(500),
     failed_rate: rateFormat.default(200),
     connections: z.number().int().min(1).max(100_000).default(2000),
+    streams: z.number().int().min(1).max(10_000).default(64),
+    stream_idle_ms: z.number().int().min(100).max(60_000).default(15_000),
+    stream_ms: z.number().int().min(1000).max(86_400_000).default(600_000),
   })
   .prefault({});
 
@@ -23,4 +26,10 @@ export interface LimitsConfig {
   readonly failedRate: number;
   /** Open connections of each listener. */
   readonly connections: number;
+  /** Streams of records that are filtered at one time. */
+  readonly streams: number;
+  /** The time in which a stream's sender has to send a line, and its reader to take what it is answered. */
+  readonly streamIdleMs: number;
+  /** The time that a stream takes at most. */
+  readonly streamMs: number;
 }

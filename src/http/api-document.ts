@@ -6,8 +6,10 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import { VERSION } from '../runtime/version.js';
 import { isAuthentication } from './edge/authentication.js';
+import { LINES_TYPE } from './edge/json-body.js';
 import { DOCS_CONTENT_SECURITY_POLICY } from './edge/security-headers.js';
 import { getOperationId } from './operation-ids.js';
 
@@ -90,12 +92,21 @@ const describeRoute: typeof jsonSchemaTransform = (input) => {
   };
   const schema = {
     ...described.schema,
+    ...(config?.lines === undefined
+      ? {}
+      : { body: describeBodies(described.schema['body'] as object, config.lines.format) }),
     operationId: getOperationId([method].flat()[0] ?? '', input.url),
     ...(isOpen ? { security: [] } : {}),
     ...(Object.keys(headers).length === 0 ? {} : { headers: { type: 'object', properties: headers } }),
   };
   return { ...described, schema };
 };
+
+/** A body that is JSON, or lines. */
+function describeBodies(json: object, lines: z.ZodType): object {
+  const { $schema: _version, ...format } = z.toJSONSchema(lines);
+  return { content: { 'application/json': { schema: json }, [LINES_TYPE]: { schema: format } } };
+}
 
 /** Makes what sends a document. @param write called once, at the first request, when all routes are registered */
 function keepDocument(type: string, write: () => string): (reply: FastifyReply) => FastifyReply {

@@ -30,6 +30,7 @@ import type { ListenerScope } from './edge/listener-scope.js';
 import { limitOpenRoutes } from './edge/open-routes.js';
 import { policyRoutes } from './routes/policies.js';
 import { installErrorHandlers } from './edge/errors.js';
+import { compressAnswers } from './edge/compression.js';
 import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
 import { endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
@@ -118,8 +119,9 @@ export async function buildApp(
   app.decorate('transport', transport);
   app.decorate('rateLimiter', new RateLimiter(service));
   observeRequests(app, service);
+  compressAnswers(app);
   endUnreadBodies(app);
-  installStrictParsing(app);
+  installStrictParsing(app, { lineIdleMs: limits.streamIdleMs });
   installErrorHandlers(app);
 
   app.decorate('getBaseUrl', () => listener.publicUrl ?? getListenerUrl(app, listener));

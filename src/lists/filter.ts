@@ -27,6 +27,7 @@ export interface FilterableRecord {
 }
 
 export interface FilteredRecord {
+  readonly index: number;
   readonly type: string;
   readonly id: string;
   readonly properties: Properties;
@@ -56,17 +57,27 @@ export interface FilterRequest {
   readonly secret: string;
   /** The request as its record keeps it. */
   readonly summary: Readonly<Record<string, unknown>>;
+  /** The part of a stream that this is; undefined where it is all there is. */
+  readonly part?: StreamPart;
+}
+
+/** A part of a stream of records, each of which is a list with a record of its own. */
+export interface StreamPart {
+  /** The id of its decision record. */
+  readonly id: string;
+  /** The types of the records before: a question that isn't refused for all of them isn't refused as a whole. */
+  readonly earlierTypes: readonly string[];
 }
 
 /** The types for which a refusal of the whole question is looked for. */
-const MAX_REFUSED_TYPES = 16;
+export const MAX_REFUSED_TYPES = 16;
 
 /**
  * @throws BadRequest where the question itself is at fault
  * @throws Fault where a record can't be decided, or the list not recorded
  */
 export async function filterRecords(
-  { template, records, key, secret, summary }: FilterRequest,
+  { template, records, key, secret, summary, part }: FilterRequest,
   deps: DecisionDeps,
 ): Promise<FilteredList> {
   const requester = await identifyListRequester(template, deps);
@@ -83,7 +94,8 @@ export async function filterRecords(
     selection.add(record, previews[i]);
   }
   const { permitted, invalid, removed } = selection;
-  const types = [...new Set(records.map(({ type }) => type))].slice(0, MAX_REFUSED_TYPES);
+  const named = [...(part?.earlierTypes ?? []), ...records.map(({ type }) => type)];
+  const types = [...new Set(named)].slice(0, MAX_REFUSED_TYPES);
   const templates = types.map((type) => toQuestion({ ...template.resource, type }));
   const isEmpty = permitted.length === 0 && templates.length > 0;
   const refusal = isEmpty ? await findListRefusal(templates, graph, deps, 'resource') : undefined;
@@ -101,6 +113,7 @@ export async function filterRecords(
         retry,
         permitted.map(({ index }) => index),
       ),
+    part?.id,
   );
   const handedOut = permitted.filter((_record, i) => reserved[i] === true);
   selection.leaveOut('limit_exceeded', permitted.length - handedOut.length);
@@ -151,7 +164,7 @@ class Selection {
     const obligations = preview.obligations.filter((obligation) => !MASKING_OBLIGATIONS.includes(obligation.type));
     // What is handed out of limited data is a use, and a dry run uses nothing: it answers which records, and no data.
     const isWithheld = this.isDryRun && preview.charges.length > 0;
-    const shown = { type, id, properties: isWithheld ? {} : this.mask(properties, preview.obligations) };
+    const shown = { index, type, id, properties: isWithheld ? {} : this.mask(properties, preview.obligations) };
     this.reviews.push(...preview.reviews);
     this.permitted.push({
       index,

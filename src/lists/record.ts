@@ -44,6 +44,7 @@ export interface RecordedList {
  * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
  * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
  * @param repeat the key under which the list may be repeated
+ * @param partId the id of the record, where the list is part of another
  * @returns the record's id, and whether each use was reserved, or would be where it is a dry run: the results of the others
  * are to be left out
  * @throws Fault where the record can't be stored, since only what is on record is answered; and where the token has ended
@@ -59,12 +60,13 @@ export async function recordSearch(
   uses: readonly (readonly Charge[])[] = [],
   effects: RecordEffects = NO_EFFECTS,
   repeat?: Reservation['repeat'],
+  partId?: string,
 ): Promise<RecordedList> {
   const { question, token } = requester;
   const current = await identifyListRequester(question, deps);
   if ((current.token === undefined) !== (token === undefined))
     throw new Fault('deadline_exceeded', 'The token ended while the list was judged.');
-  const [id, now] = [newDecisionId(), deps.now()];
+  const [id, now] = [partId ?? newDecisionId(), deps.now()];
   const planned = planListReservation(uses, now, repeat);
   const reservation = question.dryRun ? undefined : planned;
   const expected = question.dryRun ? await expectReserved(uses, planned, deps) : undefined;

@@ -17,6 +17,8 @@ export interface ListRefusal {
   readonly remedies: readonly Remedy[];
   /** The id of the agent that acts; undefined where none is established. */
   readonly agent: string | undefined;
+  /** Whether it holds whatever types of resources are asked about: then there is no use in asking about further ones. */
+  readonly isOfAllTypes: boolean;
 }
 
 /** The steps that judge the question whatever its resource is. */
@@ -24,6 +26,17 @@ const WHOLE_QUESTION_STEPS: readonly StepName[] = ['token', 'binding', 'delegati
 /** The reasons that one resource, or one action, gives and another may not. */
 const OF_ONE_RESOURCE: readonly ReasonCode[] = ['authorization_details_mismatch'];
 const OF_ONE_ACTION: readonly ReasonCode[] = ['scope_insufficient', 'purpose_mismatch'];
+
+/** The reasons that one type of resource gives and another may not. */
+const OF_ONE_TYPE: readonly ReasonCode[] = [
+  ...OF_ONE_RESOURCE,
+  ...OF_ONE_ACTION,
+  'action_unknown',
+  'attributes_unproven',
+  'context_missing',
+  'graph_unanswerable',
+  'resource_type_forbidden',
+];
 
 /** The kind of item that a list is of: what one of them lacks may not be lacking for all. */
 export type ListedKind = 'resource' | 'subject' | 'action';
@@ -53,7 +66,9 @@ export async function findListRefusal(
     !(listed === 'subject' && step === 'delegation');
   const refusals = started.map((evaluation) => {
     const refusal = findWholeRefusal(previews.get(evaluation)?.denials ?? [], isWhole);
-    return refusal && { ...refusal, agent: evaluation.bound?.acting.agent?.id };
+    if (refusal === undefined) return undefined;
+    const isOfAllTypes = refusal.reasons.some(({ code }) => !OF_ONE_TYPE.includes(code));
+    return { ...refusal, agent: evaluation.bound?.acting.agent?.id, isOfAllTypes };
   });
   return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
 }
@@ -61,7 +76,7 @@ export async function findListRefusal(
 function findWholeRefusal(
   denials: readonly Denial[],
   isWhole: (reason: Reason) => boolean,
-): Omit<ListRefusal, 'agent'> | undefined {
+): Pick<ListRefusal, 'reasons' | 'remedies'> | undefined {
   for (const { reasons, remedies } of denials) {
     const whole = reasons.filter(isWhole);
     if (whole.length > 0) return { reasons: whole, remedies: whole.length === reasons.length ? remedies : [] };

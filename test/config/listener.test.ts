@@ -71,7 +71,15 @@ describe('listeners', () => {
 
 describe('limits', () => {
   it('have defaults', () => {
-    expect(load({}).limits).toEqual({ inFlight: 2000, agentRate: 500, failedRate: 200, connections: 2000 });
+    expect(load({}).limits).toEqual({
+      inFlight: 2000,
+      agentRate: 500,
+      failedRate: 200,
+      connections: 2000,
+      streams: 64,
+      streamIdleMs: 15_000,
+      streamMs: 600_000,
+    });
   });
   it.each([{ agent_rate: 0 }, { failed_rate: 0.5 }, { connections: 0 }, { connections: 1e6 }])('refuse %j', (limits) => {
     expect(() => load({ limits })).toThrow(`limits.${Object.keys(limits)[0] ?? ''}`);

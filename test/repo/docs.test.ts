@@ -48,6 +48,16 @@ describe('README and docs/guide/api.md', () => {
     expect(codes((await remit.post('/access/v1/evaluation', body)).json())).toEqual([]);
   });
 
+  it('shows a stream that is answered as it says', async () => {
+    const [lines = '', answer = ''] = blocks(api, 'ndjson');
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+    const response = await remit.post('/v1/filter', lines.replace("<the agent's token>", token), {
+      'content-type': 'application/x-ndjson',
+    });
+    const id = /"id":"([0-9a-f-]{36})"/.exec(answer)?.[1] ?? '';
+    expect(response.body).toBe(answer.replace(id, String(response.headers['remit-decision-id'])));
+  });
+
   it('names npm scripts that exist', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;

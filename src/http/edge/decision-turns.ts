@@ -102,7 +102,8 @@ export function holdTurns(app: FastifyInstance): void {
   app.decorateRequest('turn', undefined);
   app.addHook('preHandler', (request, _reply, done) => {
     const { turns } = request.routeOptions.config;
-    if (turns === undefined) done();
+    // A stream takes them for each of its parts, and none while it waits for its sender.
+    if (turns === undefined || request.lines !== undefined) done();
     else
       app.turns.take(request, { question: request.body, turns }).then((turn) => {
         request.turn = turn;

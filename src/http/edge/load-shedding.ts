@@ -12,6 +12,7 @@ import { FairLimit, type CallerGroups } from '../../runtime/fair-limit.js';
 import type { AdmissionStats } from '../../telemetry/service-metrics.js';
 import { createProblem } from './errors.js';
 import type { RateLimiter } from './rate-limit.js';
+import { limitReadingTime } from './reading-time.js';
 import { countItems } from './request-cost.js';
 import { getAnnouncedLength } from './unread-body.js';
 
@@ -29,7 +30,7 @@ declare module 'fastify' {
 interface HeldCapacity {
   readonly groups: CallerGroups;
   /** The bytes of a short body. */
-  readonly shortBytes: number;
+  shortBytes: number;
   /** Those of a long body, and of a long answer. */
   longBytes: number;
   /** Whether Remit works on it, for which it holds a place. */
@@ -64,8 +65,6 @@ const HEAP_SHARE = 0.9;
 const HEAP_READ_EVERY_MS = 100;
 /** A longer answer may stay here while its reader is slow; shorter ones are in the system's hands at once. */
 const LONG_ANSWER_BYTES = 64 * 1024;
-/** The longest that a long answer waits for its reader. */
-const ANSWER_TIMEOUT_MS = 30_000;
 
 export class Admission {
   private readonly places: FairLimit;
@@ -141,6 +140,16 @@ export class Admission {
     return true;
   }
 
+  /** Sets as many bytes aside for a stream as it holds at the moment. @returns false where it has no room for more */
+  resize(capacity: HeldCapacity, bytes: number): boolean {
+    const more = bytes - capacity.longBytes;
+    if (more > 0) return this.grow(capacity, more);
+    if (capacity.isClosed) return false;
+    this.longBytes.release(capacity.groups, -more);
+    capacity.longBytes = bytes;
+    return true;
+  }
+
   /**
    * Makes what takes the room of a request's body as its pieces arrive. Of a body in chunks the length is only known in the
    * end, so room and rate are taken as it grows; any other body has its room.
@@ -173,11 +182,13 @@ export class Admission {
     }
   }
 
-  private releaseBytes({ groups, shortBytes, longBytes, isWorkedOn }: HeldCapacity): void {
+  /** Once only: a stream may be worked on again after its sender hung up. */
+  private releaseBytes(capacity: HeldCapacity): void {
     // A request whose sender hung up is counted until the work is done.
-    if (isWorkedOn) return;
-    this.shortBytes.release(groups, shortBytes);
-    this.longBytes.release(groups, longBytes);
+    if (capacity.isWorkedOn) return;
+    this.shortBytes.release(capacity.groups, capacity.shortBytes);
+    this.longBytes.release(capacity.groups, capacity.longBytes);
+    capacity.shortBytes = capacity.longBytes = 0;
   }
 
   /** The bytes of a body as it is announced. A body that is too long is refused for its length. */
@@ -236,13 +247,4 @@ export function installLoadShedding(app: FastifyInstance, admission: Admission):
 
 function refuseOverload(reply: FastifyReply): void {
   void reply.code(503).send(createProblem('overloaded', FAULTS.overloaded));
-}
-
-/** Ends the connection of a reader that doesn't take its answer. */
-function limitReadingTime(reply: FastifyReply): void {
-  const timer = setTimeout(() => reply.raw.destroy(), ANSWER_TIMEOUT_MS).unref();
-  const clear = (): void => {
-    clearTimeout(timer);
-  };
-  reply.raw.once('finish', clear).once('close', clear);
 }

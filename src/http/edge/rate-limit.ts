@@ -94,17 +94,28 @@ export class RateLimiter {
    */
   readonly limitAgents: preHandlerAsyncHookHandler = async (request, reply) => {
     const { caller, body } = request;
-    if (caller?.kind !== 'client') return undefined;
-    const rate = this.service.config.limits.agentRate;
-    const agents = await findActingAgents(request, caller.client, this.service);
-    if (agents.length === 0) return undefined;
-    const buckets = agents.map((agent) => ({ key: JSON.stringify([caller.client.id, agent]), rate }));
-    const result = this.agents.takeEach(buckets, Math.ceil(countItemRequests(caller, body) / agents.length));
-    setRateLimitHeaders(reply, 'agent', rate, result);
+    const buckets = await this.listAgentBuckets(request);
+    if (caller === undefined || buckets.length === 0) return undefined;
+    const result = this.agents.takeEach(buckets, Math.ceil(countItemRequests(caller, body) / buckets.length));
+    setRateLimitHeaders(reply, 'agent', this.service.config.limits.agentRate, result);
     if (result.allowed) return undefined;
     for (const { key } of this.listBuckets(request)) this.callers.refund(key);
     return sendTooManyRequests(reply, result);
   };
+
+  /**
+   * Takes what a part of a stream costs of its caller, or nothing where others, or the parts before, have used that up: the
+   * stream is to wait.
+   */
+  takePart(request: FastifyRequest, cost: number): TokenBucketResult {
+    return this.callers.takeMoreOfEach(this.listBuckets(request), cost, 0);
+  }
+
+  /** The same of the agents that the stream's question is asked for; undefined where there are none. */
+  async takeAgentsPart(request: FastifyRequest, cost: number): Promise<TokenBucketResult | undefined> {
+    const buckets = await this.listAgentBuckets(request);
+    return buckets.length === 0 ? undefined : this.agents.takeMoreOfEach(buckets, Math.ceil(cost / buckets.length), 0);
+  }
 
   /**
    * Counts a refused credential of the caller's network. Callers with a good credential are not affected: a network may be
@@ -159,6 +170,15 @@ export class RateLimiter {
     const result = this.callers.takeMoreOfEach(this.listBuckets(request), cost, request.rateCharge);
     if (!result.allowed) throw new RateLimitExceeded(result.retryAfter);
     request.rateCharge += cost;
+  }
+
+  /** The buckets of the agents that a client's request asks for. */
+  private async listAgentBuckets(request: FastifyRequest): Promise<readonly RateBucket[]> {
+    const { caller } = request;
+    if (caller?.kind !== 'client') return [];
+    const rate = this.service.config.limits.agentRate;
+    const agents = await findActingAgents(request, caller.client, this.service);
+    return agents.map((agent) => ({ key: JSON.stringify([caller.client.id, agent]), rate }));
   }
 
   private listBuckets(request: FastifyRequest): readonly RateBucket[] {

@@ -39,9 +39,13 @@ export function countBodyRequests({ bytes, pieces = 0, structures = 0, values = 
 }
 
 /** Counts the questions of a request: a batch costs as many decisions as it has items. */
-export function countItemRequests({ kind }: AuthenticatedParty, body: unknown): number {
-  const items = countItems(body);
-  return kind === 'client' ? Math.ceil(items / CLIENT_ITEMS_A_REQUEST) : items;
+export function countItemRequests(caller: AuthenticatedParty, body: unknown): number {
+  return countQuestionRequests(caller, countItems(body));
+}
+
+/** The same of so many questions. */
+export function countQuestionRequests({ kind }: AuthenticatedParty, questions: number): number {
+  return kind === 'client' ? Math.ceil(questions / CLIENT_ITEMS_A_REQUEST) : questions;
 }
 
 /** The items of a batch or the records of a filter; 1 for any other body. Longer lists are refused by validation. */

@@ -1,5 +1,12 @@
 /** The HTTP or TLS servers below the routes, with their limits of time, size and number for callers not yet authenticated. */
-import { createServer, STATUS_CODES, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { Server as TlsServer, type SecureContextOptions } from 'node:tls';
@@ -9,6 +16,7 @@ import { SECURITY_HEADERS } from './security-headers.js';
 import { createProblem } from './errors.js';
 import { ListenerConnections } from './listener-connections.js';
 import { takeTurns } from './request-turns.js';
+import { getAnnouncedLength } from './unread-body.js';
 
 /** Room for a token and its proof, of 8 KiB each, and as much again. Longer tokens of configured issuers get theirs beside. */
 const MAX_HEADER_BYTES = 32 * 1024;
@@ -16,7 +24,7 @@ const MAX_HEADER_BYTES = 32 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** The interval at which the three timeouts above are checked. */
+/** The interval at which the timeout of headers is checked. */
 const TIMEOUT_CHECK_MS = 1_000;
 /** Longer than load balancers keep connections (60 s), so that the balancer closes first and never sends to a closed one. */
 const KEEP_ALIVE_MS = 72_000;
@@ -39,7 +47,8 @@ const CIPHERS = [
 ].join(':');
 
 const SERVER_OPTIONS: ServerOptions = {
-  requestTimeout: REQUEST_TIMEOUT_MS,
+  // That of node holds for every request alike: see limitArrival.
+  requestTimeout: 0,
   headersTimeout: HEADERS_TIMEOUT_MS,
   connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
@@ -53,6 +62,8 @@ export class ListenerServers {
   private generation = 0;
   private readonly connections: ListenerConnections;
   private readonly maxHeaderBytes: number;
+  /** The timers of requests whose body arrives. */
+  private readonly arrivals = new WeakMap<IncomingMessage, NodeJS.Timeout>();
 
   /**
    * @param limits the number of connections of all servers together, and the length of the longest token that an issuer
@@ -68,7 +79,7 @@ export class ListenerServers {
 
   /** Creates a server that is not listening yet. */
   readonly create = (onRequest: RequestListener): Server => {
-    const handle = this.connections.countRequests(takeTurns(onRequest));
+    const handle = this.limitArrival(this.connections.countRequests(takeTurns(onRequest)));
     const server = createListenerServer(this.tls, this.maxHeaderBytes, handle);
     this.connections.watch(server);
     // Node would ask for the body (100 Continue), or refuse the expectation and read on: the hooks decide.
@@ -77,6 +88,32 @@ export class ListenerServers {
     this.servers.push(server);
     return server;
   };
+
+  /** Lets the body of a request take longer than others may, since who reads it has limits of its own. */
+  readOn(request: IncomingMessage): void {
+    clearTimeout(this.arrivals.get(request));
+    this.arrivals.delete(request);
+  }
+
+  /** Makes a listener that ends the connection of a request whose body takes too long. */
+  private limitArrival(handle: RequestListener): RequestListener {
+    return (request, response) => {
+      if (getAnnouncedLength(request) > 0) {
+        const { socket } = request;
+        const expire = (): void => {
+          if (request.complete) return;
+          // An answer that is under way can't be followed by another: neither its own, nor that of a request before it.
+          if (response.headersSent || response.socket === null) socket.destroy();
+          else this.rejectMalformed(Object.assign(new Error('too slow'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket);
+        };
+        this.arrivals.set(request, setTimeout(expire, REQUEST_TIMEOUT_MS).unref());
+        request.once('close', () => {
+          this.readOn(request);
+        });
+      }
+      handle(request, response);
+    };
+  }
 
   /** Answers a request that is not valid HTTP in the usual format, and closes its connection. */
   readonly rejectMalformed = (error: NodeJS.ErrnoException, socket: Socket): void => {

@@ -21,7 +21,7 @@ export function endUnreadBodies(app: FastifyInstance): void {
   app.addHook('onSend', (request, reply, payload, done) => {
     // An injected request has no connection, and so no such property.
     const { complete = true } = request.raw as { readonly complete?: boolean };
-    if (!complete && !isDrained(request)) endAfterAnswer(request, reply);
+    if (!complete && request.lines?.isAnswered !== true && !isDrained(request)) endAfterAnswer(request, reply);
     done(null, payload);
   });
   // Only here is it settled that the body is wanted: the caller is known, and has room.
@@ -35,7 +35,7 @@ export function endUnreadBodies(app: FastifyInstance): void {
 export function endAfterAnswer({ raw }: FastifyRequest, reply: FastifyReply): void {
   void reply.header('connection', 'close');
   // An injected request has no connection of its own.
-  if ('complete' in raw) stopReading(raw.socket);
+  if ('complete' in raw) endReading(raw.socket);
 }
 
 /** The announced length of a request's body in bytes; Infinity where it comes in chunks. */
@@ -51,7 +51,7 @@ function isDrained({ raw, caller }: FastifyRequest): boolean {
 }
 
 /** Makes the end of the connection, which node begins once the answer is written, one that reads no more. */
-function stopReading(socket: Socket): void {
+export function endReading(socket: Socket): void {
   socket.destroySoon = () => {
     socket.end();
     // Node has just resumed the body, in order to read it away. It does so in the next tick.

@@ -100,6 +100,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
       response: { 200: decisionListFormat, ...inputErrors },
     },
     onRequest,
+    config: { compresses: true },
     handler: async (request) => {
       const client = requireClient(request);
       const { limit: size, page_token: token, decision, ...times } = request.query;

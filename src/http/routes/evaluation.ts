@@ -56,7 +56,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       },
     },
     onRequest,
-    config: { repeatable: true, passesToken: true },
+    config: { compresses: true, repeatable: true, passesToken: true },
     handler: async (request, reply) => {
       const { evaluations: statedItems, options, ...stated } = request.body;
       const items = statedItems ?? [];

@@ -1,40 +1,35 @@
-/** `/v1/filter`: takes records and answers the permitted ones, masked, so that no API can forget to mask. */
+/**
+ * `/v1/filter`: takes records and answers the permitted ones, masked, so that no API can forget to mask. They come as one
+ * list, or as lines without end (`http/filter-stream.ts`).
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { filterRecords, type FilterableRecord } from '../../lists/filter.js';
-import { MASKING_OBLIGATIONS } from '../../lists/mask.js';
-import { PLACEHOLDER_ID } from '../../lists/record.js';
 import { BadRequest } from '../../model/faults.js';
-import { getSupportedObligations, omitNulls, type Caller } from '../../model/question.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
-import { obligationFormat } from '../answer-parts.js';
-import {
-  actionFormat,
-  contextFormat,
-  EXAMPLE_QUESTION,
-  idFormat,
-  MAX_ITEMS,
-  nameFormat,
-  subjectFormat,
-} from '../authzen-formats.js';
-import { buildQuestion } from '../authzen-request.js';
+import { actionFormat, contextFormat, EXAMPLE_QUESTION, MAX_ITEMS, subjectFormat } from '../authzen-formats.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { authenticate } from '../edge/authentication.js';
-import { inputErrors, toBadRequest } from '../edge/errors.js';
+import { inputErrors, problemFormat } from '../edge/errors.js';
+import { LINES_TYPE } from '../edge/json-body.js';
 import { nameDecision } from '../edge/observability.js';
 import { requireCaller } from '../edge/request-party.js';
 import { MAX_FILTER_BODY_BYTES } from '../edge/unread-body.js';
+import {
+  buildFilterTemplate,
+  filteredRecordFormat,
+  readFilterableRecord,
+  shownRecordFormat,
+  summarizeFilter,
+} from '../filter-records.js';
+import { FilterStreams } from '../filter-stream.js';
 import { readIdempotencyKey } from '../idempotency-key.js';
 import { describeRefusal, listContextFormat } from '../list-refusal.js';
 import { checkPartLengths } from '../question-size.js';
 import { createRequestContext } from '../request-context.js';
 import type { TypedApp } from '../typed-app.js';
 
-/** The types that the record of a filter names. */
-const MAX_RECORDED_TYPES = 16;
-
-const recordProperties = z.record(z.string(), z.unknown());
-const filteredRecordFormat = z.object({ type: nameFormat, id: idFormat, properties: recordProperties.nullish() });
 const filterBody = z
   .object({
     subject: subjectFormat,
@@ -59,17 +54,7 @@ const filterBody = z
 const filterAnswerFormat = z
   .object({
     records: z
-      .array(
-        z.object({
-          type: z.string(),
-          id: z.string(),
-          properties: recordProperties,
-          obligations: z
-            .array(obligationFormat)
-            .optional()
-            .describe('What the client still has to do; masking is done'),
-        }),
-      )
+      .array(shownRecordFormat)
       .describe(
         'In the order of the request. A dry run of an action with limits answers them without their properties',
       ),
@@ -83,59 +68,106 @@ const filterAnswerFormat = z
     context: listContextFormat.optional(),
   })
   .meta({ id: 'FilterResponse' });
-type InvalidRecord = NonNullable<z.infer<typeof filterAnswerFormat>['invalid']>[number];
+const linesBody = z
+  .string()
+  .describe(
+    'A JSON value a line: in the first one the question (`subject`, `action`, `context`), then a record in each, as many as there are',
+  )
+  .meta({
+    example: [
+      EXAMPLE_QUESTION,
+      { type: 'document', id: 'plan', properties: { title: 'Plan' } },
+      { type: 'document', id: 'notes', properties: { title: 'Notes' } },
+    ]
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join(''),
+  });
+const linesAnswerFormat = z
+  .string()
+  .describe(
+    'A JSON value a line, in the order of the request: `{"record": …}` for each that may be seen, `{"invalid": {"line", "code", "reason", "at"}}` for each that is wrong, and at last `{"end": {"id", "returned", "removed", "invalid"}}`, or `{"end": {"returned": 0, "context": …}}` where the whole question is refused. What has no `end` has failed: `{"error": …}` may say why, and the connection breaks',
+  )
+  .meta({
+    example: [
+      { record: { type: 'document', id: 'plan', properties: { title: 'Plan' } } },
+      { end: { id: '0199b6a0-5c1e-7c1a-9f0e-2d1c3b4a5000', returned: 1, removed: 1, invalid: 0 } },
+    ]
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join(''),
+  });
+type FilterAnswer = z.infer<typeof filterAnswerFormat>;
+type InvalidRecord = NonNullable<FilterAnswer['invalid']>[number];
 
 export function filterRoutes(app: TypedApp, service: Service): void {
+  const streams = new FilterStreams(service);
+  // Requests under way are waited for, and a stream may go on for long.
+  app.addHook('preClose', (done) => {
+    streams.stop();
+    done();
+  });
+
   app.post('/v1/filter', {
     schema: {
       tags: ['decisions'],
       summary: 'Which of these records may be seen, and how?',
       body: filterBody,
-      response: { 200: filterAnswerFormat, ...inputErrors },
+      response: {
+        200: {
+          description: 'What may be seen',
+          content: {
+            'application/json': { schema: filterAnswerFormat },
+            [LINES_TYPE]: { schema: linesAnswerFormat },
+          },
+        },
+        ...inputErrors,
+        415: problemFormat,
+      },
     },
     onRequest: authenticate(app, service, ['filter']),
-    config: { turns: LIST_TURNS, repeatable: true, passesToken: true },
+    config: {
+      turns: LIST_TURNS,
+      repeatable: true,
+      passesToken: true,
+      compresses: true,
+      lines: { of: 'records', format: linesBody },
+    },
     bodyLimit: MAX_FILTER_BODY_BYTES,
     handler: async (request, reply) => {
-      const { records: stated, context, ...shared } = request.body;
-      const requestContext = createRequestContext(request, service);
-      checkPartLengths({ ...shared, context });
-      const { records, invalid } = await readFilterableRecords(stated);
-      const template = buildQuestion(
-        {
-          ...shared,
-          context: withMaskingSupported(context, requestContext.caller),
-          resource: { type: PLACEHOLDER_ID, id: PLACEHOLDER_ID },
-        },
-        requestContext,
-      );
-      const list = await service.activePolicies.withSnapshot((deps) =>
-        filterRecords(
-          {
-            template,
-            records,
-            key: readIdempotencyKey(request)?.text,
-            secret: service.secret,
-            summary: {
-              subject: { type: shared.subject.type, id: shared.subject.id },
-              action: { name: shared.action.name },
-              ...toRecordedTypes(records),
-              records: stated.length,
-            },
-          },
-          deps,
-        ),
-      );
-      nameDecision(request, reply, list.id);
-      const allInvalid = [...invalid, ...list.invalid.map(({ index, error }) => toInvalidRecord(index, error))];
-      return {
-        records: list.records.map((record) => ({ ...record })),
-        removed: Object.fromEntries(list.removed),
-        ...(allInvalid.length === 0 ? {} : { invalid: allInvalid.sort((a, b) => a.index - b.index) }),
-        ...describeRefusal(list.refusal, requireCaller(request), service.config.delegations.delegateUrl),
-      };
+      const { records, ...question } = request.body;
+      checkPartLengths(question);
+      if (request.lines !== undefined) return streams.answer(request, reply, question, request.lines);
+      return filterList(request, reply, question, records);
     },
   });
+
+  async function filterList(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    question: Omit<z.infer<typeof filterBody>, 'records'>,
+    stated: readonly unknown[],
+  ): Promise<FilterAnswer> {
+    const { records, invalid } = await readFilterableRecords(stated);
+    const list = await service.activePolicies.withSnapshot((deps) =>
+      filterRecords(
+        {
+          template: buildFilterTemplate(question, createRequestContext(request, service)),
+          records,
+          key: readIdempotencyKey(request)?.text,
+          secret: service.secret,
+          summary: summarizeFilter(question, records, stated.length),
+        },
+        deps,
+      ),
+    );
+    nameDecision(request, reply, list.id);
+    const allInvalid = [...invalid, ...list.invalid.map(({ index, error }) => toInvalidRecord(index, error))];
+    return {
+      records: list.records.map(({ index: _index, ...shown }) => shown) as FilterAnswer['records'],
+      removed: Object.fromEntries(list.removed),
+      ...(allInvalid.length === 0 ? {} : { invalid: allInvalid.sort((a, b) => a.index - b.index) }),
+      ...describeRefusal(list.refusal, requireCaller(request), service.config.delegations.delegateUrl),
+    };
+  }
 }
 
 /** Reads each record by itself. */
@@ -147,11 +179,7 @@ async function readFilterableRecords(
   for (const [index, value] of stated.entries()) {
     await yieldToEventLoop();
     try {
-      const parsed = filteredRecordFormat.safeParse(value);
-      if (!parsed.success) throw toBadRequest(parsed.error, ['resource']);
-      checkPartLengths({ resource: value });
-      const { type, id, properties } = parsed.data;
-      records.push({ index, type, id, properties: omitNulls(properties ?? {}) });
+      records.push(readFilterableRecord(value, index));
     } catch (error) {
       if (!(error instanceof BadRequest)) throw error;
       invalid.push(toInvalidRecord(index, error));
@@ -163,20 +191,4 @@ async function readFilterableRecords(
 /** @param error about a resource, which the record stands for */
 function toInvalidRecord(index: number, { code, message, at }: BadRequest): InvalidRecord {
   return { index, code, message, at: at.replace('resource', `records[${index}]`) };
-}
-
-/** Lists the types of the records that were filtered, for the record: a request can name as many as it has records. */
-function toRecordedTypes(records: readonly FilterableRecord[]): Record<string, unknown> {
-  const types = [...new Set(records.map(({ type }) => type))];
-  const unnamed = types.length - MAX_RECORDED_TYPES;
-  return { types: types.slice(0, MAX_RECORDED_TYPES), ...(unnamed > 0 ? { types_not_named: unnamed } : {}) };
-}
-
-/** Adds masking to what the client supports, since it is done here. */
-function withMaskingSupported(
-  requestedContext: z.infer<typeof contextFormat> | null | undefined,
-  caller: Caller,
-): z.infer<typeof contextFormat> {
-  const supported = requestedContext?.supported_obligations ?? getSupportedObligations(caller);
-  return { ...requestedContext, supported_obligations: [...new Set([...supported, ...MASKING_OBLIGATIONS])] };
 }

@@ -110,7 +110,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS, passesToken: true },
+    config: { turns: LIST_TURNS, passesToken: true, compresses: true },
     handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.resource;
@@ -134,7 +134,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS, passesToken: true },
+    config: { turns: LIST_TURNS, passesToken: true, compresses: true },
     handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.subject;
@@ -171,7 +171,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: actionResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS, passesToken: true },
+    config: { turns: LIST_TURNS, passesToken: true, compresses: true },
     handler: (request, reply) => {
       const { body } = request;
       const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });
