@@ -28,6 +28,7 @@ import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
 import { findAccessRequestOffer } from './access-request-offer.js';
 import { renewReading } from './approval-reading.js';
+import { settleApprovalUse } from './approval-use.js';
 import { addRefusals } from './refusals.js';
 import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
@@ -250,7 +251,8 @@ async function judgeAgain(
   const opened = { ...evaluation, stepResults: stepResults.slice(0, OPENING_STEPS.length) };
   const approvalReading = await renewReading(bound, facts.approvalReading, deps, deadline);
   const limits = facts.limits === undefined ? undefined : renewLimits(facts.limits, left);
-  const renewed = evaluateFacts(bound, { ...facts, limits, approvalReading });
+  const uses = await settleApprovalUse(bound, { ...facts, limits, approvalReading }, deps, deadline);
+  const renewed = evaluateFacts(bound, { ...facts, ...uses });
   return findRefusal(judgeFacts(opened, { bound, facts: renewed }, deps.observer), deps, deadline);
 }
 
