@@ -24,6 +24,9 @@ beforeAll(async () => {
       clientNamed('other', 'remit', 'evaluate'),
       clientNamed('admin', 'remit', 'evaluate', 'admin', 'search'),
       clientNamed('root', 'remit', 'admin'),
+      clientNamed('filterer', 'remit', 'filter'),
+      clientNamed('searcher', 'remit', 'search'),
+      clientNamed('scraper', 'remit', 'metrics'),
     ],
   });
   token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', audience: 'remit' });
@@ -231,6 +234,25 @@ describe('an outcome', () => {
     expect((await report({ outcome: 'executed' }, 'plain', id)).statusCode).toBe(201);
     expect((await report(failed, 'admin')).statusCode).toBe(201);
   });
+
+  it('is reported by a client on its own lists, whatever else it may ask', async () => {
+    const subject = { type: 'user', id: 'alice' };
+    const [action, context] = [{ name: 'read' }, { token }];
+    const lists = {
+      filterer: await remit.post('/v1/filter', { subject, action, context, records: [{ type: 'employee', id: 'erin' }] }, as('filterer')),
+      searcher: await remit.post('/access/v1/search/resource', { subject, action, context, resource: { type: 'employee' } }, as('searcher')),
+    };
+    for (const [who, response] of Object.entries(lists)) {
+      expect(response.statusCode, response.body).toBe(200);
+      const id = String(response.headers['remit-decision-id']);
+      for (const other of ['plain', 'admin', who === 'filterer' ? 'searcher' : 'filterer'])
+        expect((await report({ outcome: 'executed' }, other, id)).statusCode).toBe(404);
+      expect((await report({ outcome: 'executed' }, 'scraper', id)).statusCode).toBe(403);
+      expect((await report({ outcome: 'executed' }, who, id)).statusCode).toBe(201);
+      expect((await get(`/v1/decisions/${id}`, 'root')).json()).toMatchObject({ outcome: { reported_by: who } });
+      expect((await report({ outcome: 'executed' }, who, await ask('plain'))).statusCode).toBe(404);
+    }
+  }); // prettier-ignore
 
   it('is at most 16 KiB long, announced or not', async () => {
     expect((await report(withDetail(16 * 1024))).statusCode).toBe(201);
