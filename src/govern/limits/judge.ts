@@ -11,7 +11,7 @@ export interface Room {
   readonly remaining: bigint;
   /** The quantity that an earlier question with its key holds. */
   readonly held: bigint;
-  /** What is left but for what is held: what the earlier question with its key would find now. */
+  /** The quantity that is left where what is held is taken as unused: the earlier question with its key would find it now. */
   readonly remainingBeside: bigint;
   /** The quantity that the question has to reserve: all that it uses, but for what is held. */
   readonly unheld: bigint;
