@@ -75,6 +75,8 @@ export interface DecisionDeps {
   readonly deadlineMs: number;
   /** The time after which what was reserved counts as used, in milliseconds, unless an outcome says otherwise. */
   readonly settleAfterMs: number;
+  /** Whether dry runs say as well what they would use, since nothing of it is stored (rehearsal.ts). */
+  readonly rehearses?: true;
 }
 
 /**
@@ -217,13 +219,15 @@ async function storeDecision(
   deps: DecisionDeps,
   deadline: Deadline,
 ): Promise<Decision | { readonly overtaken: LimitState }> {
-  const { account } = evaluation.unbound.question;
+  const { account, dryRun } = evaluation.unbound.question;
   const facts = toRecordedFacts(evaluation);
   // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
-  const reservation = decision.decision ? planUses(id, evaluation) : undefined;
+  const isPlanned = decision.decision && (!dryRun || deps.rehearses === true);
+  const reservation = isPlanned ? planUses(id, evaluation) : undefined;
   const effects = planEffects(evaluation, decision);
-  const record = { ...toDecisionRecord(decision, facts), ...describeReservation(id, reservation, deps.settleAfterMs) };
+  const described = dryRun ? {} : describeReservation(id, reservation, deps.settleAfterMs);
+  const record = { ...toDecisionRecord(decision, facts), ...described };
   const stored = await deps.observer
     .phase('record', () => deadline.race(deps.decisions.record(record, account, reservation, effects)))
     .then((result): StoredRecord => (result.kind === 'overtaken' ? { overtaken: result.state } : { id }))
