@@ -53,15 +53,31 @@ function makeAccessRequestOffer(evaluation: Evaluation, steps: readonly JudgingS
   // Where people aren't asked nothing has to be tried.
   if (facts.refusal !== undefined) return undefined;
   const lifting = tryLifting(evaluation, steps, false);
-  if (lifting === undefined || lifting.steps.length === 0) return undefined;
+  if (lifting === undefined) return undefined;
+  const asked = lifting.steps.length > 0 ? lifting.steps : listRenewedSteps(bound, facts);
+  if (asked.length === 0) return undefined;
   const { emergency } = bound.target.action;
   return {
-    steps: lifting.steps,
-    binding: bindApproval(bound, facts, lifting.steps),
+    steps: asked,
+    binding: bindApproval(bound, facts, asked),
     question_sha256: hashQuestion(bound, facts),
     ...(emergency === undefined || !lifting.liftsInEmergency() ? {} : { emergency }),
     expires_at: new Date(bound.now.getTime() + OFFER_LIFETIME_MS).toISOString(),
   };
+}
+
+/**
+ * The steps of the approval that the question presents, which is all that denies it: what an approval gave may hold longer than
+ * that approval. It is another one of the same that lifts the deny. None where it was one for something else.
+ */
+function listRenewedSteps({ target }: BoundQuestion, { approvalReading }: Facts): readonly ApprovalStep[] {
+  if (approvalReading === undefined || 'fault' in approvalReading) return [];
+  const { approval, difference } = approvalReading;
+  if (approval === undefined || difference === 'resource' || difference === 'action.name') return [];
+  const { elevation } = target.action;
+  const isOfAction = (step: ApprovalStep): boolean =>
+    step.kind !== 'elevation' || (step.permission === elevation?.by && step.relation === elevation.relation);
+  return approval.steps.every(isOfAction) ? approval.steps : [];
 }
 
 /**

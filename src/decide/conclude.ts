@@ -59,7 +59,9 @@ export function concludeDecision(
     // Obligations come with an allow only: there is nothing to do for what is denied.
     obligations: allowed ? outcomes.flatMap((o) => (o.outcome === 'pass' ? (o.obligations ?? []) : [])) : [],
     ...(required.length === 0 ? {} : { access_request: offer, display: describeAccessRequest(evaluation) }),
-    ...(verdict === 'deny' ? { advice: adviseOnApproval(facts?.approval, required.length > 0) } : {}),
+    ...(verdict === 'deny'
+      ? { advice: adviseOnApproval(facts?.approval, question.dryRun ? undefined : required.length > 0) }
+      : {}),
     ...(allowed ? describeUsedApproval(evaluation) : {}),
     rationale: {
       ...(acting === undefined ? {} : { acting: describeActing(acting) }),

@@ -28,6 +28,7 @@ import { concludeDecision, toDecisionRecord } from './conclude.js';
 import { newDecisionId } from './decision-id.js';
 import { findAccessRequestOffer } from './access-request-offer.js';
 import { renewReading } from './approval-reading.js';
+import { settleApprovalUse } from './approval-use.js';
 import { addRefusals } from './refusals.js';
 import type { Evaluation, StepResult } from './evaluation.js';
 import { collectNeeds, evaluateFacts } from './facts.js';
@@ -74,6 +75,8 @@ export interface DecisionDeps {
   readonly deadlineMs: number;
   /** The time after which what was reserved counts as used, in milliseconds, unless an outcome says otherwise. */
   readonly settleAfterMs: number;
+  /** Whether dry runs say as well what they would use, since nothing of it is stored (rehearsal.ts). */
+  readonly rehearses?: true;
 }
 
 /**
@@ -216,13 +219,15 @@ async function storeDecision(
   deps: DecisionDeps,
   deadline: Deadline,
 ): Promise<Decision | { readonly overtaken: LimitState }> {
-  const { account } = evaluation.unbound.question;
+  const { account, dryRun } = evaluation.unbound.question;
   const facts = toRecordedFacts(evaluation);
   // Concluded before it is stored: the record says what will be answered if storing it succeeds.
   const decision = closeDecision(id, evaluation, recordStep.judge({ id }));
-  const reservation = decision.decision ? planUses(id, evaluation) : undefined;
+  const isPlanned = decision.decision && (!dryRun || deps.rehearses === true);
+  const reservation = isPlanned ? planUses(id, evaluation) : undefined;
   const effects = planEffects(evaluation, decision);
-  const record = { ...toDecisionRecord(decision, facts), ...describeReservation(id, reservation, deps.settleAfterMs) };
+  const described = dryRun ? {} : describeReservation(id, reservation, deps.settleAfterMs);
+  const record = { ...toDecisionRecord(decision, facts), ...described };
   const stored = await deps.observer
     .phase('record', () => deadline.race(deps.decisions.record(record, account, reservation, effects)))
     .then((result): StoredRecord => (result.kind === 'overtaken' ? { overtaken: result.state } : { id }))
@@ -250,7 +255,8 @@ async function judgeAgain(
   const opened = { ...evaluation, stepResults: stepResults.slice(0, OPENING_STEPS.length) };
   const approvalReading = await renewReading(bound, facts.approvalReading, deps, deadline);
   const limits = facts.limits === undefined ? undefined : renewLimits(facts.limits, left);
-  const renewed = evaluateFacts(bound, { ...facts, limits, approvalReading });
+  const uses = await settleApprovalUse(bound, { ...facts, limits, approvalReading }, deps, deadline);
+  const renewed = evaluateFacts(bound, { ...facts, ...uses });
   return findRefusal(judgeFacts(opened, { bound, facts: renewed }, deps.observer), deps, deadline);
 }
 

@@ -132,16 +132,20 @@ export async function fetchNeeded<Need, Found>(
   return needs.length === 0 ? new Map() : answerOrFault(() => store.fetch(needs), deadline);
 }
 
-/** Reads what has been used of all limits that the questions have; nothing is read where they have none. */
+/**
+ * Reads what has been used of all limits that the questions have; nothing is read where they have none.
+ * @param approval whose use is read along
+ */
 export async function fetchLimits(
   needs: readonly Pick<Required<StepNeeds>, 'charges' | 'retry'>[],
-  { limits }: AnswerDeps,
+  { limits }: Pick<AnswerDeps, 'limits'>,
   deadline: Deadline,
+  approval?: string,
 ): Promise<Facts['limits']> {
   const charges = new Map(needs.flatMap((need) => need.charges.map((charge) => [charge.key, charge])));
   const retry = needs.find((need) => need.retry !== undefined)?.retry;
   if (charges.size === 0 && retry === undefined) return undefined;
-  const read = await answerOrFault(() => limits.read([...charges.values()], retry), deadline);
+  const read = await answerOrFault(() => limits.read([...charges.values()], retry, approval), deadline);
   return typeof read === 'string' ? { fault: read } : read;
 }
 

@@ -20,6 +20,7 @@ import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionObserver } from '../telemetry/observer.js';
 import { readApproval } from './approval-reading.js';
+import { settleApprovalUse } from './approval-use.js';
 import type { BoundQuestion } from './bound-question.js';
 import { listConsentChecks, selectConsents } from './consent-facts.js';
 import { findDelegationPath } from './delegation-path.js';
@@ -103,14 +104,24 @@ export async function gatherFacts(
     // An entity that wasn't looked up may be stored all the same: to take it as absent could lose a forbid.
     throw new Fault('database_unavailable', `${text} was not fetched`);
   };
-  const approvalReading =
+  const uses =
     bound.question.approval === undefined
-      ? undefined
-      : await readApproval(bound, settled, answers, deps.approverRules, deadline);
+      ? { limits, approvalReading: undefined }
+      : await settleApprovalUse(
+          bound,
+          {
+            ...settled,
+            delegationPath,
+            limits,
+            approvalReading: await readApproval(bound, settled, answers, deps.approverRules, deadline),
+          },
+          deps,
+          deadline,
+        );
   const approvalMs = deps.approverRules.onceMs;
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, limits, approvalReading, approvalMs }),
+    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, ...uses, approvalMs }),
   );
   return { bound, facts };
 }

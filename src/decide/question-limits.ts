@@ -21,7 +21,7 @@ import { listDelegationLinks } from './delegation-links.js';
 import type { Facts } from './step.js';
 
 /** The grants that were read for a question. */
-type ReadGrants = Pick<Facts, 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;
+export type ReadGrants = Pick<Facts, 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;
 
 /** The plan of what the question uses, resting on the consent that was found. */
 export function planUse(bound: BoundQuestion, grants: ReadGrants, consent: ConsentFinding | undefined): ChargePlan {

@@ -121,6 +121,8 @@ export interface LimitState {
   readonly others?: 'unused' | undefined;
   /** Absent where the question has no key of its own. */
   readonly retry?: RetryState | undefined;
+  /** The use of the question's approval; absent where that wasn't asked for. */
+  readonly approval?: { readonly used_by?: string | undefined } | undefined;
 }
 
 /** Uses that are to be reserved together with a record: of limits, and of an approval. */
@@ -148,6 +150,6 @@ export type RecordResult =
 
 /** Reads what has been used. */
 export interface LimitUses {
-  /** @throws Fault */
-  read(charges: readonly Charge[], retry: RetryKey | undefined): Promise<LimitState>;
+  /** @param approval the id of the approval whose use is read along, of the same moment. @throws Fault */
+  read(charges: readonly Charge[], retry: RetryKey | undefined, approval?: string): Promise<LimitState>;
 }

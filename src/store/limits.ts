@@ -8,15 +8,20 @@ const MAX_COUNTED = 100_000;
 export class LimitStore implements LimitUses {
   constructor(private readonly database: Pick<Database, 'run'>) {}
 
-  async read(charges: readonly Charge[], retry: RetryKey | undefined): Promise<LimitState> {
+  async read(charges: readonly Charge[], retry: RetryKey | undefined, approval?: string): Promise<LimitState> {
+    const params = [
+      JSON.stringify(charges.map(({ key, since }) => ({ key, since }))),
+      retry === undefined ? null : JSON.stringify(retry),
+    ];
     const [rows] = await this.database.run([
-      {
-        sql: 'select limit_state($1::jsonb, $2::jsonb) as state',
-        params: [
-          JSON.stringify(charges.map(({ key, since }) => ({ key, since }))),
-          retry === undefined ? null : JSON.stringify(retry),
-        ],
-      },
+      approval === undefined
+        ? { sql: 'select limit_state($1::jsonb, $2::jsonb) as state', params }
+        : // One statement, and so of one moment.
+          {
+            sql: `select limit_state($1::jsonb, $2::jsonb) || jsonb_build_object('approval', jsonb_strip_nulls(jsonb_build_object(
+                    'used_by', (select t.used_by from approval_tasks t where t.id = $3::uuid)))) as state`,
+            params: [...params, approval],
+          },
     ]);
     return rows?.[0]?.['state'] as LimitState;
   }

@@ -131,7 +131,7 @@ describe('a deny of what a person has refused', () => {
     }
     const expired = await ask(remit, presenting(merge(), approval));
     expect(codes(expired)).toEqual(['approval_expired', 'policy_forbid']);
-    expect(expired.context).toMatchObject({ reason: 'approval_expired', next_action: 'none' });
+    expect(expired.context).toMatchObject({ reason: 'policy_denied', next_action: 'none' });
     // It is no other resource's, and ends.
     const other = { ...merge(), resource: { type: 'repository', id: 'web' } };
     expect(codes(await ask(remit, other))).toEqual(['approval_required', 'policy_forbid']);

@@ -70,6 +70,10 @@ async function stepsOf(given: Answer): Promise<unknown> {
   expect(replayRecord(record, remit.service.activePolicies.rules)).toEqual({ kind: 'same' });
   return record.access_request?.steps;
 }
+async function touch(...relationships: string[]): Promise<void> {
+  const updates = relationships.map((relationship) => ({ operation: 'touch', relationship }));
+  expect((await remit.request('POST', '/v1/relationships', { updates }, 'root-key')).statusCode).toBe(200);
+}
 const RIGHT = { kind: 'elevation', permission: 'own', relation: 'maintainer', seconds: 3600 };
 
 it('asks for the right, and with it for what else is missing', async () => {
@@ -109,4 +113,31 @@ it('is to be asked again where the right is not written yet', async () => {
   const denied = await ask(remit, presenting(question, { id }));
   expect(codes(denied)).toContain('grant_pending');
   expect(denied.context).toMatchObject({ reason: 'grant_pending', next_action: 'retry', retry_after: 1 });
+}); // prettier-ignore
+
+it('asks for another approval where one that is used is presented beside the right that it gave, and keeps that right on', async () => {
+  await touch('repository:late#owner@user:olga', 'repository:late#reader@user:ann');
+  const question = push('late');
+  const id = await requestAccess(remit, question, await ask(remit, question));
+  await answer(remit, id, ['olga']);
+  const approval = await fetchApproval(remit, id);
+  expect((await ask(remit, presenting(question, approval))).decision).toBe(true);
+  const denied = await ask(remit, presenting(question, approval));
+  expect(codes(denied)).toEqual(['approval_required', 'approval_used']);
+  expect(denied.context).toMatchObject({ reason: 'approval_expired', next_action: 'request' });
+  expect(await stepsOf(denied)).toEqual([RIGHT]);
+  // The right holds all the same.
+  expect((await ask(remit, question)).decision).toBe(true);
+  const again = await requestAccess(remit, question, denied);
+  expect(again).not.toBe(id);
+  await answer(remit, again, ['olga']);
+  const second = await fetchApproval(remit, again);
+  expect((await ask(remit, presenting(question, second))).decision).toBe(true);
+  // One that was for another resource isn't asked for again.
+  const elsewhere = await ask(remit, presenting(push('api'), second));
+  expect(elsewhere.context).toMatchObject({ reason: 'out_of_scope', next_action: 'request' });
+  await touch('repository:api#maintainer@user:ann');
+  const unneeded = await ask(remit, presenting(push('api'), second));
+  expect(codes(unneeded)).toEqual(['approval_out_of_scope']);
+  expect(unneeded.context).toMatchObject({ reason: 'policy_denied', next_action: 'none' });
 }); // prettier-ignore

@@ -236,6 +236,27 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
     expect(counts?.[0]).toEqual({ used: 41, allowed: 41, both: 41 });
   });
 
+  it('serve all questions of the key that used one, and no others, however many come at once to two replicas', async () => {
+    const [survivor] = running as [Remit];
+    const other = await start('second');
+    for (let round = 0; round < 15; round += 1) {
+      const branch = `retried-${round}`;
+      const id = await submit(survivor, branch);
+      expect((await approve(survivor, id)).status).toBe(200);
+      const keys = ['a', 'b', 'a', undefined, 'a', 'b', 'a', 'b'].map((key) => key && `${key}-${round}`);
+      const asked = { ...question(branch), context: { ...QUESTION.context, approval: { id } } };
+      const answers = await Promise.all(
+        keys.map(async (key, i) => {
+          const to = i % 3 === 0 ? other : survivor;
+          return (await post(to, '/access/v1/evaluation', asked, 'git-key', key)).body as Answer;
+        }),
+      );
+      const allowed = keys.filter((_, i) => answers[i]?.decision);
+      const [winner] = allowed;
+      expect(allowed).toEqual(winner === undefined ? [undefined] : keys.filter((key) => key === winner));
+    }
+  });
+
   it('give the right that was approved, where the replica is killed that has stored a yes and not yet written the relationship', async () => {
     const [survivor] = running as [Remit];
     const victim = await start('three');

@@ -17,9 +17,9 @@ export const recordStep: ClosingStep = {
   judge: (stored) => ('fault' in stored ? unknown(stored.fault) : pass({ id: stored.id })),
 };
 
-/** Plans what the decision reserves if it is an allow; a dry run spends nothing. */
-export function planUses(id: string, { unbound, bound, facts }: Evaluation): Reservation | undefined {
-  if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
+/** Plans what the decision reserves if it is an allow. */
+export function planUses(id: string, { bound, facts }: Evaluation): Reservation | undefined {
+  if (bound === undefined || facts === undefined) return undefined;
   const { limits, use, approval } = facts;
   const state = limits === undefined || 'fault' in limits ? undefined : limits;
   return planReservation(

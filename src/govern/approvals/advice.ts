@@ -6,15 +6,17 @@ import type { ApprovalFinding } from './judge.js';
 /** The time after which what an approval gives should be written, in seconds. */
 const RETRY_AFTER_SECONDS = 1;
 
-const ADVISED_REASONS: { readonly [Code in ReasonCode]?: ApprovalAdvice['reason'] } = {
+/** The reasons of a deny that another approval would lift. */
+const REQUESTED_REASONS: { readonly [Code in ReasonCode]?: ApprovalAdvice['reason'] } = {
   approval_expired: 'approval_expired',
   approval_used: 'approval_expired',
   approval_revoked: 'approval_expired',
   approver_ineligible: 'approval_expired',
   approval_out_of_scope: 'out_of_scope',
-  grant_pending: 'grant_pending',
-  approval_unverifiable: 'approval_unverifiable',
 };
+
+/** The deny would stay with another approval, or none can be asked for now. */
+const DENIED: ApprovalAdvice = { reason: 'policy_denied', next_action: 'none' };
 
 /**
  * Whether a deny beside the approval may say how to ask for one. Where the approval is good it has lifted all that approvals
@@ -26,21 +28,24 @@ export function mayAskAgain(finding: ApprovalFinding | undefined): boolean {
   return finding.code !== 'grant_pending' && finding.code !== 'approval_unverifiable';
 }
 
-/** @param isRequestable whether the deny says how to ask for another approval */
+/**
+ * The pairs are those of the profile: what a caller is told to ask for comes with how to ask for it, and what isn't to be asked
+ * for is denied whatever has become of the approval.
+ * @param isRequestable whether the deny says how to ask for another approval; undefined of a dry run, by which nothing is asked for
+ */
 export function adviseOnApproval(
   finding: ApprovalFinding | undefined,
-  isRequestable: boolean,
+  isRequestable: boolean | undefined,
 ): ApprovalAdvice | undefined {
-  switch (finding?.kind) {
-    case 'good':
-      return { reason: 'policy_denied', next_action: 'none' };
-    case 'bad': {
-      const { code } = finding;
-      const reason = ADVISED_REASONS[code];
-      if (code === 'grant_pending') return { reason, next_action: 'retry', retry_after: RETRY_AFTER_SECONDS };
-      return { reason, next_action: isRequestable ? 'request' : 'none' };
-    }
+  if (finding === undefined || finding.kind === 'unknown') return undefined;
+  if (finding.kind === 'good') return DENIED;
+  switch (finding.code) {
+    case 'grant_pending':
+      return { reason: 'grant_pending', next_action: 'retry', retry_after: RETRY_AFTER_SECONDS };
+    case 'approval_unverifiable':
+      return { reason: 'approval_unverifiable', next_action: 'none' };
     default:
-      return undefined;
+      if (isRequestable === undefined) return undefined;
+      return isRequestable ? { reason: REQUESTED_REASONS[finding.code], next_action: 'request' } : DENIED;
   }
 }

@@ -11,6 +11,8 @@ export interface Room {
   readonly remaining: bigint;
   /** The quantity that an earlier question with its key holds. */
   readonly held: bigint;
+  /** The quantity that is left where what is held is taken as unused: the earlier question with its key would find it now. */
+  readonly remainingBeside: bigint;
   /** The quantity that the question has to reserve: all that it uses, but for what is held. */
   readonly unheld: bigint;
   /** The instant at which there is more, RFC 3339; undefined where that never comes, or where all is left. */
@@ -40,12 +42,17 @@ export function findRooms({ charges }: Pick<ChargePlan, 'charges'>, { readings, 
       charge.end ?? (oldest === undefined || charge.length === undefined ? undefined : oldest + charge.length);
     return {
       charge,
-      remaining: left < 0n ? 0n : left,
+      remaining: atLeastNothing(left),
       held,
-      unheld: unheld < 0n ? 0n : unheld,
+      remainingBeside: atLeastNothing(left + held),
+      unheld: atLeastNothing(unheld),
       resetsAt: reset === undefined ? undefined : new Date(reset).toISOString(),
     };
   });
+}
+
+function atLeastNothing(quantity: bigint): bigint {
+  return quantity < 0n ? 0n : quantity;
 }
 
 /** A retry uses what the first question has reserved, so it needs room only for what that doesn't hold now. */
@@ -110,7 +117,7 @@ export function toStatedQuantity({ value, unit, decimals }: Quantity): StatedQua
 }
 
 /**
- * The `context.budget` of policies: the tightest limit before this question. Of those of one unit it is the one with the least
+ * The `context.budget` of policies: the tightest limit before this question, and of a retry before the first one with its key. Of those of one unit it is the one with the least
  * left; uses and amounts don't compare, so of these it is the one of which the smaller part is left.
  */
 export function findBudget(
@@ -127,14 +134,14 @@ export function findBudget(
   if (first === undefined) return undefined;
   const tightest = others.reduce((found, room) => (hasSmallerPartLeft(room, found) ? room : found), first);
   const { unit } = tightest.charge.limit.bound;
-  return { remaining: Number(tightest.remaining), ...(unit === undefined ? {} : { unit }) };
+  return { remaining: Number(tightest.remainingBeside), ...(unit === undefined ? {} : { unit }) };
 }
 
-function toLeft({ charge, remaining }: Room): Quantity {
-  return { ...charge.limit.bound, value: remaining };
+function toLeft({ charge, remainingBeside }: Room): Quantity {
+  return { ...charge.limit.bound, value: remainingBeside };
 }
 
 /** Compares the parts that are left as fractions, exactly. */
 function hasSmallerPartLeft(a: Room, b: Room): boolean {
-  return a.remaining * b.charge.limit.bound.value < b.remaining * a.charge.limit.bound.value;
+  return a.remainingBeside * b.charge.limit.bound.value < b.remainingBeside * a.charge.limit.bound.value;
 }

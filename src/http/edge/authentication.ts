@@ -39,6 +39,8 @@ export interface AcceptedCallers {
   readonly users?: boolean;
 }
 
+export type AuthenticationHooks = ReturnType<typeof authenticate>;
+
 /**
  * The hooks that run before a body is read: they authenticate the caller, hold it to its rate, take room for the body, and
  * consume the proof of its token. A request that is refused for its rate, or for want of room, consumes no proof.

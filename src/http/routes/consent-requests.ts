@@ -48,9 +48,12 @@ const NO_REQUEST = createProblem('not_found', 'There is no such request.');
 const DECIDED = createProblem('conflict', 'The request has been decided already.');
 
 export function consentRequestRoutes(app: TypedApp, service: Service): void {
-  const onAsking = authenticate(app, service, ['evaluate', 'asserts_subject'], { agents: true });
-  const onReading = authenticate(app, service, ['evaluate', 'asserts_subject'], { agents: true, users: true });
+  askForConsentRoute(app, service);
+  readConsentRequestRoutes(app, service);
+  decideConsentRequestRoute(app, service);
+}
 
+function askForConsentRoute(app: TypedApp, service: Service): void {
   app.post('/v1/consents/requests', {
     schema: {
       tags: ['consents'],
@@ -58,7 +61,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       body: consentNeedsBody,
       response: { 200: sortedNeedsFormat, 201: sortedNeedsFormat, ...inputErrors },
     },
-    onRequest: onAsking,
+    onRequest: authenticate(app, service, ['evaluate', 'asserts_subject'], { agents: true }),
     handler: async (request, reply) => {
       const { needs, access, purpose, task, ...named } = request.body;
       const { rules } = service.activePolicies;
@@ -92,6 +95,10 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       return reply.code(201).send(toSortedNeedsJson({ ...sorted, missing }, { id: waiting.id, url }));
     },
   });
+}
+
+function readConsentRequestRoutes(app: TypedApp, service: Service): void {
+  const onRequest = authenticate(app, service, ['evaluate', 'asserts_subject'], { agents: true, users: true });
 
   app.get('/v1/consents/requests', {
     schema: {
@@ -99,7 +106,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       summary: 'Requests for consent, those that wait first: to the user, or of the agent for its user',
       response: { 200: requestListFormat, ...inputErrors },
     },
-    onRequest: onReading,
+    onRequest,
     handler: async (request) => {
       const caller = requireParty(request);
       if (caller.kind === 'client' || caller.user === undefined)
@@ -120,17 +127,19 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       querystring: textQuery,
       response: { 200: consentRequestFormat, ...inputErrors, 404: problemFormat },
     },
-    onRequest: onReading,
+    onRequest,
     handler: async (request, reply) => {
-      const stored = await findVisible(request, request.params.id);
+      const stored = await findVisibleRequest(service, request, request.params.id);
       if (stored === undefined) return reply.code(404).send(NO_REQUEST);
       const { rules } = service.activePolicies;
       const json: ConsentRequestJson = toConsentRequestJson(stored, rules);
-      const text = requireParty(request).kind === 'user' ? await renderRequest(stored, rules) : {};
+      const text = requireParty(request).kind === 'user' ? await renderRequest(service, stored, rules) : {};
       return reply.send({ ...json, ...text });
     },
   });
+}
 
+function decideConsentRequestRoute(app: TypedApp, service: Service): void {
   app.post('/v1/consents/requests/:id/decision', {
     schema: {
       tags: ['consents'],
@@ -144,7 +153,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       const caller = requireUser(request);
       const { body } = request;
       const now = service.now();
-      const stored = await findVisible(request, request.params.id);
+      const stored = await findVisibleRequest(service, request, request.params.id);
       if (stored === undefined) return reply.code(404).send(NO_REQUEST);
       if (stored.state !== 'pending') return reply.code(409).send(DECIDED);
       if (body.decision === 'deny') {
@@ -156,7 +165,7 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       if (body.text_sha256 === undefined)
         throw new BadRequest('is required: the hash of the text that the user has read', 'text_sha256');
       const { rules } = service.activePolicies;
-      const rendered = await renderRequest(stored, rules);
+      const rendered = await renderRequest(service, stored, rules);
       if (body.text_sha256 !== rendered.text_sha256) return reply.code(409).send(TEXT_CHANGED);
       const { access, purpose, task } = stored.request;
       checkConsentDetails(details, access, rules, 'items');
@@ -173,24 +182,32 @@ export function consentRequestRoutes(app: TypedApp, service: Service): void {
       return reply.code(201).send(toConsentJson({ ...stored, consent, evidence, version: '' }, now, rules));
     },
   });
+}
 
-  /** Finds a request that the caller may see: one to the user, of the agent for its user, or one that the client asked for. */
-  async function findVisible(request: FastifyRequest, id: string): Promise<StoredConsentRequest | undefined> {
-    if (!isUuid(id)) return undefined;
-    const stored = await service.consentRequests.find(id, service.now());
-    const caller = requireParty(request);
-    if (stored === undefined) return undefined;
-    const isVisible =
-      caller.kind === 'client'
-        ? stored.askedBy.includes(caller.client.id)
-        : stored.user.id === caller.user && (caller.kind === 'user' || stored.agent.id === caller.agent);
-    return isVisible ? stored : undefined;
-  }
+/** Finds a request that the caller may see: one to the user, of the agent for its user, or one that the client asked for. */
+async function findVisibleRequest(
+  service: Service,
+  request: FastifyRequest,
+  id: string,
+): Promise<StoredConsentRequest | undefined> {
+  if (!isUuid(id)) return undefined;
+  const stored = await service.consentRequests.find(id, service.now());
+  const caller = requireParty(request);
+  if (stored === undefined) return undefined;
+  const isVisible =
+    caller.kind === 'client'
+      ? stored.askedBy.includes(caller.client.id)
+      : stored.user.id === caller.user && (caller.kind === 'user' || stored.agent.id === caller.agent);
+  return isVisible ? stored : undefined;
+}
 
-  function renderRequest({ user, agent, request }: StoredConsentRequest, rules: Rules): ReturnType<typeof renderOffer> {
-    const { items, access, purpose, task } = request;
-    return renderOffer(service, { user, agent }, { details: items, access, purpose, task }, rules);
-  }
+function renderRequest(
+  service: Service,
+  { user, agent, request }: StoredConsentRequest,
+  rules: Rules,
+): ReturnType<typeof renderOffer> {
+  const { items, access, purpose, task } = request;
+  return renderOffer(service, { user, agent }, { details: items, access, purpose, task }, rules);
 }
 
 /** Finds a request that waits and asks for all of it. Others have their turn between the requests. */

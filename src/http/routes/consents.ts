@@ -22,7 +22,7 @@ import {
   toConsentJson,
 } from '../consent-json.js';
 import { renderOffer } from '../consent-offer.js';
-import { authenticate } from '../edge/authentication.js';
+import { authenticate, type AuthenticationHooks } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireUser } from '../edge/request-party.js';
@@ -52,9 +52,13 @@ const MAX_CONSENT_RACES = 5;
 
 export function consentRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, [], { users: true });
-  const find = (user: string, id: string) =>
-    isUuid(id) ? service.consents.find(userReference(service, user), id) : Promise.resolve(undefined);
+  giveConsentRoute(app, service, onRequest);
+  readConsentRoutes(app, service, onRequest);
+  narrowConsentRoute(app, service, onRequest);
+  withdrawConsentRoute(app, service, onRequest);
+}
 
+function giveConsentRoute(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.post('/v1/consents', {
     schema: {
       tags: ['consents'],
@@ -93,7 +97,9 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       return reply.code(201).send(toConsentJson({ ...pair, consent, evidence, version: '' }, now, rules));
     },
   });
+}
 
+function readConsentRoutes(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.get('/v1/consents', {
     schema: {
       tags: ['consents'],
@@ -123,13 +129,15 @@ export function consentRoutes(app: TypedApp, service: Service): void {
     },
     onRequest,
     handler: async (request, reply) => {
-      const stored = await find(requireUser(request).user, request.params.id);
+      const stored = await findOwnConsent(service, requireUser(request).user, request.params.id);
       return stored === undefined
         ? reply.code(404).send(NO_CONSENT_FOUND)
         : reply.send(toConsentJson(stored, service.now(), service.activePolicies.rules));
     },
   });
+}
 
+function narrowConsentRoute(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.patch('/v1/consents/:id', {
     schema: {
       tags: ['consents'],
@@ -145,7 +153,7 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       const { rules } = service.activePolicies;
       for (let race = 1; race <= MAX_CONSENT_RACES; race += 1) {
         const now = service.now();
-        const stored = await find(requireUser(request).user, request.params.id);
+        const stored = await findOwnConsent(service, requireUser(request).user, request.params.id);
         if (stored === undefined) return reply.code(404).send(NO_CONSENT_FOUND);
         if (isOver(stored, now, rules))
           return reply.code(409).send(createProblem('conflict', 'The consent has ended.'));
@@ -164,7 +172,9 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       return reply.code(409).send(createProblem('conflict', 'The consent is changed by others at the same time.'));
     },
   });
+}
 
+function withdrawConsentRoute(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.delete('/v1/consents/:id', {
     schema: {
       tags: ['consents'],
@@ -180,4 +190,9 @@ export function consentRoutes(app: TypedApp, service: Service): void {
       return isThere ? reply.code(204).send() : reply.code(404).send(NO_CONSENT_FOUND);
     },
   });
+}
+
+/** Finds a consent of the user; another's counts as absent. */
+async function findOwnConsent(service: Service, user: string, id: string): ReturnType<Service['consents']['find']> {
+  return isUuid(id) ? service.consents.find(userReference(service, user), id) : undefined;
 }

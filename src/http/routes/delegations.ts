@@ -22,7 +22,7 @@ import {
   type VisibleDelegation,
 } from '../delegation-json.js';
 import { findVisibleDelegation, isOthersDelegation, listVisibleDelegations } from '../visible-delegations.js';
-import { authenticate } from '../edge/authentication.js';
+import { authenticate, type AuthenticationHooks } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireParty } from '../edge/request-party.js';
@@ -41,7 +41,13 @@ const MAX_RACES = 5;
 
 export function delegationRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['delegate'], { users: true });
+  giveDelegationRoute(app, service, onRequest);
+  readDelegationRoutes(app, service, onRequest);
+  narrowDelegationRoute(app, service, onRequest);
+  endDelegationRoute(app, service, onRequest);
+}
 
+function giveDelegationRoute(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.post('/v1/delegations', {
     schema: {
       tags: ['delegations'],
@@ -62,7 +68,7 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       else if (nameDeletion(bounds.details ?? [], rules) && !hasSignedInLately(caller, service.now()))
         return sendSignInNeeded(reply);
       const pair = { giver, agent };
-      if (await isOutOfReach(pair, caller)) return reply.code(409).send(OTHERS_DELEGATION);
+      if (await isOutOfReach(service, pair, caller)) return reply.code(409).send(OTHERS_DELEGATION);
       if ((await findVisibleDelegation(service, pair))?.conditional === true)
         return reply.code(409).send(createProblem('conflict', CONDITIONAL));
       const by = formatCallerId(caller);
@@ -73,7 +79,9 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
         : reply.code(201).send(toDelegationJson(fromStored(stored)));
     },
   });
+}
 
+function readDelegationRoutes(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.get('/v1/delegations', {
     schema: {
       tags: ['delegations'],
@@ -99,13 +107,15 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     },
     onRequest,
     handler: async (request, reply) => {
-      const visible = await findShown(request, request.params.agent, request.query.user);
+      const visible = await findShownDelegation(service, request, request.params.agent, request.query.user);
       return visible === undefined
         ? reply.code(404).send(NO_DELEGATION)
         : reply.send(toDelegationJson(visible.delegation));
     },
   });
+}
 
+function narrowDelegationRoute(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.patch('/v1/delegations/:agent', {
     schema: {
       tags: ['delegations'],
@@ -121,10 +131,10 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       const body = { ...others, limits: limits && completeLimits(limits) };
       const { rules } = service.activePolicies;
       for (let race = 1; race <= MAX_RACES; race += 1) {
-        const found = await findShown(request, request.params.agent, request.query.user);
+        const found = await findShownDelegation(service, request, request.params.agent, request.query.user);
         if (found === undefined) return reply.code(404).send(NO_DELEGATION);
         const { caller, delegation } = found;
-        if (await isOutOfReach(delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
+        if (await isOutOfReach(service, delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
         if (delegation.conditional) return reply.code(409).send(createProblem('conflict', CONDITIONAL));
         if (body.details !== undefined) checkRequestedDetails(body.details, rules, 'details');
         const bounds = requireAccess(narrowBounds(delegation.bounds, body));
@@ -140,7 +150,9 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       return reply.code(409).send(CHANGED_MEANWHILE);
     },
   });
+}
 
+function endDelegationRoute(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.delete('/v1/delegations/:agent', {
     schema: {
       tags: ['delegations'],
@@ -152,10 +164,10 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
     onRequest,
     handler: async (request, reply) => {
       for (let race = 1; race <= MAX_RACES; race += 1) {
-        const found = await findShown(request, request.params.agent, request.query.user);
+        const found = await findShownDelegation(service, request, request.params.agent, request.query.user);
         if (found === undefined) return reply.code(404).send(NO_DELEGATION);
         const { caller, delegation } = found;
-        if (await isOutOfReach(delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
+        if (await isOutOfReach(service, delegation, caller)) return reply.code(409).send(OTHERS_DELEGATION);
         // A user ends whatever there is, and a client what it has seen to be its own.
         const version = caller.kind === 'client' ? delegation.version : undefined;
         if (await service.delegations.end(delegation, formatCallerId(caller), version)) return reply.code(204).send();
@@ -163,23 +175,24 @@ export function delegationRoutes(app: TypedApp, service: Service): void {
       return reply.code(409).send(CHANGED_MEANWHILE);
     },
   });
+}
 
-  /** Whether the caller is a client, and another has had a part in the delegation. */
-  async function isOutOfReach(pair: DelegationPair, caller: DelegatingCaller): Promise<boolean> {
-    return caller.kind === 'client' && (await isOthersDelegation(service, pair, caller.client.id));
-  }
+/** Whether the caller is a client, and another has had a part in the delegation. */
+async function isOutOfReach(service: Service, pair: DelegationPair, caller: DelegatingCaller): Promise<boolean> {
+  return caller.kind === 'client' && (await isOthersDelegation(service, pair, caller.client.id));
+}
 
-  /** Finds a delegation that the caller may see; another's counts as absent. */
-  async function findShown(
-    request: FastifyRequest,
-    agent: string,
-    user: string | undefined,
-  ): Promise<{ caller: DelegatingCaller; delegation: VisibleDelegation } | undefined> {
-    const { caller, giver } = requireGiver(request, service, user);
-    const pair = { giver, agent: readPartyReference(agent, requireGrantObjects(service).agentObject, 'agent') };
-    const delegation = await findVisibleDelegation(service, pair);
-    return delegation !== undefined && isShown(delegation, caller) ? { caller, delegation } : undefined;
-  }
+/** Finds a delegation that the caller may see; another's counts as absent. */
+async function findShownDelegation(
+  service: Service,
+  request: FastifyRequest,
+  agent: string,
+  user: string | undefined,
+): Promise<{ caller: DelegatingCaller; delegation: VisibleDelegation } | undefined> {
+  const { caller, giver } = requireGiver(request, service, user);
+  const pair = { giver, agent: readPartyReference(agent, requireGrantObjects(service).agentObject, 'agent') };
+  const delegation = await findVisibleDelegation(service, pair);
+  return delegation !== undefined && isShown(delegation, caller) ? { caller, delegation } : undefined;
 }
 
 const OTHERS_DELEGATION = createProblem(

@@ -1,6 +1,7 @@
 /** `/access/v1/evaluation` and `/access/v1/evaluations`: decisions, singly or as a batch. */
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { decide, type DecisionDeps } from '../../decide/decide.js';
+import { rehearse } from '../../decide/rehearsal.js';
 import { formatItemId, newBatchId } from '../../decide/decision-id.js';
 import { BadRequest, Fault } from '../../model/faults.js';
 import type { Decision } from '../../model/decision.js';
@@ -78,8 +79,9 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
         explain: !isMinimal,
         repeatable: true,
       });
-      const evaluations = await service.activePolicies.withSnapshot((deps) =>
-        answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
+      const evaluations = await service.activePolicies.withSnapshot((deps) => {
+        const dryRunDeps = rehearse(deps);
+        return answerBatch(questions, options?.evaluations_semantic ?? 'execute_all', {
           takeTurn: (question) => app.turns.take(request, { question }),
           isAbandoned: () => reply.raw.destroyed,
           answer: (question, index, { account }) =>
@@ -88,13 +90,14 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
               requestContext: { ...batchContext, account },
               isMinimal,
               deps,
+              dryRunDeps,
               service,
               baseUrl: app.getBaseUrl(),
               log: request.log,
             }),
           refuse: (refusal, index) => toItemErrorAnswer(toItemError(refusal), index, isMinimal),
-        }),
-      );
+        });
+      });
       return reply.send({ evaluations });
     },
   });
@@ -139,6 +142,8 @@ interface ItemContext {
   readonly requestContext: RequestContext;
   readonly isMinimal: boolean;
   readonly deps: DecisionDeps;
+  /** Those of dry runs, which share what they would use. */
+  readonly dryRunDeps: DecisionDeps;
   readonly service: Pick<Service, 'signing' | 'config'>;
   readonly baseUrl: string;
   readonly log: FastifyBaseLogger;
@@ -148,13 +153,14 @@ interface ItemContext {
 async function answerItem(
   item: object | undefined,
   index: number,
-  { id, requestContext, isMinimal, deps, service, baseUrl, log }: ItemContext,
+  { id, requestContext, isMinimal, deps, dryRunDeps, service, baseUrl, log }: ItemContext,
 ): Promise<EvaluationAnswer> {
   try {
     // A thousand items that are none would otherwise be read without a pause.
     await yieldToEventLoop();
     if (item === undefined) throw new BadRequest('must be an object');
-    const decision = await decide(parseQuestion(item, requestContext), deps, id);
+    const question = parseQuestion(item, requestContext);
+    const decision = await decide(question, question.dryRun ? dryRunDeps : deps, id);
     return await answerDecision(decision, requestContext.caller, isMinimal, service, baseUrl);
   } catch (error) {
     if (error instanceof BadRequest) return toItemErrorAnswer(error, index, isMinimal);

@@ -1,9 +1,13 @@
 /** What was read of limits is on record, so that a decision comes out the same again, and by other limits as they say. */
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { findBudget } from '../../../src/govern/limits/judge.js';
+import type { Charge, LimitState } from '../../../src/model/limits.js';
+import { formatQuantityNumber } from '../../../src/model/quantities.js';
 import { parseRecord } from '../../../src/records/parse-record.js';
 import { explainRecord } from '../../../src/records/explain/explain.js';
 import { replayRecord } from '../../../src/records/replay.js';
-import { step, type Answer, type Running } from '../../support/sample.js';
+import { DAYTIME, step, type Answer, type Running } from '../../support/sample.js';
 import { rulesOf } from '../../policy/sources.js';
 import { ask, euro, POLICIES, SCHEMA, startCompany, ZED } from './company.js';
 
@@ -88,5 +92,75 @@ describe('a decision within limits', () => {
     expect(replayRecord(unlimited, rulesOf({ zed: ZED, schema: limited, policies: POLICIES }))).toMatchObject({
       kind: 'inconclusive',
     });
+  });
+});
+
+describe('the budget of a retry', () => {
+  it('is what there would be if the first question with its key had used nothing', () => {
+    const limit = fc.record({
+      bound: fc.integer({ min: 0, max: 9 }),
+      unit: fc.constantFrom(undefined, 'EUR', 'USD'),
+      others: fc.integer({ min: 0, max: 9 }),
+      held: fc.integer({ min: 0, max: 4 }),
+    });
+    const property = fc.property(fc.array(limit, { minLength: 1, maxLength: 4 }), (limits) => {
+      const charges = limits.map(({ bound, unit }, i): Charge => ({
+        limit: {
+          bound: { value: BigInt(bound), unit, decimals: 2 },
+          period: 'PT1H',
+          window: 'sliding',
+          zone: 'UTC',
+          by: [],
+          text: '',
+        },
+        owner: 'o',
+        parties: [],
+        key: `${i}`,
+        required: 1n,
+        since: undefined,
+        end: undefined,
+        length: undefined,
+      }));
+      const use = (value: number): string => formatQuantityNumber({ value: BigInt(value), decimals: 2 });
+      const state = (usedOf: (limit: (typeof limits)[number]) => object, retry: LimitState['retry']): LimitState => ({
+        readings: Object.fromEntries(limits.map((each, i) => [`${i}`, usedOf(each) as { used: string }])),
+        retry,
+      });
+      const first = state(({ others }) => ({ used: use(others) }), { kind: 'new' });
+      const retried = state(({ others, held }) => ({ used: use(others + held), held: use(held) }), {
+        kind: 'held',
+        decision: 'd',
+        at: 0,
+      });
+      expect(findBudget({ charges }, retried)).toEqual(findBudget({ charges }, first));
+    });
+    fc.assert(property, { numRuns: 300 });
+  });
+
+  it('lets it pass a policy that reads the budget, as the first did, and no further question', async () => {
+    const copies = (user: string) => ask('copy', { user });
+    for (const key of ['b1', 'b2', 'b3']) expect((await decide(copies('ben'), key)).decision).toBe(true);
+    expect((await decide(copies('ben'), 'b4')).context?.reason).toBe('policy_forbid');
+    for (const key of ['b3', 'b2', 'b1', 'b3']) {
+      const again = await decide(copies('ben'), key);
+      expect([key, again.decision]).toEqual([key, true]);
+      const rules = rulesOf({ zed: ZED, schema: SCHEMA, policies: POLICIES });
+      expect(replayRecord(await recordOf(again), rules)).toEqual({ kind: 'same' });
+    }
+    expect((await decide(copies('ben'))).context?.reason).toBe('policy_forbid');
+  });
+
+  it('lets a filter pass again with what it has used', async () => {
+    remit.at(new Date(DAYTIME.getTime() + 48 * 3_600_000));
+    const { subject, action } = ask('copy', { user: 'carl' }) as { subject: object; action: object };
+    const records = [1, 2, 3].map((n) => ({ type: 'account', id: '1', properties: { n } }));
+    const filter = async (): Promise<number> => {
+      const headers = { authorization: 'Bearer shop-key', 'idempotency-key': 'list' };
+      const body = { subject: { ...subject, properties: { act: { sub: 'planner' } } }, action, records };
+      const response = await remit.post('/v1/filter', body, headers);
+      return response.json<{ records: object[] }>().records.length;
+    };
+    expect(await filter()).toBe(3);
+    expect(await filter()).toBe(3);
   });
 });

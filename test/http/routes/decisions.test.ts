@@ -24,6 +24,9 @@ beforeAll(async () => {
       clientNamed('other', 'remit', 'evaluate'),
       clientNamed('admin', 'remit', 'evaluate', 'admin', 'search'),
       clientNamed('root', 'remit', 'admin'),
+      clientNamed('filterer', 'remit', 'filter'),
+      clientNamed('searcher', 'remit', 'search'),
+      clientNamed('scraper', 'remit', 'metrics'),
     ],
   });
   token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', audience: 'remit' });
@@ -230,6 +233,21 @@ describe('an outcome', () => {
     expect((await get(`/v1/decisions/${id}`, 'root')).json()).not.toHaveProperty('outcome');
     expect((await report({ outcome: 'executed' }, 'plain', id)).statusCode).toBe(201);
     expect((await report(failed, 'admin')).statusCode).toBe(201);
+  });
+
+  it('is reported by a client that may only filter on its own lists', async () => {
+    const subject = { type: 'user', id: 'alice' };
+    const [action, context] = [{ name: 'read' }, { token }];
+    const records = [{ type: 'employee', id: 'erin' }];
+    const list = await remit.post('/v1/filter', { subject, action, context, records }, as('filterer'));
+    expect(list.statusCode, list.body).toBe(200);
+    const id = String(list.headers['remit-decision-id']);
+    const executed = { outcome: 'executed' };
+    for (const other of ['plain', 'admin']) expect((await report(executed, other, id)).statusCode).toBe(404);
+    for (const other of ['searcher', 'scraper']) expect((await report(executed, other, id)).statusCode).toBe(403);
+    expect((await report(executed, 'filterer', id)).statusCode).toBe(201);
+    expect((await get(`/v1/decisions/${id}`, 'root')).json()).toMatchObject({ outcome: { reported_by: 'filterer' } });
+    expect((await report(executed, 'filterer', await ask('plain'))).statusCode).toBe(404);
   });
 
   it('is at most 16 KiB long, announced or not', async () => {

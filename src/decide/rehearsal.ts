@@ -1,0 +1,98 @@
+/**
+ * Notes in memory what the dry runs of one batch would use, so that each finds what those before it would have left. Nothing of it
+ * is stored. The evaluation route decides dry runs of a batch with it.
+ */
+import { findRooms, hasRoom } from '../govern/limits/judge.js';
+import type { Approval, Approvals } from '../model/approvals.js';
+import type { Charge, LimitReading, LimitState, RecordResult, Reservation, RetryKey } from '../model/limits.js';
+import { formatQuantityNumber, MAX_DECIMALS, readDecimalNumber } from '../model/quantities.js';
+import type { DecisionDeps } from './decide.js';
+
+/** Makes of the engines and stores those of dry runs, whose uses are noted and not stored. No other question may be decided with them. */
+export function rehearse(deps: DecisionDeps): DecisionDeps {
+  const { limits, approvals, decisions } = deps;
+  const uses = new RehearsedUses();
+  const read: DecisionDeps['limits']['read'] = async (charges, retry, approval) =>
+    uses.addTo(await limits.read(charges, retry, approval), approval);
+  return {
+    ...deps,
+    rehearses: true,
+    limits: { read },
+    approvals: {
+      fetch: async (presented) => uses.addToApprovals(await approvals.fetch(presented)),
+      findRefusals: (questions, now) => approvals.findRefusals(questions, now),
+    },
+    decisions: {
+      record: async (record, account, reservation, effects) => {
+        const overtaken = reservation === undefined ? undefined : uses.take(reservation, await readState(reservation, limits.read.bind(limits)));
+        return overtaken ?? decisions.record(record, account, undefined, effects);
+      },
+      correct: (record, account) => {
+        decisions.correct(record, account, false);
+      },
+    },
+  };
+} // prettier-ignore
+
+/** Reads what is really used of all that the reservation names. */
+function readState(
+  { parts, others = [], retry }: Reservation,
+  read: (charges: readonly Charge[], retry: RetryKey | undefined) => Promise<LimitState>,
+): Promise<LimitState> {
+  const charges = [...parts.flatMap((part) => part.charges), ...others];
+  return read([...new Map(charges.map((charge) => [charge.key, charge])).values()], retry);
+}
+
+class RehearsedUses {
+  /** The quantities by the keys of their charges, in {@link MAX_DECIMALS}. */
+  private readonly quantities = new Map<string, bigint>();
+  /** The approvals for one use, by their ids, with the decision that uses each. */
+  private readonly usedApprovals = new Map<string, string>();
+  private readonly singleUse = new Set<string>();
+  /** The time of the first use, in milliseconds since 1970. */
+  private since: number | undefined;
+
+  /** Notes what is used. @returns the state, with nothing noted, where too little is left */
+  take({ at, parts, approval }: Reservation, state: LimitState): RecordResult | undefined {
+    const left = this.addTo(state, undefined);
+    const charges = parts.flatMap((part) => part.charges);
+    const rooms = findRooms({ charges }, left);
+    const user = approval && this.usedApprovals.get(approval.id);
+    const isUsed = user !== undefined && user !== approval?.decision;
+    if (isUsed || !rooms.every(hasRoom)) return { kind: 'overtaken', state: left };
+    this.since ??= at;
+    for (const { charge, unheld } of rooms) {
+      const { decimals } = charge.limit.bound;
+      const added = unheld * 10n ** BigInt(MAX_DECIMALS - decimals);
+      this.quantities.set(charge.key, (this.quantities.get(charge.key) ?? 0n) + added);
+    }
+    if (approval !== undefined && this.singleUse.has(approval.id))
+      this.usedApprovals.set(approval.id, approval.decision);
+    return undefined;
+  }
+
+  /** The state with what was noted. @param approval the one whose use it tells */
+  addTo(state: LimitState, approval: string | undefined): LimitState {
+    const readings = Object.entries(state.readings).map(([key, reading]): [string, LimitReading] => {
+      const noted = this.quantities.get(key);
+      if (noted === undefined) return [key, reading];
+      const value = readDecimalNumber(reading.used, MAX_DECIMALS) + noted;
+      const oldest = reading.oldest ?? (noted > 0n ? this.since : undefined);
+      const used = formatQuantityNumber({ value, decimals: MAX_DECIMALS });
+      return [key, { ...reading, used, ...(oldest === undefined ? {} : { oldest }) }];
+    });
+    const user = approval === undefined ? undefined : this.usedApprovals.get(approval);
+    const use = user === undefined ? {} : { approval: { used_by: user } };
+    return { ...state, readings: Object.fromEntries(readings), ...use };
+  }
+
+  addToApprovals(stored: Awaited<ReturnType<Approvals['fetch']>>): ReadonlyMap<string, Approval> {
+    return new Map(
+      [...stored].map(([id, approval]) => {
+        if (approval.scope === 'once') this.singleUse.add(id);
+        const user = this.usedApprovals.get(id);
+        return [id, user === undefined ? approval : { ...approval, used_by: user }];
+      }),
+    );
+  }
+}
