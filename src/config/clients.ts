@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { OBLIGATION_TYPES } from '../model/obligations.js';
 import { CLIENT_PERMISSIONS, VOUCHED_MODES, type Client } from '../model/question.js';
-import { isLoopback } from '../runtime/ip-address.js';
+import { CALLABLE_URL_RULE, isCallableUrl } from './callable-url.js';
 import { displayPath } from './files.js';
 import { markId } from './schema-types.js';
 
@@ -15,11 +15,7 @@ const MAX_CALLBACKS = 16;
 const callbackFormat = z
   .url({ protocol: /^https?$/ })
   .max(2048)
-  .refine((text) => {
-    if (!URL.canParse(text)) return false;
-    const { protocol, hostname, username, password } = new URL(text);
-    return (protocol === 'https:' || isLoopback(hostname)) && username + password === '';
-  }, 'must be an https URL without a password; http is for loopback addresses');
+  .refine(isCallableUrl, CALLABLE_URL_RULE);
 
 /** A client has two keys while one is replaced, and more where replacements overlap. */
 const MAX_KEYS = 4;

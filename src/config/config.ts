@@ -44,7 +44,7 @@ export const configFormat = z.strictObject({
   data: z.string().min(1).optional(),
   spicedb: spicedbFormat.prefault({}),
   database: databaseFormat.prefault({}),
-  issuers: z.array(issuerFormat).default([]),
+  issuers: z.array(issuerFormat).prefault([]),
   clients: z.array(clientFormat).default([]),
   telemetry: telemetryFormat.prefault({}),
   logs: logsFormat.prefault({}),

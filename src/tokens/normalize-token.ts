@@ -57,10 +57,10 @@ function requireAccessToken(
 ): void {
   const isUntyped = format.name === 'jwt';
   if (isUntyped && tellPresetKind(payload, rules) === 'access') return;
-  const isAssumed = claims.scope === undefined && rules.assumedScopes !== undefined;
-  const waived = isUntyped && isAssumed ? ['scope'] : [];
-  requireFormatClaims({ ...format, requires: format.requires.filter((name) => !waived.includes(name)) }, claims);
-  if (waived.length > 0 && claims.client_id !== undefined && [payload['aud']].flat().includes(claims.client_id))
+  const isScopeAssumed = isUntyped && claims.scope === undefined && rules.assumedScopes !== undefined;
+  const requires = format.requires.filter((name) => !(isScopeAssumed && name === 'scope'));
+  requireFormatClaims({ ...format, requires }, claims);
+  if (isScopeAssumed && claims.client_id !== undefined && [payload['aud']].flat().includes(claims.client_id))
     rejectToken('token_is_id_token');
 }
 
