@@ -57,7 +57,7 @@ describe.skipIf(BINARY === '')(named('Remit on a SpiceDB server'), () => {
   it('does not start on an empty server, and says what does it', async () => {
     const { code, err } = await remit('serve');
     expect([code, err]).toEqual([2, expect.stringContaining('"remit migrate"')]);
-    expect(err).toContain('definition user (only in the file)');
+    expect(err).toContain(': definition agent (only in the file); definition calendar (only');
     expect(err).not.toContain(spicedb.address.key);
   });
 

@@ -22,7 +22,8 @@ export interface ServerSchemaDifference {
 }
 
 /**
- * The differences other than comments, and the revision, as a ZedToken, of the server's schema.
+ * The differences other than comments, by their texts (SpiceDB's order changes from call to call), and the revision,
+ * as a ZedToken, of the server's schema.
  * @throws ConfigError where SpiceDB refuses the file's schema; Fault where it can't compare; what the client throws
  */
 export async function compareServerSchema(
@@ -36,7 +37,8 @@ export async function compareServerSchema(
     if (code === 'UNIMPLEMENTED') throw new Fault('relationships_unavailable', 'SpiceDB is too old to compare schemas');
     throw isInvalidRequest(error) ? toSchemaError(error, schema.source) : error;
   });
-  return { differences: diffs.flatMap((diff) => toSchemaDifference(diff) ?? []), readAt: readAt?.token };
+  const differences = diffs.flatMap((diff) => toSchemaDifference(diff) ?? []);
+  return { differences: differences.toSorted((a, b) => (a.text < b.text ? -1 : 1)), readAt: readAt?.token };
 }
 
 /** @throws ConfigError with SpiceDB's own message, such as which relation is in use; Fault */
