@@ -6,6 +6,7 @@ import { requireFormatClaims, type TokenFormat } from './formats.js';
 import type { Issuer, Issuers } from './issuers.js';
 import { rejectToken } from './jws.js';
 import { tellPresetKind } from './reading-rules.js';
+import { readSoleSubject } from './sole-subject.js';
 import { readPolicyClaims, toStandardClaims } from './standard-claims.js';
 import { splitWords } from './word-lists.js';
 
@@ -24,6 +25,7 @@ export function normalizeToken(
     issuer: issuer.issuer,
     ...readParties(claims, issuer, issuers),
     clientId: claims.client_id,
+    soleSubject: readSoleSubject(payload, claims, issuer),
     scopes: readScopes(claims, issuer),
     authorizationDetails: claims.authorization_details,
     resources: [claims.aud].flat(),

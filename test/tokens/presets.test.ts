@@ -187,6 +187,51 @@ describe('a client', () => {
   });
 });
 
+/** Examples whose tokens a client has for itself, of providers that name the client by a claim of its own. */
+const ALONE = EXAMPLES.filter(({ preset, normalized }) => normalized['mode'] === 'direct' && preset !== 'spring');
+
+describe('a client alone', () => {
+  it.each(ALONE)('of $preset is its own subject: $name', async ({ preset, name, normalized }) => {
+    const own = tokenOf(await verify(preset, name));
+    expect(own?.soleSubject).toBe(normalized['clientId']);
+    expect(own?.soleSubject).toBe(own?.clientId);
+  });
+
+  it.each(EXAMPLES.filter((example) => !ALONE.includes(example)))(
+    'is not whom another token of $preset is for: $name',
+    async ({ preset, name }) => {
+      const token = tokenOf(await verify(preset, name));
+      expect(token?.soleSubject === undefined || token.soleSubject !== token.clientId).toBe(true);
+    },
+  );
+
+  it.each<[string, PresetName, string, Claims]>([
+    ['a user’s id, of Okta', 'okta', 'a client alone', { uid: '00u1' }],
+    ['a sign-in, of Okta', 'okta', 'a client alone', { auth_time: 1893664740 }],
+    ['delegated scopes, of Entra', 'entra', ENTRA_APP, { scp: 'Employees.Read' }],
+    ['a username, of Cognito', 'cognito', 'a client alone', { username: 'alice' }],
+    ['an actor, of Auth0', 'auth0', AUTH0_ALONE, { act: { sub: 'x' } }],
+    ['another’s username, of Keycloak', 'keycloak', SERVICE, { preferred_username: 'alice' }],
+    ['another client, of Auth0', 'auth0', AUTH0_ALONE, { sub: 'x@clients', gty: undefined }],
+    ['a person, of Hydra', 'hydra', 'a client alone, for no audience', { sub_profile: 'user' }],
+  ])('is none with %s', async (_, preset, name, claims) => {
+    const token = tokenOf(await verify(preset, name, claims));
+    expect(token?.soleSubject === undefined || token.soleSubject !== token.clientId).toBe(true);
+  });
+
+  it('of Entra that does not say it is one has its own object as subject', async () => {
+    const claims = { idtyp: undefined };
+    const token = tokenOf(await verify('entra', ENTRA_APP, claims, {}, { assumed_scopes: ['x'] }));
+    expect(token?.soleSubject).toBe(examples('entra').find((e) => e.name === ENTRA_APP)?.payload['oid']);
+  });
+
+  it('is not told by an audience or a subject that is taken for the client', async () => {
+    expect(tokenOf(await verify('spring', 'a client alone'))).toMatchObject({ mode: 'direct' });
+    for (const client_claim of ['aud', 'sub'])
+      expect(tokenOf(await verify('hydra', 'a client for a user', { aud: 'alice' }, {}, { client_claim, audience: 'alice' }))?.soleSubject).toBeUndefined(); // prettier-ignore
+  });
+});
+
 describe('what Entra says that its agents are', () => {
   it.each<[string, Claims, boolean]>([
     ['an agent for a user, v2.0', {}, true],
