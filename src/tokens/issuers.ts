@@ -1,10 +1,10 @@
 /** The trusted issuers: their keys, the formats that they sign, and the names that they give to users and agents. */
-import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
+import type { JSONWebKeySet } from 'jose';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Network } from '../runtime/ip-address.js';
 import type { SignatureAlgorithm } from './algorithms.js';
 import { MAX_TOKEN_BYTES } from './jws.js';
-import { createLocalKeys, createRemoteKeys } from './keys.js';
+import { createLocalKeys, createRemoteKeys, type IssuerKeys } from './keys.js';
 import {
   CLOCK_SKEW_SECONDS,
   resolveReadingRules,
@@ -44,7 +44,7 @@ export interface IssuerConfig extends ConfiguredReading {
 }
 
 export interface Issuer extends IssuerConfig {
-  readonly keys: CompactVerifyGetKey;
+  readonly keys: IssuerKeys;
   readonly audiences: readonly string[];
   readonly rules: TokenReadingRules;
   /** The name that the configuration gives it, which has a placeholder where it is the issuer of one tenant. */
@@ -161,7 +161,7 @@ function resolveKeys(
   { jwks, jwks_uri: uri = '', jwks_network: network }: IssuerConfig,
   previous: Issuer | undefined,
   watch: EngineCallListener | undefined,
-): CompactVerifyGetKey {
+): IssuerKeys {
   if (jwks !== undefined) return createLocalKeys(jwks);
   if (previous?.jwks === undefined && previous?.jwks_uri === uri && previous.jwks_network === network)
     return previous.keys;

@@ -25,6 +25,8 @@ export interface IssuerPreset {
   readonly leavesOutSubject?: boolean;
   /** Whether its ids differ in all its tenants, which no tenant can choose: then they need no tenant before them. */
   readonly hasGlobalIds?: boolean;
+  /** Whether one set has the keys of several issuers, each of which may state its own. */
+  readonly hasKeyIssuers?: boolean;
   /** Whether its scopes begin with the resource that they are of: `https://hr.example/read`. */
   readonly hasResourceScopes?: boolean;
   /** Tells its access tokens from the others that it signs, where claims of its own do. */
@@ -79,6 +81,7 @@ export const ISSUER_PRESETS: Readonly<Record<PresetName, IssuerPreset>> = {
     personClaims: [...SIGN_IN_CLAIMS, 'scp'],
     // Microsoft assigns object and application ids; no tenant can set these claims.
     hasGlobalIds: true,
+    hasKeyIssuers: true,
     rewriteClaims: rewriteEntra,
   },
   keycloak: {

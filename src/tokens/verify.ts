@@ -10,6 +10,7 @@ import type { DelegationToken } from '../model/delegation-token.js';
 import { detectFormat, TOKEN_TYPES } from './formats.js';
 import { findAlgorithmProblem, type Issuers } from './issuers.js';
 import { MAX_TOKEN_BYTES, parseToken, rejectToken, requireTokenLength, TokenRejectedError } from './jws.js';
+import { limitKeys } from './keys.js';
 import { normalizeToken } from './normalize-token.js';
 import { tellPresetKind, type TokenReadingRules } from './reading-rules.js';
 import { verifySignature } from './signature.js';
@@ -134,7 +135,9 @@ export class TokenVerifier {
     if (issuer === undefined) return rejectToken('token_issuer_unknown');
     const algorithmProblem = findAlgorithmProblem(unverified.header.alg, issuer);
     if (algorithmProblem !== undefined) rejectToken('token_algorithm_forbidden', algorithmProblem);
-    await verifySignature(tokenText, issuer);
+    const { keys, rules } = issuer;
+    const hasKeyIssuers = rules.preset.hasKeyIssuers === true;
+    await verifySignature(tokenText, hasKeyIssuers ? { ...issuer, keys: limitKeys(keys, issuer.issuer) } : issuer);
     return normalizeToken(unverified.payload, format, issuer, this.issuers);
   }
 }

@@ -1,6 +1,6 @@
 /** Identity providers: what each really signs, in its normalized form, and what of it is no token to act on. */
 import { readFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import type { DelegationToken } from '../../src/model/delegation-token.js';
 import { PRESET_NAMES, ISSUER_PRESETS, type PresetName } from '../../src/tokens/presets.js';
@@ -8,6 +8,7 @@ import type { TokenVerification } from '../../src/tokens/verify.js';
 import { verifyConfigured, type Settings } from './configured.js';
 import { makeKey, type Key } from './keys.js';
 import { refusal } from './refused.js';
+import { json, serveKeys } from './server.js';
 
 type Claims = Readonly<Record<string, unknown>>;
 /** The workloads are no preset: their issuers are configured as the examples say. */
@@ -184,6 +185,53 @@ describe('a client', () => {
     // A service account's token that another client exchanged: `azp` is that one, `client_id` still the account's.
     const exchanged = tokenOf(await verify('keycloak', SERVICE, { azp: 'relay' }));
     expect(exchanged?.user).not.toBe('hr-assistant');
+  });
+});
+
+describe('a key of Entra', () => {
+  const MANY = 'a client for a user, of one of many tenants';
+  const tenantOf = (name: string): string => {
+    const iss = examples('entra').find((e) => e.name === name)?.payload.iss ?? '';
+    return iss.split('/')[3] ?? '';
+  };
+  const verifyWith = async (name: string, stated: unknown, preset: 'entra' | 'okta' = 'entra') => {
+    const kid = examples(preset).find((e) => e.name === name)?.header.kid;
+    return verify(preset, name, {}, {}, { jwks: { keys: [{ ...key.jwk, kid, issuer: stated }] } });
+  };
+  const HOST = 'https://login.microsoftonline.com';
+
+  it.each([ENTRA, MANY])('signs for its own tenant, and one that is for all of them for each: %s', async (name) => {
+    for (const stated of [undefined, `${HOST}/${tenantOf(name)}/v2.0`, `${HOST}/{tenantid}/v2.0`])
+      expect(await verifyWith(name, stated), String(stated)).toMatchObject({ ok: true });
+  });
+
+  it.each([ENTRA, MANY])('signs for no other: %s', async (name) => {
+    const others = ['9188040d-6c67-4c5b-b112-36a304b66dad/v2.0', '{tenantid}/v1.0', '', tenantOf(name), '{tenantid}/'];
+    for (const stated of [...others.map((other) => `${HOST}/${other}`), HOST, 'https://evil.example/{tenantid}/v2.0', '', null, 7, [`${HOST}/{tenantid}/v2.0`]])
+      expect(await verifyWith(name, stated), String(stated)).toMatchObject({ ok: false, reason: { code: 'token_key_unknown' } });
+  }); // prettier-ignore
+
+  it('is found beside another tenant’s of the same id', async () => {
+    const kid = examples('entra').find((e) => e.name === ENTRA)?.header.kid;
+    const other = { ...(await makeKey('RS256', 'other')).jwk, kid, issuer: `${HOST}/other/v2.0` };
+    const own = { ...key.jwk, kid, issuer: `${HOST}/${tenantOf(ENTRA)}/v2.0` };
+    expect(await verify('entra', ENTRA, {}, {}, { jwks: { keys: [other, own] } })).toMatchObject({ ok: true });
+  });
+
+  it('is held to its issuer where it is fetched', async () => {
+    const server = await serveKeys();
+    onTestFinished(() => server.close());
+    const kid = examples('entra').find((e) => e.name === MANY)?.header.kid;
+    const fetchFor = (tenant: string): Promise<TokenVerification> => {
+      server.answer = json({ keys: [{ ...key.jwk, kid, issuer: `${HOST}/${tenant}/v2.0` }] });
+      return verify('entra', MANY, {}, {}, { jwks: undefined, jwks_uri: server.url });
+    };
+    expect(await fetchFor(tenantOf(MANY))).toMatchObject({ ok: true });
+    expect(await fetchFor('other')).toMatchObject({ ok: false, reason: { code: 'token_key_unknown' } });
+  });
+
+  it('is the only one whose issuer counts', async () => {
+    expect(await verifyWith(OKTA, 'https://elsewhere.example', 'okta')).toMatchObject({ ok: true });
   });
 });
 
