@@ -50,7 +50,7 @@ export const findAccessRequestOffer = memoizeByObjects(makeAccessRequestOffer);
 function makeAccessRequestOffer(evaluation: Evaluation, steps: readonly JudgingStep[]): AccessRequestOffer | undefined {
   const { unbound, bound, facts } = evaluation;
   if (bound === undefined || facts === undefined || unbound.question.dryRun) return undefined;
-  // Who has said no lately isn't asked again: nothing has to be tried.
+  // Where people aren't asked nothing has to be tried.
   if (facts.refusal !== undefined) return undefined;
   const lifting = tryLifting(evaluation, steps, false);
   if (lifting === undefined || lifting.steps.length === 0) return undefined;
@@ -79,7 +79,7 @@ export function tryLifting(
   const outcomes = stepResults.map(({ outcome }) => outcome);
   if (allPass(outcomes) || mayTellOfStatements(bound) || !mayAskAgain(facts.approval)) return undefined;
   const lifting = assumeWhatLifts({ bound, facts, steps, setsAside }, outcomes);
-  // Who has said no lately isn't asked again.
+  // Who has said no lately isn't asked again, nor what can't be read.
   return facts.refusal !== undefined && lifting !== undefined && lifting.steps.length > 0 ? undefined : lifting;
 }
 

@@ -35,11 +35,7 @@ export function bindApproval(
 ): ApprovalBinding {
   const { acting, question, target } = bound;
   const { caller, action, resource, context } = question;
-  const approvedNames = Object.keys(approved).filter((place) => place.startsWith(CONTEXT_PLACE));
-  const contextNames = new Set([
-    ...listContextNames(bound, facts),
-    ...approvedNames.map((place) => place.slice(CONTEXT_PLACE.length)),
-  ]);
+  const contextNames = new Set([...listContextNames(bound, facts), ...listBoundNames(approved)]);
   const values: (readonly [place: string, value: unknown])[] = [
     ['user', acting.user && formatRef(acting.user)],
     ['agent', acting.agent && formatRef(acting.agent)],
@@ -68,6 +64,13 @@ export function findBindingDifference(approved: ApprovalBinding, asked: Approval
   return [...places].find((place) => getHash(approved, place) !== getHash(asked, place));
 }
 
+/** Compares who asks, and by whom, and not what. */
+export function findPartyDifference(approved: ApprovalBinding, asked: ApprovalBinding): string | undefined {
+  return ASKER_PLACES.find((place) => getHash(approved, place) !== getHash(asked, place));
+}
+
+/** The places that say who asks; a client's assertions about the subject do as well. */
+const ASKER_PLACES = ['client', 'user', 'agent', 'chain', 'issuer', 'subject'];
 const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'access', 'issuer', 'resource', 'action.name'];
 
 /** The properties one by one, or all as one where they are too many or their names too long. */
@@ -84,6 +87,12 @@ function listAssertedSubject({ question }: BoundQuestion): (EntityRef & { proper
   const { act: _act, ...properties } = question.subject.properties;
   if (!mayAssertAttributes(question) || Object.keys(properties).length === 0) return undefined;
   return { type, id, properties };
+}
+
+/** The members of the context that are bound. */
+export function listBoundNames(binding: ApprovalBinding): string[] {
+  const places = Object.keys(binding).filter((place) => place.startsWith(CONTEXT_PLACE));
+  return places.map((place) => place.slice(CONTEXT_PLACE.length));
 }
 
 function getStated(values: Properties, name: string): unknown {

@@ -5,6 +5,7 @@ import { findStepPermission } from '../govern/approvals/task-progress.js';
 import type { Approval, ApprovalAnswer, ApprovalReading, IneligibleAnswer } from '../model/approvals.js';
 import type { FaultCode } from '../model/faults.js';
 import type { Deadline } from '../runtime/deadline.js';
+import { findClassDifference } from './approved-class.js';
 import { bindApproval, findBindingDifference } from './approval-binding.js';
 import type { BoundQuestion } from './bound-question.js';
 import { fetchNeeded, type AnswerDeps, type EngineAnswers } from './engine-answers.js';
@@ -24,10 +25,13 @@ export async function readApproval(
   if (typeof approvals === 'string') return { id, fault: approvals };
   const approval = approvals.get(id);
   if (approval === undefined) return { id, ineligible: [] };
-  const difference = findBindingDifference(
-    approval.binding,
-    bindApproval(bound, facts, approval.steps, approval.binding),
-  );
+  const { binding, details, steps } = approval;
+  const asked = bindApproval(bound, facts, steps, binding);
+  const difference =
+    details === undefined
+      ? findBindingDifference(binding, asked)
+      : await findClassDifference(bound, { binding, details }, asked, graph, deadline);
+  if (typeof difference === 'object') return { id, fault: difference.fault };
   // Another caller's approval doesn't go on record.
   if (difference === 'client') return { id, difference, ineligible: [] };
   if (difference !== undefined || approval.state !== 'approved') return { id, approval, difference, ineligible: [] };

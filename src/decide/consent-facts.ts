@@ -41,6 +41,14 @@ export function listConsentChecks(bound: BoundQuestion, consents: Facts['consent
   );
 }
 
+/** Whether the user may be asked for their yes to each question: they read what it states, so all of that is the question to them. */
+export function isUserAskedEachTime({ acting, target }: BoundQuestion, consents: Facts['consents']): boolean {
+  if (acting.mode !== 'delegated') return false;
+  if (target.action.consent === 'each') return true;
+  if (consents === undefined || 'fault' in consents) return false;
+  return consents.some(({ confirm, withdrawn }) => confirm === 'each' && withdrawn === undefined);
+}
+
 /** The user's yes to one question. RFC 3339. */
 export interface UserAnswer {
   readonly at: string;

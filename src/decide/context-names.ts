@@ -1,11 +1,11 @@
 /**
  * The members of a request's context that count for a question: its policies and duties read them, its caveats, the details
- * of its token, delegations and consents, or the `when` of a consent.
+ * of its token, delegations and consents, the `when` of a consent, or the user who is asked for their yes each time.
  */
 import type { RecordMembers } from '../policy/schema/types.js';
 import { findSlices } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
-import { listConfirmationNames } from './consent-facts.js';
+import { isUserAskedEachTime, listConfirmationNames } from './consent-facts.js';
 import { listCaveatNames } from './permission-checks.js';
 import { listDelegationDetails } from './stated-declarations.js';
 import type { Facts } from './step.js';
@@ -19,7 +19,7 @@ export function listContextNames(
   return [
     // Held against the purposes of tokens, delegations and consents.
     'purpose',
-    ...listPolicyNames(bound),
+    ...listPolicyNames(bound, isUserAskedEachTime(bound, facts.consents)),
     ...listCaveatNames(bound),
     ...listConstrainedNames(bound.acting.grant?.details ?? []),
     ...listConstrainedNames(listDelegationDetails(facts)),
@@ -28,11 +28,12 @@ export function listContextNames(
   ];
 }
 
-/** The members of `context.request` that policies or duties read; all that are declared where it is used as a whole. */
-function listPolicyNames(bound: BoundQuestion): string[] {
+/** The members of `context.request` that policies or duties read; all that are declared where it is used as a whole, by them or by the user. */
+function listPolicyNames(bound: BoundQuestion, isRead: boolean): string[] {
   const { request } = bound.target.action.context;
   if (request?.type.kind !== 'Record') return [];
   const declared: RecordMembers = request.type.members;
+  if (isRead) return Object.keys(declared);
   const { deciding, duties } = findSlices(bound);
   return [deciding, duties].flatMap(({ reads }) => {
     const read = reads.context.members.get('request');

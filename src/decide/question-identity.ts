@@ -1,11 +1,12 @@
 /**
  * Tells a question from others as a person who denied it would: by its user and agent, by what is asked for, and by what policies and duties
- * read of what is stated. Who passes it on doesn't count, nor what nothing reads, nor how a value is written.
+ * read of what is stated. Who passes it on doesn't count, nor what nothing reads, nor how a value is written. A user who is asked each
+ * time reads all that the schema declares.
  */
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { cedarPrincipal } from '../model/acting.js';
 import { formatRef, isSameRef } from '../model/ids.js';
-import { buildCedarRequest, toStoredRef } from '../policy/cedar-request.js';
+import { buildCedarRequest, readWhole, toStoredRef } from '../policy/cedar-request.js';
 import { normalizeCedarValue } from '../policy/normal-values.js';
 import type { PolicyReads } from '../policy/policy-reads.js';
 import type { EntityUid } from '../policy/schema/uid.js';
@@ -14,6 +15,7 @@ import { memoizeByObjects } from '../runtime/memoize.js';
 import { sha256 } from '../runtime/sha256.js';
 import { collectRequestFacts, findSlices } from './ask-cedar.js';
 import type { BoundQuestion } from './bound-question.js';
+import { isUserAskedEachTime } from './consent-facts.js';
 import { collectCedarFacts } from './facts.js';
 import { toResourceRef } from './permission-checks.js';
 import type { Facts } from './step.js';
@@ -22,20 +24,25 @@ import type { Facts } from './step.js';
  * The SHA-256 in hex: the same for equal questions, whichever client or token they come by. Both an offer and what is found of
  * earlier refusals ask for it.
  */
-export const hashQuestion = memoizeByObjects((bound: BoundQuestion, facts: Pick<Facts, 'check' | 'entity'>): string => {
-  const { acting, target, question } = bound;
-  const { deciding, duties } = findSlices(bound);
-  const stated = [deciding, duties].map(({ reads }) => collectStatedValues(bound, facts, reads));
-  return sha256(
-    formatCanonicalJson({
-      user: acting.user && formatRef(acting.user),
-      agent: acting.agent && formatRef(acting.agent),
-      action: target.action.name,
-      resource: toResourceRef(question),
-      stated,
-    }),
-  );
-});
+export const hashQuestion = memoizeByObjects(
+  (bound: BoundQuestion, facts: Pick<Facts, 'check' | 'entity' | 'consents'>): string => {
+    const { acting, target, question } = bound;
+    const { deciding, duties } = findSlices(bound);
+    const isRead = isUserAskedEachTime(bound, facts.consents);
+    const stated = [deciding, duties].map(({ reads }) =>
+      collectStatedValues(bound, facts, isRead ? readWhole(reads, ['action', 'request']) : reads),
+    );
+    return sha256(
+      formatCanonicalJson({
+        user: acting.user && formatRef(acting.user),
+        agent: acting.agent && formatRef(acting.agent),
+        action: target.action.name,
+        resource: toResourceRef(question),
+        stated,
+      }),
+    );
+  },
+);
 
 /** Collects what policies read of the properties and the context that the question states, where that isn't what is stored anyway. */
 function collectStatedValues(

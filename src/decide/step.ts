@@ -2,7 +2,7 @@
  * The shape of a step. A step first says what it `needs`, which is fetched for all steps at once; then its `judge`, a pure
  * function, makes an outcome of the facts. Steps never call each other: decide.ts has their order.
  */
-import type { ApprovalReading, PresentedApproval, RecentRefusal } from '../model/approvals.js';
+import type { ApprovalReading, PresentedApproval, AskingBar } from '../model/approvals.js';
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { Consent, ConsentNeed } from '../model/consents.js';
 import type { DelegationPair, DelegationState } from '../model/delegations.js';
@@ -66,8 +66,8 @@ export interface Facts {
   readonly approval: ApprovalFinding | undefined;
   /** The time for which an approval for one use would be good, in milliseconds; undefined for a quarter of an hour. */
   readonly approvalMs?: number | undefined;
-  /** The no that a person has said to the same lately; undefined where there is none, or where it makes no difference. */
-  readonly refusal?: RecentRefusal | undefined;
+  /** The reason for which people aren't asked to lift the deny; undefined where there is none, or where it makes no difference. */
+  readonly refusal?: AskingBar | undefined;
   /** The consent as policies were given it; undefined where they were given none. */
   readonly policyConsent: PolicyConsent | undefined;
   /** The approval as policies were given it; undefined where they were given none. */

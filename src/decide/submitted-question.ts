@@ -46,10 +46,3 @@ export function findSubmittedDifference(
     return hash !== (Object.hasOwn(binding, place) ? binding[place] : undefined);
   });
 }
-
-/** The members of the context that were bound: no other is shown to approvers. */
-export function selectBoundContext(binding: ApprovalBinding, context: Properties): Properties {
-  return Object.fromEntries(
-    Object.entries(context).filter(([name, value]) => value !== null && Object.hasOwn(binding, CONTEXT_PLACE + name)),
-  );
-}

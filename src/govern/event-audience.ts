@@ -2,7 +2,7 @@
 import type { EventTask, StoredEvent } from '../model/events.js';
 import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Deadline } from '../runtime/deadline.js';
-import type { StoredTask } from '../store/approvals.js';
+import type { StoredTask } from '../store/stored-task.js';
 import { findAnswerableSteps, isTaskUser } from './approvals/answerable-steps.js';
 import type { EligibilityDeps } from './approvals/eligibility.js';
 import { listOpenSteps } from './approvals/task-progress.js';

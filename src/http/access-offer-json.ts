@@ -1,6 +1,6 @@
 /** `access_request` of a deny: how the caller asks for the approvals that would lift it. */
 import { z } from 'zod';
-import { CONTEXT_PLACE } from '../decide/approval-binding.js';
+import { listBoundNames } from '../decide/approval-binding.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { Decision } from '../model/decision.js';
 
@@ -27,14 +27,11 @@ export async function describeOffer(
 ): Promise<AccessRequestAnswer | undefined> {
   if (offer === undefined) return undefined;
   const { expires_at, binding } = offer;
-  const contextMembers = Object.keys(binding).flatMap((place) =>
-    place.startsWith(CONTEXT_PLACE) ? [place.slice(CONTEXT_PLACE.length)] : [],
-  );
   const denial = { evaluation_id: id, expires_at };
   return {
     expires_at,
     endpoint: baseUrl + ACCESS_REQUEST_PATH,
-    binding_token: await signing.signBindingToken(denial, contextMembers, baseUrl, new Date(evaluated_at)),
+    binding_token: await signing.signBindingToken(denial, listBoundNames(binding), baseUrl, new Date(evaluated_at)),
     ...(display === undefined ? {} : { display }),
   };
 }

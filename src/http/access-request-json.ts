@@ -1,16 +1,25 @@
 /** Access requests and their tasks in the JSON of AuthZEN's access request and approval profile (draft 1). */
 import { z } from 'zod';
 import { listOpenSteps, readTaskState } from '../govern/approvals/task-progress.js';
+import { detailSchema } from '../tokens/claims.js';
 import { MAX_TOKEN_BYTES } from '../tokens/jws.js';
 import { instantFormat } from '../runtime/instant-format.js';
-import type { StoredTask } from '../store/approvals.js';
+import type { StoredTask } from '../store/stored-task.js';
 import type { BundleItem } from '../store/request-bundles.js';
+import { MAX_GRANTED_DETAILS } from './grant-terms.js';
 import { actionFormat, idFormat, nameFormat, resourceFormat, subjectFormat } from './authzen-formats.js';
 
 /** The questions that one request can be for. */
 export const MAX_REQUEST_ITEMS = 20;
 const EXAMPLE_TASK = '9d3c1f0a-5a44-4d0e-b3a9-0a4c2f5f7a10';
 const EXAMPLE_TASK_URL = `http://127.0.0.1:7480/access/v1/requests/${EXAMPLE_TASK}`;
+/** A class of questions. */
+export const EXAMPLE_CLASS = {
+  type: 'remit',
+  actions: ['merge'],
+  resources: ['repository:api'],
+  constraints: { 'action.branch': { prefix: 'release-' } },
+};
 const EXAMPLE_UNTIL = '2030-03-04T10:15:00.000Z';
 
 const denialFormat = z
@@ -26,6 +35,14 @@ export type SubmittedDenial = z.infer<typeof denialFormat>;
 const requestedAccessFormat = z.looseObject({
   requested_until: instantFormat.optional().describe('How long the approval is wanted for'),
   emergency: z.boolean().optional().describe('Goes to those who may answer in an emergency'),
+  details: z
+    .array(detailSchema)
+    .min(1)
+    .max(MAX_GRANTED_DETAILS)
+    .optional()
+    .describe(
+      'Asks for a class of questions, in place of the one that was denied: all that one of these covers, and it is one of them',
+    ),
 });
 export type RequestedAccess = z.infer<typeof requestedAccessFormat>;
 
@@ -79,6 +96,13 @@ export const accessRequestBody = z
         action: { name: 'merge', properties: { branch: 'main' } },
         resource: { type: 'repository', id: 'api' },
         denial: { evaluation_id: EXAMPLE_TASK, expires_at: EXAMPLE_UNTIL },
+      },
+      {
+        subject: { type: 'user', id: 'ann' },
+        action: { name: 'merge', properties: { branch: 'release-1' } },
+        resource: { type: 'repository', id: 'api' },
+        denial: { evaluation_id: EXAMPLE_TASK, expires_at: EXAMPLE_UNTIL },
+        requested_access: { requested_until: '2030-03-04T12:00:00Z', details: [EXAMPLE_CLASS] },
       },
     ],
   });

@@ -7,7 +7,10 @@ import { readBoundAccess } from '../decide/approval-binding.js';
 import { TASK_STATES } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
 import { instantFormat } from '../runtime/instant-format.js';
-import type { StoredTask } from '../store/approvals.js';
+import type { StoredTask } from '../store/stored-task.js';
+import { detailSchema } from '../tokens/claims.js';
+import { EXAMPLE_CLASS } from './access-request-json.js';
+import { MAX_GRANTED_DETAILS } from './grant-terms.js';
 import { nextPageFormat } from './page-token.js';
 import { queryNumber } from './query-number.js';
 import { findTaskTitle } from './task-title.js';
@@ -55,6 +58,10 @@ export const shownApprovalFormat = z
     action: z.object({ name: z.string(), properties: z.looseObject({}) }),
     resource: shownEntityFormat.extend({ properties: z.looseObject({}) }),
     context: z.looseObject({}).describe('What else decides, and is part of what is approved'),
+    details: z
+      .array(z.looseObject({}))
+      .optional()
+      .describe('A class of questions that is asked for, in place of the one: all that one of these covers'),
     steps: z.array(stepFormat),
     may_answer: z.boolean().describe('Whether the reader may say yes to a step that lacks one'),
     emergency: z.boolean(),
@@ -111,6 +118,12 @@ export const approvalDecisionBody = z
       .default('once')
       .describe('`once`: one use, which is all that a user’s own yes can be for; `until`: any number until its end'),
     until: instantFormat.optional().describe('Of scope `until`: its end; absent: the one that was asked for'),
+    details: z
+      .array(detailSchema)
+      .min(1)
+      .max(MAX_GRANTED_DETAILS)
+      .optional()
+      .describe('Where a class of questions is asked for: the part of it that is approved; absent: all of it'),
     note: z
       .string()
       .max(MAX_NOTE_LENGTH)
@@ -121,7 +134,17 @@ export const approvalDecisionBody = z
     message: 'is for the scope "until"',
     path: ['until'],
   })
-  .meta({ id: 'ApprovalDecision', examples: [{ decision: 'approve', scope: 'once', note: 'Reviewed with Ann.' }] });
+  .refine(({ decision, details }) => details === undefined || decision === 'approve', {
+    message: 'is for approving: a no is to the whole',
+    path: ['details'],
+  })
+  .meta({
+    id: 'ApprovalDecision',
+    examples: [
+      { decision: 'approve', scope: 'once', note: 'Reviewed with Ann.' },
+      { decision: 'approve', scope: 'until', until: '2030-03-04T12:00:00Z', details: [EXAMPLE_CLASS] },
+    ],
+  });
 export type ApprovalDecisionBody = z.infer<typeof approvalDecisionBody>;
 
 /** @param answerable the open steps that the reader may answer */
@@ -130,7 +153,7 @@ export function toApprovalJson(
   answerable: readonly number[],
   { now, rules, terms }: { readonly now: Date; readonly rules: Rules; readonly terms: ApprovalsConfig },
 ): ApprovalJson {
-  const { user, agent, question, decided, denied, requested_until: requested, approved_until: until } = task;
+  const { user, agent, question, details, decided, denied, requested_until: requested, approved_until: until } = task;
   const state = readTaskState(task, now);
   const access = readBoundAccess(task.binding);
   return {
@@ -146,6 +169,7 @@ export function toApprovalJson(
     action: { name: question.action.name, properties: { ...question.action.properties } },
     resource: { ...question.resource, properties: { ...question.resource.properties } },
     context: { ...question.context },
+    ...(details === undefined ? {} : { details: details.map((detail) => ({ ...detail })) }),
     steps: task.steps.map((_, index) => toStepJson(task, index, now)),
     may_answer: state === 'pending' && answerable.length > 0,
     emergency: task.emergency !== undefined,

@@ -4,7 +4,7 @@ import { readTaskState } from '../govern/approvals/task-progress.js';
 import type { TaskState } from '../model/approvals.js';
 import { isSameRef, type EntityRef } from '../model/ids.js';
 import type { Service } from '../service/service.js';
-import type { StoredTask } from '../store/approvals.js';
+import type { StoredTask } from '../store/stored-task.js';
 import { toApprovalJson, type ApprovalJson } from './approval-json.js';
 import { askApproverGraph } from './approver-graph.js';
 

@@ -17,7 +17,8 @@ import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
 import { fetchEngineAnswers } from '../decide/engine-answers.js';
-import { gatherFacts, type GatheredFacts } from '../decide/gather.js';
+import { gatherFacts } from '../decide/gather.js';
+import type { StepNeeds } from '../decide/step.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { CheckAnswer } from '../model/checks.js';
 import { BadRequest, Fault } from '../model/faults.js';
@@ -109,62 +110,60 @@ export async function previewDecisions(
   { priorAnswers, retry, findsCure = false }: PreviewOptions = {},
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
-    const gathered = await deps.observer.phase('gather', () =>
-      gatherTogether(started, graph, deps, deadline, { priorAnswers, retry }),
-    );
     const previews = new Map<Evaluation, DecisionPreview>();
-    const judgedAll: [Evaluation, Evaluation][] = [];
-    for (const evaluation of started) {
-      const facts = gathered.get(evaluation);
-      if (facts !== undefined) await yieldToEventLoop();
-      const judged = facts === undefined ? evaluation : judgeFacts(evaluation, facts, deps.observer);
-      judgedAll.push([evaluation, judged]);
-    }
-    const cures = findsCure
-      ? await findCures(
-          judgedAll.map(([, judged]) => judged),
-          deps,
-          deadline,
-        )
-      : NO_CURES;
-    for (const [evaluation, judged] of judgedAll) previews.set(evaluation, toPreview(judged, cures.get(judged)));
+    // Of each question no more is kept than is needed yet: the facts of a long list would fill the memory.
+    const denied = new Map<Evaluation, Evaluation>();
+    const keep = (evaluation: Evaluation, judged: Evaluation): void => {
+      const preview = toPreview(judged);
+      previews.set(evaluation, preview);
+      if (findsCure && !preview.allowed) denied.set(evaluation, judged);
+    };
+    await judgeTogether(started, graph, deps, deadline, { priorAnswers, retry, keep });
+    const cures = await findCures([...denied.values()], deps, deadline);
+    for (const [evaluation, judged] of denied) previews.set(evaluation, toPreview(judged, cures.get(judged)));
     return previews;
   });
 }
 
-/** The facts of each question that is bound; one that token or binding has denied needs none. */
-async function gatherTogether(
+interface JudgingOptions extends Pick<PreviewOptions, 'priorAnswers' | 'retry'> {
+  /** Takes each question as it was started and as it is judged. */
+  readonly keep: (evaluation: Evaluation, judged: Evaluation) => void;
+}
+
+/** Judges each question that is bound by the engines' answers to all of them; one that token or binding has denied needs none. */
+async function judgeTogether(
   started: readonly Evaluation[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
   deadline: Deadline,
-  { priorAnswers, retry }: Pick<PreviewOptions, 'priorAnswers' | 'retry'>,
-): Promise<ReadonlyMap<Evaluation, GatheredFacts>> {
-  const questions = started.flatMap((evaluation) => {
-    const { bound } = evaluation;
-    return bound === undefined ? [] : [{ evaluation, bound, needs: { ...collectNeeds(JUDGING_STEPS, bound), retry } }];
+  { priorAnswers, retry, keep }: JudgingOptions,
+): Promise<void> {
+  const needsOf = new Map<Evaluation, Required<StepNeeds>>();
+  for (const evaluation of started)
+    if (evaluation.bound === undefined) keep(evaluation, evaluation);
+    else needsOf.set(evaluation, { ...collectNeeds(JUDGING_STEPS, evaluation.bound), retry });
+  await deps.observer.phase('gather', async () => {
+    const answers = await fetchEngineAnswers([...needsOf.values()], graph, deps, deadline, priorAnswers);
+    for (const [evaluation, needs] of needsOf) {
+      const { bound } = evaluation;
+      if (bound === undefined) continue;
+      const gathered = await gatherFacts(bound, needs, answers, deps, deadline);
+      await yieldToEventLoop();
+      keep(evaluation, judgeFacts(evaluation, gathered, deps.observer));
+    }
   });
-  const allNeeds = questions.map(({ needs }) => needs);
-  const answers = await fetchEngineAnswers(allNeeds, graph, deps, deadline, priorAnswers);
-  const gathered = new Map<Evaluation, GatheredFacts>();
-  for (const { evaluation, bound, needs } of questions)
-    gathered.set(evaluation, await gatherFacts(bound, needs, answers, deps, deadline));
-  return gathered;
 }
-
-const NO_CURES: ReadonlyMap<Evaluation, TriedCure> = new Map();
 
 /** Tries what would lift each deny. Those of which a person has said no lately are tried again without people's yes. */
 async function findCures(
-  judged: readonly Evaluation[],
+  denied: readonly Evaluation[],
   deps: DecisionDeps,
   deadline: Deadline,
 ): Promise<ReadonlyMap<Evaluation, TriedCure>> {
   const cures = new Map<Evaluation, TriedCure>();
-  for (const evaluation of judged) {
-    const isDenied = evaluation.stepResults.some(({ outcome }) => outcome.outcome === 'deny');
-    if (isDenied) await yieldToEventLoop();
-    const cure = isDenied ? findCure(evaluation) : undefined;
+  for (const evaluation of denied) {
+    await yieldToEventLoop();
+    const cure = findCure(evaluation);
     if (cure !== undefined) cures.set(evaluation, cure);
   }
   const asking = [...cures].flatMap(([evaluation, { asksPeople }]) => (asksPeople ? [evaluation] : []));
@@ -177,7 +176,7 @@ async function findCures(
 }
 
 /** @throws Fault where a step is unknown and none denies */
-function toPreview(evaluation: Evaluation, cure: TriedCure | undefined): DecisionPreview {
+function toPreview(evaluation: Evaluation, cure?: TriedCure): DecisionPreview {
   const { stepResults, bound, facts } = evaluation;
   const outcomes = stepResults.map(({ outcome }) => outcome);
   const verdict = combineOutcomes(outcomes, UNRECORDED_STEPS.length);

@@ -1,5 +1,4 @@
 /** The parties of a request: the agent that acts and the user it acts for, by a verified token or a client's assertion. */
-import type { ApprovalRequester } from './approvals.js';
 import { describeRef, parseDescribedRef, type EntityRef } from './ids.js';
 
 /** An agent for a user, an agent for itself, or a user with no agent. */
@@ -126,8 +125,15 @@ export function describeActing(acting: ActingParties): DescribedActing {
   };
 }
 
+/** The parties of a question as references. */
+export interface DescribedParties {
+  readonly user?: EntityRef | undefined;
+  readonly agent?: EntityRef | undefined;
+  readonly chain: readonly EntityRef[];
+}
+
 /** Reads the parties that {@link describeActing} has written; none where nothing was. */
-export function parseDescribedParties(acting: DescribedActing | undefined): ApprovalRequester {
+export function parseDescribedParties(acting: DescribedActing | undefined): DescribedParties {
   const { user, agent, chain = [] } = acting ?? {};
   return {
     user: user === undefined ? undefined : parseDescribedRef(user),

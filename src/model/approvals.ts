@@ -1,4 +1,5 @@
 /** Approvals: other people's yes to one question, as decisions read and use them, and as the store keeps them. */
+import type { AuthorizationDetail } from './acting.js';
 import type { FaultCode } from './faults.js';
 import type { EntityRef } from './ids.js';
 
@@ -67,6 +68,11 @@ export interface Approval {
   readonly answers: readonly ApprovalAnswer[];
   /** The permission by which they were given, where it was an emergency. */
   readonly emergency?: string | undefined;
+  /**
+   * The class of questions that it is for, in the place of one: it is good for those of the same parties that one of these covers.
+   * What is bound beside the parties is then the question by which it was asked for.
+   */
+  readonly details?: readonly AuthorizationDetail[] | undefined;
   /** `once`: one decision uses it up. `until`: every one until its end. */
   readonly scope: 'once' | 'until';
   /** RFC 3339; undefined until it is approved. */
@@ -102,8 +108,11 @@ export type ApprovalReading =
     }
   | { readonly id: string; readonly fault: FaultCode };
 
-/** A no that was said to a question lately, or the fault for which that can't be told. JSON, since decision records hold it. */
-export type RecentRefusal = { readonly at: string } | { readonly fault: FaultCode };
+/**
+ * The reason for which people aren't asked for their yes: a no that was said to the question lately, the fault for which that can't be
+ * told, or that the question is too long to be read. JSON, since decision records hold it.
+ */
+export type AskingBar = { readonly at: string } | { readonly fault: FaultCode } | { readonly too_long: true };
 
 export interface Approvals {
   /**

@@ -1,5 +1,5 @@
 /** A decision as it is recorded, and as it is answered. */
-import type { AccessRequestOffer, ApprovalAdvice, ApprovalReading, RecentRefusal } from './approvals.js';
+import type { AccessRequestOffer, ApprovalAdvice, ApprovalReading, AskingBar } from './approvals.js';
 import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
 import type { Evidence, StepOutcome } from './outcome.js';
@@ -111,8 +111,8 @@ export interface RecordedFacts {
   readonly approval?: ApprovalReading;
   /** The time for which an approval for one use would be good, in milliseconds; absent where it is a quarter of an hour. */
   readonly approval_ms?: number;
-  /** The no that a person had said to the same lately, so that it could not be asked for; absent where there was none. */
-  readonly refusal?: RecentRefusal;
+  /** The reason for which people could not be asked to lift the deny: a no to the same lately, or its length; absent where there was none. */
+  readonly refusal?: AskingBar;
 }
 
 /** The reservation that an allow made, or that an earlier one with the same `Idempotency-Key` had made. */

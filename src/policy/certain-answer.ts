@@ -2,11 +2,12 @@
  * The part of Cedar's answer that stands although some values are unknown: that of the policies that read none of them.
  * A deny can then name every forbid that applies whatever the values are, and nothing is held out that can't succeed.
  */
+import { memoizeByObjects } from '../runtime/memoize.js';
 import type { CedarAnswer } from './cedar.js';
 import { collectReads } from './collect-reads.js';
 import type { Policy } from './policies.js';
 import { listNamesRead, type PolicyReads } from './policy-reads.js';
-import type { ActionOnResource, EntityType } from './schema/action.js';
+import type { Action, ActionOnResource, EntityType } from './schema/action.js';
 import type { Vocabulary } from './schema/vocabulary.js';
 
 export interface CertainAnswer {
@@ -49,9 +50,13 @@ export function readsAny(
   paths: readonly string[],
   { principalType, target, rules }: QuestionOfPolicies,
 ): boolean {
-  const types = { principal: principalType, action: target.action, resource: target.resourceType };
-  const reads = collectReads([policy], types, rules.vocabulary);
-  const [names, records] = [listNamesRead(reads), listWholeRecords(reads)];
+  const { reads, names, records } = readPolicy(
+    policy,
+    principalType,
+    target.action,
+    target.resourceType,
+    rules.vocabulary,
+  );
   return paths.some((path) => {
     const [variable, ...members] = path.replace(/\[\d+\]/g, '').split('.');
     return (
@@ -62,6 +67,20 @@ export function readsAny(
     );
   });
 }
+
+/** What a policy reads of questions of a kind: the values that one question lacks are mostly lacked by many. */
+const readPolicy = memoizeByObjects(
+  (
+    policy: Policy,
+    principal: EntityType,
+    action: Action,
+    resource: EntityType,
+    vocabulary: Pick<Vocabulary, 'entityTypes'>,
+  ) => {
+    const reads = collectReads([policy], { principal, action, resource }, vocabulary);
+    return { reads, names: listNamesRead(reads), records: listWholeRecords(reads) };
+  },
+);
 
 /** The names of records that are used as they are, with all their members. */
 function listWholeRecords({ principal, resource, context, literals }: PolicyReads): ReadonlySet<string> {

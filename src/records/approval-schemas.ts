@@ -1,6 +1,7 @@
 /** The part of a record that is about approvals: those that would lift a deny, and what was read of the one that was presented. */
 import { z } from 'zod';
 import { TASK_STATES } from '../model/approvals.js';
+import { authorizationDetailSchema } from './detail-schema.js';
 import { refSchema, instantSchema, faultSchema } from './record-schemas.js';
 
 const approvalStepSchema = z.discriminatedUnion('kind', [
@@ -21,6 +22,7 @@ const approvalSchema = z.looseObject({
   steps: z.array(approvalStepSchema),
   answers: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, at: instantSchema })),
   emergency: z.string().optional(),
+  details: z.array(authorizationDetailSchema).optional(),
   scope: z.enum(['once', 'until']),
   approved_until: instantSchema.optional(),
   used_by: z.string().optional(),
@@ -35,7 +37,11 @@ export const approvalReadingSchema = z.union([
     ineligible: z.array(z.looseObject({ step: z.int().min(0), by: refSchema, why: z.string() })),
   }),
 ]);
-export const refusalSchema = z.union([z.looseObject({ at: instantSchema }), z.looseObject({ fault: faultSchema })]);
+export const refusalSchema = z.union([
+  z.looseObject({ at: instantSchema }),
+  z.looseObject({ fault: faultSchema }),
+  z.looseObject({ too_long: z.literal(true) }),
+]);
 export const accessRequestSchema = z.looseObject({
   steps: z.array(approvalStepSchema).min(1),
   binding: bindingSchema,

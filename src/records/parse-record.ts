@@ -9,6 +9,7 @@ import { ConfigError } from '../model/faults.js';
 import { formatJsonPath, MAX_RECORD_DEPTH, rephraseIssue } from '../runtime/strict-json.js';
 import { CLIENT_PERMISSIONS, VOUCHED_MODES } from '../model/question.js';
 import { REASONS, type ReasonCode } from '../model/reasons.js';
+import { authorizationDetailSchema } from './detail-schema.js';
 import { accessRequestSchema, approvalReadingSchema, refusalSchema } from './approval-schemas.js';
 import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { keysSchema, textsSchema, propertiesSchema, refSchema, instantSchema, faultSchema } from './record-schemas.js';
@@ -20,19 +21,6 @@ const reasonSchema = z.looseObject({
   policies: textsSchema.optional(),
 });
 
-const recordedResourcesSchema = z.looseObject({ type: z.string(), permission: z.string() });
-const authorizationDetailSchema = z.looseObject({
-  type: z.string(),
-  actions: textsSchema.optional(),
-  locations: textsSchema.optional(),
-  datatypes: textsSchema.optional(),
-  privileges: textsSchema.optional(),
-  identifier: z.string().optional(),
-  resources: z.union([recordedResourcesSchema, z.array(z.union([z.string(), recordedResourcesSchema]))]).optional(),
-  constraints: propertiesSchema.optional(),
-  purpose: z.string().optional(),
-  access: z.enum(['online', 'background']).optional(),
-});
 const tokenSchema = z.looseObject({
   format: z.string(),
   issuer: z.string(),

@@ -25,7 +25,8 @@ export function formatStatedJson(value: unknown): string {
   return formatCanonicalJson(omitNullMembers(value));
 }
 
-function omitNullMembers(value: unknown): unknown {
+/** The same value without the members of objects that are null, at every depth. */
+export function omitNullMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(omitNullMembers);
   if (typeof value !== 'object' || value === null) return value;
   const stated = Object.entries(value).filter(([, member]) => member !== null);

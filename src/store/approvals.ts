@@ -2,83 +2,26 @@
  * The store of approvals: tasks, from the access request that opens one to its end. Nothing of it is cached: a decision's
  * own record changes it.
  */
-import type {
-  Approval,
-  ApprovalAnswer,
-  ApprovalRequester,
-  Approvals,
-  ApprovalUse,
-  PresentedApproval,
-  TaskState,
-} from '../model/approvals.js';
+import type { Approval, Approvals, ApprovalUse, PresentedApproval, TaskState } from '../model/approvals.js';
 import { isUuid, type EntityRef } from '../model/ids.js';
-import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { listAnswerStatements, type AnsweredTask } from './answer-task.js';
+import type { Database, SqlStatement } from './database/port.js';
 import type { ReadBatch } from './read-batch.js';
-import { openEmergencyReviewStatement } from './reviews.js';
+import {
+  KEPT_AFTER_END_MS,
+  toApproval,
+  toInstant,
+  toStoredTask,
+  type StoredTask,
+  type TaskAnswer,
+} from './stored-task.js';
 import { tellOfTasks } from './task-events.js';
-
-/** The question that is approved, as approvers are shown it: what decides nothing isn't part of it. */
-export interface ApprovedQuestion {
-  readonly subject: EntityRef;
-  readonly action: { readonly name: string; readonly properties: Readonly<Record<string, unknown>> };
-  readonly resource: EntityRef & { readonly properties: Readonly<Record<string, unknown>> };
-  readonly context: Readonly<Record<string, unknown>>;
-}
-
-/** The part of a task that was asked and never changes. JSON. */
-export interface AskedTask extends Pick<Approval, 'binding' | 'steps' | 'emergency'> {
-  readonly question: ApprovedQuestion;
-  readonly chain: readonly EntityRef[];
-  /** The decision that was denied. */
-  readonly denial: string;
-  /** Tells the question from others, whichever client asks it; undefined where the denial doesn't say what of it decides. */
-  readonly question_sha256?: string | undefined;
-  /** The end of the approval that was asked for, RFC 3339. */
-  readonly requested_until?: string | undefined;
-}
-
-export interface StoredTask extends AskedTask, Omit<Approval, keyof AskedTask>, ApprovalRequester {
-  readonly answers: readonly StoredAnswer[];
-  /** The no, where it was denied. */
-  readonly denied?: Refusal | undefined;
-  /** The caller that asked, as it is recorded: the id of a client, or `agent:…`. */
-  readonly requester: string;
-  /** RFC 3339. */
-  readonly asked: string;
-  /** The instant until which it can be answered. */
-  readonly expires: string;
-  /** When it was answered, or ended. */
-  readonly decided?: string | undefined;
-}
 
 /** The end of a task that waits, or of an approval. */
 export type TaskEnd = 'cancelled' | 'revoked';
 
-/** An answer, with the terms under which it was given. */
-export interface StoredAnswer extends ApprovalAnswer {
-  readonly scope: Approval['scope'];
-  /** RFC 3339. */
-  readonly until: string;
-  readonly note?: string | undefined;
-}
-
-/** A no, which is to the whole. */
-export type Refusal = Pick<StoredAnswer, 'by' | 'at' | 'note'>;
-
-export interface TaskAnswer {
-  readonly denied?: Refusal | undefined;
-  readonly answers: readonly StoredAnswer[];
-  /** `pending` where other steps still lack their yes. */
-  readonly state: 'pending' | 'approved' | 'denied';
-  readonly scope: Approval['scope'];
-  readonly approved_until?: string | undefined;
-}
-
 /** The key that a page of tasks continues at. */
 export type TaskKey = Pick<StoredTask, 'asked' | 'id'>;
-
-/** Ended tasks are kept for a week: the same request again is then the same task. */
-export const KEPT_AFTER_END_MS = 7 * 86_400_000;
 
 /** More are not counted, so that a count takes no long time. */
 const MAX_COUNTED_TASKS = 100_000;
@@ -152,49 +95,14 @@ export class ApprovalStore implements Approvals {
   }
 
   /**
-   * Answers a task that waits.
-   * @param seen the answers that it had when this one was made: another's answer meanwhile counts first
+   * Answers a task that waits. A no ends the equal ones that wait as well.
+   * @param task as it was when this answer was made: another's answer meanwhile counts first
    * @returns the task as it is now; undefined where it waits no more, or has other answers
    * @throws Fault
    */
-  async answer(
-    { id, answers: seen, steps, emergency }: Pick<StoredTask, 'id' | 'answers' | 'steps' | 'emergency'>,
-    answer: TaskAnswer,
-    now: Date,
-  ): Promise<StoredTask | undefined> {
-    const isGrant = answer.state === 'approved' && steps.some(({ kind }) => kind === 'elevation');
-    const [rows] = await this.database.run([
-      tellOfTasks(
-        {
-          sql: `update approval_tasks t set answers = $3::jsonb, state = $4, scope = $5, approved_until = $6::timestamptz,
-                denied = $10::jsonb, decided = case when $4 <> 'pending' then $7::timestamptz end, grant_state = $8,
-                kept_until = greatest(kept_until, $9::timestamptz, $6::timestamptz + interval '30 days')
-              where id = $1::uuid and state = 'pending' and expires > $7::timestamptz and answers = $2::jsonb returning t.*`,
-          params: [
-            id,
-            JSON.stringify(seen),
-            JSON.stringify(answer.answers),
-            answer.state,
-            answer.scope,
-            answer.approved_until ?? null,
-            now.toISOString(),
-            isGrant ? 'wanted' : 'none',
-            new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-            answer.denied === undefined ? null : JSON.stringify(answer.denied),
-          ],
-        },
-        'approval.decided',
-        now,
-      ),
-      ...(emergency === undefined || answer.state !== 'approved'
-        ? []
-        : [
-            openEmergencyReviewStatement(
-              { task: id, at: now, approvers: answer.answers.map(({ by }) => by) },
-              this.reviewDueMs,
-            ),
-          ]),
-    ]);
+  async answer(task: AnsweredTask, answer: TaskAnswer, now: Date): Promise<StoredTask | undefined> {
+    const { statements, index } = listAnswerStatements(task, answer, now, this.reviewDueMs);
+    const rows = (await this.database.run(statements))[index];
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
 
@@ -294,49 +202,4 @@ export function endAllStatement(
     'approval.decided',
     now,
   );
-}
-
-export function toStoredTask(row: DatabaseRow): StoredTask {
-  const { chain, question, denial, requested_until } = row['task'] as AskedTask;
-  return {
-    ...toApproval(row),
-    answers: row['answers'] as readonly StoredAnswer[],
-    ...(row['denied'] === null ? {} : { denied: row['denied'] as Refusal }),
-    chain,
-    question,
-    denial,
-    ...(requested_until === undefined ? {} : { requested_until }),
-    user: toParty(row['user_type'], row['user_id']),
-    agent: toParty(row['agent_type'], row['agent_id']),
-    requester: String(row['requester']),
-    asked: toInstant(row['asked']) ?? '',
-    expires: toInstant(row['expires']) ?? '',
-    decided: toInstant(row['decided']),
-  };
-}
-
-function toApproval(row: DatabaseRow): Approval {
-  const { binding, steps, emergency } = row['task'] as AskedTask;
-  const approvedUntil = toInstant(row['approved_until']);
-  return {
-    id: String(row['id']),
-    state: row['state'] as TaskState,
-    binding,
-    steps,
-    answers: (row['answers'] as readonly StoredAnswer[]).map(({ step, by, at }) => ({ step, by, at })),
-    ...(emergency === undefined ? {} : { emergency }),
-    scope: row['scope'] as Approval['scope'],
-    ...(approvedUntil === undefined ? {} : { approved_until: approvedUntil }),
-    ...(typeof row['used_by'] === 'string' ? { used_by: row['used_by'] } : {}),
-    granted: row['grant_state'] === 'none' || row['grant_state'] === 'written',
-  };
-}
-
-function toParty(type: unknown, id: unknown): EntityRef | undefined {
-  return type === '' ? undefined : { type: String(type), id: String(id) };
-}
-
-/** @param value a timestamp, or its text where it was read as JSON */
-function toInstant(value: unknown): string | undefined {
-  return value instanceof Date || typeof value === 'string' ? new Date(value).toISOString() : undefined;
 }

@@ -1,8 +1,9 @@
 /** The questions of an access request as rows of SQL, by what tells them from others. */
 import { v4 as uuid } from 'uuid';
 import type { EntityRef } from '../model/ids.js';
+import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
-import type { AskedTask } from './approvals.js';
+import type { AskedTask } from './stored-task.js';
 
 /** A question that is asked for, as it opens a task. */
 export interface TaskOpening {
@@ -45,7 +46,15 @@ function describeOpening({ user, agent, task }: TaskOpening, requester: string):
     agent_id: agent?.id ?? '',
     binding,
     question: task.question_sha256 ?? hashBoundQuestion(task),
-    asked: sha256(JSON.stringify([requester, binding, task.steps, task.emergency ?? null])),
+    asked: sha256(
+      JSON.stringify([
+        requester,
+        binding,
+        task.steps,
+        task.emergency ?? null,
+        ...(task.details === undefined ? [] : [formatCanonicalJson(task.details)]),
+      ]),
+    ),
     task,
   };
 }

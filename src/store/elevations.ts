@@ -1,6 +1,6 @@
 /** The part of approvals that the graph has to follow: relationships that an elevation gives, until they are written or gone. */
 import type { Relationship } from '../model/relationships.js';
-import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './approvals.js';
+import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './stored-task.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
 /**

@@ -9,8 +9,13 @@ export const MAX_STORED_EVENTS = 100_000;
 /** Rows that one statement deletes. */
 const PRUNED_AT_A_TIME = 1000;
 
-/** The events of which the task itself says who may see them. That it was used concerns its user alone. */
-const TASK_EVENTS: readonly EventName[] = ['approval.requested', 'approval.decided', 'approval.expired'];
+/** The events of which the task itself says who may see them, beside its user. */
+const TASK_EVENTS: readonly EventName[] = [
+  'approval.requested',
+  'approval.decided',
+  'approval.used',
+  'approval.expired',
+];
 const REVIEW_EVENTS: readonly EventName[] = ['review.opened', 'review.overdue'];
 
 /**

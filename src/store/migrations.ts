@@ -4,7 +4,7 @@ import type { Database } from './database/port.js';
 import { APPROVAL_TABLES } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
-import { OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
+import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
@@ -129,6 +129,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // A retry reserves what its first question doesn't hold.
   [...HOLDING_FUNCTIONS, ...RESERVING_FUNCTION],
+  FORGETTING_FUNCTIONS,
 ];
 
 /** The version of the tables that this Remit works with. */

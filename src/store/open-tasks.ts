@@ -3,7 +3,7 @@
  * user's approvers with them.
  */
 import { v4 as uuid } from 'uuid';
-import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './approvals.js';
+import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './stored-task.js';
 import {
   ASKED,
   ASKED_TASKS,

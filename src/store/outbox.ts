@@ -49,6 +49,21 @@ export const WITHDRAWING_FUNCTIONS = [
    end $$`,
 ] as const;
 
+/** The same, of events that the approvers of their task see as well: what is taken back names nothing any more, so it is shown to none. */
+export const FORGETTING_FUNCTIONS = [
+  `create or replace function withdraw_events(p_decisions uuid[]) returns void language sql as $$
+     with withdrawn as (
+       update events e set distributed = true, ids = '{}', user_type = null, user_id = null, permission = null,
+         resource_type = null, resource_id = null
+       where e.event in ('approval.used', 'review.opened') and e.ids->>'decision' = any (p_decisions::text[])
+       returning e.id)
+     delete from deliveries d using withdrawn w where d.event = w.id
+   $$`,
+  // Those that were taken back before: they were shown to their user alone, who is no longer named.
+  `update events e set ids = '{}' where e.event = 'approval.used' and e.user_id is null and exists (
+     select from approval_tasks t where t.id = (e.ids->>'approval')::uuid and t.user_id <> '')`,
+] as const;
+
 /** The statement that stores an event, for a list with the statements of what it tells of. */
 export function eventStatement({ event, at, ids, user, holders }: OutboxEvent): SqlStatement {
   return {

@@ -71,14 +71,18 @@ export function effectStatements(
   ];
 }
 
-/** Tells of limits that are reached, once in the window of each. Its rows are locked in one order, as those of limits are. */
+/**
+ * Tells of limits that are reached, once in the window of each. Its rows are locked in one order, as those of limits are.
+ * `offset 0` has each decision looked up, as reviews.ts has it.
+ */
 function reachedStatement(rows: string): SqlStatement {
   return {
     sql: `with reached as (
             select distinct on (t.key collate "C") t.*
             from jsonb_to_recordset($1::jsonb) as t (decision uuid, allowed boolean, at timestamptz, key text,
               until bigint, ids jsonb, user_type text, user_id text, since bigint, bound numeric, required numeric)
-            join decisions d on d.id = t.decision and d.decision = coalesce(t.allowed, d.decision)
+            cross join lateral (
+              select from decisions where id = t.decision and decision = coalesce(t.allowed, decision) offset 0) d
             where t.bound is null or t.bound < t.required + (select r.used from limit_reading(t.key, t.since) r)
             order by t.key collate "C", t.at),
           noted as (

@@ -161,6 +161,7 @@ export function reviewKey({ opened, decision, permission, resource }: StoredRevi
 
 /** Opens items of records that are stored as allows. @param rows their columns, as JSON */
 export function openReviewsStatement(rows: string): SqlStatement {
+  // `offset 0` has each looked up: the planner takes any list for a hundred rows, and would read all decisions for them.
   const statement = {
     sql: `insert into reviews (decision, permission, resource_type, resource_id, action, user_type, user_id, agents, barred,
             opened, due)
@@ -168,7 +169,7 @@ export function openReviewsStatement(rows: string): SqlStatement {
             t.barred, t.opened, t.due
           from jsonb_to_recordset($1::jsonb) as t (decision uuid, permission text, resource_type text, resource_id text,
             action text, user_type text, user_id text, agents jsonb, barred jsonb, opened timestamptz, due timestamptz)
-          join decisions d on d.id = t.decision and d.decision
+          cross join lateral (select from decisions where id = t.decision and decision offset 0) d
           on conflict do nothing returning *`,
     params: [rows],
   };

@@ -23,11 +23,14 @@ action "pay" appliesTo { principal: [Agent, User], resource: [Account], context:
   action: {
     amount?: { value: Long, unit: String, decimals: Long }, count?: Long, rate?: decimal, wait?: duration, day?: datetime,
     from?: ipaddr, tags?: Set<String>, to?: User, note?: String, parts?: { read?: Long, unread?: Long } },
-  request: { ticket?: String, other?: String }, approval?: Remit::Approval } };`,
+  request: { ticket?: String, other?: String }, approval?: Remit::Approval } };
+@permission("pay") @scope("pay") @effect("write") @consent("each") @title("Send mail")
+action "send" appliesTo { principal: [Agent, User], resource: [Account], context: {
+  action: { to?: String, cc?: Set<String> }, request: { about?: String } } };`,
   'policies/all.cedar': `
 @id("all") permit (principal, action, resource);
 @id("approved") @remedy("approval:own")
-forbid (principal is Agent, action, resource) unless {
+forbid (principal is Agent, action == Action::"pay", resource) unless {
   context has approval &&
   !(context.action has amount && context.action.amount == { value: 1, unit: "", decimals: 0 }) &&
   !(context.action has count && context.action.count < 0) &&
@@ -252,4 +255,49 @@ describe('a question', () => {
     }
     expect((await ask('other', { count: 8 })).statusCode).toBe(202);
   });
+
+  it('of which the user is asked each time is another with any content that the schema declares, and the yes is to that content', async () => {
+    const askToSend = async (properties: object, stated: object = {}, client = 'git') => {
+      const question = { subject: { type: 'user', id: 'ann' }, action: { name: 'send', properties }, resource: { type: 'account', id: 'a' } };
+      const token = await remit.mint({ user: 'ann', agent: 'bot', scope: 'pay', audience: 'pay' });
+      const headers = { authorization: `Bearer ${client}-key` };
+      const denied = (await remit.post('/access/v1/evaluation', { ...question, context: { ...stated, token } }, headers)).json<Answer>();
+      const expires = denied.context?.access_request?.expires_at;
+      const body = { ...question, context: stated, denial: { evaluation_id: denied.context?.id, expires_at: expires ?? '2999-01-01T00:00:00Z' } };
+      const opened = await remit.post('/access/v1/requests', body, headers);
+      const { task } = opened.json<{ task?: { id: string } }>();
+      expect([opened.statusCode, task !== undefined]).toEqual(expires === undefined ? [400, false] : [202, true]);
+      const reevaluate = async (approval: object, more: object = {}, otherStated = stated): Promise<boolean> => {
+        const asked = { ...question, action: { name: 'send', properties: { ...properties, ...more } }, context: { ...otherStated, token, approval } };
+        return (await remit.post('/access/v1/evaluation', asked, headers)).json<Answer>().decision;
+      };
+      return { id: task?.id, reevaluate };
+    };
+    const answer = async (id: string | undefined, decision: string): Promise<void> => {
+      const response = await remit.request('POST', `/v1/approvals/${id}/decision`, { decision }, await remit.mint({ user: 'ann' }));
+      expect(response.statusCode, response.body).toBe(200);
+    };
+    await answer((await askToSend({ to: 'x', cc: ['a', 'b'] }, { about: 'lunch' })).id, 'deny');
+    // The same, however it is written and whoever passes it on; what isn't declared is no content.
+    for (const [properties, stated, client] of [
+      [{ to: 'x', cc: ['b', 'a'] }, { about: 'lunch' }, 'git'],
+      [{ to: 'x', cc: ['a', 'b'], undeclared: 1 }, { about: 'lunch', undeclared: 'x' }, 'other'],
+    ] as const)
+      expect((await askToSend(properties, stated, client)).id, JSON.stringify(properties)).toBeUndefined();
+    for (const [properties, stated] of [
+      [{ to: 'y', cc: ['a', 'b'] }, { about: 'lunch' }],
+      [{ to: 'x', cc: ['a'] }, { about: 'lunch' }],
+      [{ to: 'x', cc: ['a', 'b'] }, { about: 'money' }],
+      [{ to: 'x', cc: ['a', 'b'] }, {}],
+    ] as const) {
+      const { id, reevaluate } = await askToSend(properties, stated);
+      expect(id, JSON.stringify([properties, stated])).toBeDefined();
+      expect((await remit.service.approvals.find(id ?? ''))?.question).toMatchObject({ action: { properties }, context: stated });
+      await answer(id, 'approve');
+      // A yes to this content is to no other.
+      expect(await reevaluate({ id }, { to: 'z' })).toBe(false);
+      expect(await reevaluate({ id }, {}, { about: 'something else' })).toBe(false);
+      expect(await reevaluate({ id })).toBe(true);
+    }
+  }); // prettier-ignore
 });

@@ -3,6 +3,13 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/http/open-request.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/requested-questions.ts': 'test/http/routes/access-requests.test.ts',
+  'src/http/requested-tasks.ts': 'test/http/routes/access-requests.test.ts',
+  'src/decide/approved-class.ts': 'test/http/requested-class.test.ts',
+  'src/decide/shown-question.ts': 'test/law/access-requests.test.ts',
+  'src/store/stored-task.ts': 'test/store/approvals.test.ts',
+  'src/store/answer-task.ts': 'test/store/approvals.test.ts',
   'src/author/test/added-relationships.ts': 'test/author/test/memory-limits.test.ts',
   'src/telemetry/repeated-count.ts': 'test/govern/limits/open-reservations.test.ts',
   'src/lists/filter.ts': 'test/http/routes/filter.test.ts',
@@ -388,6 +395,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/task-events.ts': 'test/store/approvals.test.ts',
   'src/govern/approvals/advice.ts': 'test/decide/approvals.test.ts',
   'src/govern/approvals/current-rules.ts': 'test/http/routes/approvals.test.ts',
+  'src/records/detail-schema.ts': 'test/records/parse-record.test.ts',
   'src/records/approval-schemas.ts': 'test/records/parse-record.test.ts',
   'src/records/record-schemas.ts': 'test/records/parse-record.test.ts',
   'src/govern/approvals/judge.ts': 'test/decide/approvals.test.ts',

@@ -8,14 +8,8 @@ import type { RecordResult } from '../../src/model/limits.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import { DecisionStore } from '../../src/store/decisions.js';
 import { DeliveryStore } from '../../src/store/deliveries.js';
-import {
-  ApprovalStore,
-  endAllStatement,
-  useStatement,
-  type AskedTask,
-  type StoredTask,
-  type TaskAnswer,
-} from '../../src/store/approvals.js';
+import { ApprovalStore, endAllStatement, useStatement } from '../../src/store/approvals.js';
+import { type AskedTask, type StoredTask, type TaskAnswer } from '../../src/store/stored-task.js';
 import type { Database } from '../../src/store/database/port.js';
 import { ElevationStore } from '../../src/store/elevations.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
@@ -289,6 +283,89 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect((await open({ ...known, task: newTask({ question_sha256: 'q2' }) })).kind).toBe('task');
     });
 
+    const deny = (task: StoredTask, note = 'no'): Promise<StoredTask | undefined> => {
+      const denied = { by: { type: 'user', id: 'olga' }, at: NOW.toISOString(), note };
+      return newStore().answer(task, { answers: task.answers, state: 'denied', scope: 'once', denied }, NOW);
+    };
+    const stateOf = async ({ id }: Pick<StoredTask, 'id'>): Promise<unknown> => (await newStore().find(id))?.state;
+    /** Opens the same question as another client, by other agents, or for an emergency. */
+    const newEqual = (opening: SingleOpening, more: Partial<AskedTask> = {}, requester = 'other'): SingleOpening => {
+      const { task } = opening;
+      const binding = { ...task.binding, client: requester, chain: uuid() };
+      return { ...opening, requester, task: { ...task, binding, denial: uuid(), ...more } };
+    };
+
+    it('ends with a no all that wait for the same question, whoever asks it, and tells of each once', async () => {
+      const opening = newOpening({ task: newTask({ question_sha256: `q-${uuid()}` }) });
+      const answered = await approvedEqual(opening);
+      const [first, other, emergency] = [
+        await opened(opening),
+        await opened(newEqual(opening)),
+        await opened(newEqual(opening, { emergency: 'oncall' })),
+      ];
+      const different = await opened(newEqual({ ...opening, user: newParty('user') }, { question_sha256: `q-${uuid()}` }));
+      expect(await deny(first)).toMatchObject({ id: first.id, state: 'denied' });
+      for (const task of [first, other, emergency])
+        expect(await newStore().find(task.id)).toMatchObject({
+          state: 'denied', decided: NOW.toISOString(), denied: { by: { type: 'user', id: 'olga' }, note: 'no' }, answers: [],
+        }); // prettier-ignore
+      // What has ended already makes no second transition.
+      expect([await stateOf(answered), await stateOf(different)]).toEqual(['approved', 'pending']);
+      const ids = [first, other, emergency, answered, different].map(({ id }) => id);
+      const [told = []] = await getDatabase().run([
+        { sql: `select ids->>'approval' as id from events where event = 'approval.decided' and ids->>'approval' = any ($1::text[])`, params: [`{${ids.join(',')}}`] },
+      ]); // prettier-ignore
+      expect(told.map(({ id }) => String(id)).sort()).toEqual([first.id, other.id, emergency.id, answered.id].sort());
+      for (const task of [first, other]) expect(await deny(task)).toBeUndefined();
+      expect(await newStore().answer(other, yes(), NOW)).toBeUndefined();
+    }); // prettier-ignore
+
+    async function approvedEqual(opening: SingleOpening): Promise<StoredTask> {
+      const task = await newStore().answer(await opened(newEqual(opening, {}, 'early')), yes(), NOW);
+      if (task === undefined) throw new Error('not answered');
+      return task;
+    }
+
+    it('ends the equal ones of none that was denied before questions were told from others', async () => {
+      const [first, second] = [await opened(), await opened()];
+      await getDatabase().run([
+        {
+          sql: `update approval_tasks set question_sha256 = '' where id = any ($1::uuid[])`,
+          params: [`{${first.id},${second.id}}`],
+        },
+      ]);
+      expect(await deny(first)).toMatchObject({ state: 'denied' });
+      expect(await stateOf(second)).toBe('pending');
+    });
+
+    it('leaves nothing open beside a no, with yes, no and new requests at once, each task with one transition', async () => {
+      const seen = new Set<string>();
+      for (let round = 0; round < 12; round += 1) {
+        const opening = newOpening({ task: newTask({ question_sha256: `q-${uuid()}` }) });
+        const [first, second] = [await opened(opening), await opened(newEqual(opening))];
+        const acts = [
+          () => newStore().answer(first, yes(), NOW),
+          () => deny(second),
+          () => deny(first, 'another'),
+          () => open(newEqual(opening, {}, 'new')),
+          () => open(newEqual(opening, { emergency: 'oncall' }, 'newer')),
+        ];
+        const turned = [...acts.slice(round % acts.length), ...acts.slice(0, round % acts.length)];
+        await Promise.all(turned.map((act) => act()));
+        const [rows = []] = await getDatabase().run([
+          {
+            sql: `select t.state, (select count(*)::int from events e where e.event = 'approval.decided'
+                    and e.ids->>'approval' = t.id::text) as told from approval_tasks t where t.user_id = $1`,
+            params: [opening.user?.id ?? ''],
+          },
+        ]);
+        expect(rows.map(({ state }) => state)).not.toContain('pending');
+        expect(rows.every(({ told }) => told === 1)).toBe(true);
+        for (const { state } of rows) seen.add(String(state));
+      }
+      expect([...seen].sort()).toEqual(['approved', 'denied']);
+    });
+
     it('is answered once, by answers that knew of those before', async () => {
       const store = newStore();
       const task = await opened(newOpening({ task: newTask({ steps: [OWNER, { kind: 'user' }] }) }));
@@ -346,6 +423,12 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       return rows.length;
     };
 
+    /** The events that name the decision: the stream finds the approvers of what they name. */
+    const countKept = async (decision: string): Promise<number> => {
+      const sql = `select id from events where event = 'approval.used' and ids->>'decision' = $1`;
+      return ((await getDatabase().run([{ sql, params: [decision] }]))[0] ?? []).length;
+    };
+
     it('is used up with the record of one decision, of however many replicas at once', async () => {
       const replicas = [new DecisionStore(getDatabase()), new DecisionStore(getDatabase())] as const;
       const [once, other] = [await approved(), await approved()];
@@ -376,6 +459,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect((await newStore().find(once.id))?.used_by).toBeUndefined();
       expect((await record(replicas[1], winner, once.id)).kind).toBe('stored');
       expect((await newStore().find(once.id))?.used_by).toBeUndefined();
+      expect(await countKept(winner)).toBe(0);
       // Nobody is told of the use, neither by the stream nor by what is yet to be sent.
       expect(await countReaders(winner)).toBe(0);
       const sent = await deliveries.claim(endpoint, 1000, 60_000);

@@ -1,5 +1,6 @@
 /** Opens one task, as an access request for one question does. */
-import { ApprovalStore, type StoredTask } from '../../src/store/approvals.js';
+import { ApprovalStore } from '../../src/store/approvals.js';
+import { type StoredTask } from '../../src/store/stored-task.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
 import type { Database } from '../../src/store/database/port.js';
 import { openTasks, type OpenedTasks, type OpeningBounds, type RequestOpening } from '../../src/store/open-tasks.js';

@@ -5,7 +5,7 @@
 import type { GraphSnapshot } from '../../graph/snapshot.js';
 import { Fault } from '../../model/faults.js';
 import type { Rules } from '../../policy/load.js';
-import type { StoredTask } from '../../store/approvals.js';
+import type { StoredTask } from '../../store/stored-task.js';
 
 /** The reason for which a task can't be answered as it was asked. */
 export type OutdatedTask = 'rules_changed' | 'condition_lost';

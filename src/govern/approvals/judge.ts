@@ -42,7 +42,15 @@ export function judgeApproval(reading: ApprovalReading, now: Date, retryOf: stri
   if (approval === undefined || difference === 'client' || !isAnswered(approval))
     return bad('approval_unverifiable', `There is no approval ${id} of this caller, or its state is not genuine.`);
   if (difference !== undefined)
-    return { ...bad('approval_out_of_scope', `The approval ${id} is for a question with another ${difference}.`), at: difference }; // prettier-ignore
+    return {
+      ...bad(
+        'approval_out_of_scope',
+        difference === 'details'
+          ? `The approval ${id} is for a class of questions that this is none of.`
+          : `The approval ${id} is for a question with another ${difference}.`,
+      ),
+      at: difference,
+    };
   const { state, approved_until: end, scope, used_by: user } = approval;
   if (state === 'revoked') return bad('approval_revoked', `The approval ${id} was ended.`);
   if (end === undefined || Date.parse(end) <= now.getTime())

@@ -1,7 +1,7 @@
 /** The progress of a task: what is still to be answered, and what an answer makes of it. Pure. */
 import type { Approval, ApprovalStep, TaskState } from '../../model/approvals.js';
 import type { EntityRef } from '../../model/ids.js';
-import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/approvals.js';
+import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/stored-task.js';
 
 /** The state at this time: a task that was not answered in time has expired, whether or not that is stored. */
 export function readTaskState({ state, expires }: Pick<StoredTask, 'state' | 'expires'>, now: Date): TaskState {
@@ -40,6 +40,8 @@ export interface GivenYes {
   /** The end that the approver gives it; where there is none, the longest that there may be. */
   readonly until?: Date | undefined;
   readonly note?: string | undefined;
+  /** The class of questions that they agree to; undefined for all that is asked for, or for one question. */
+  readonly details?: Approval['details'];
 }
 
 export interface ApprovalTerms {
@@ -52,16 +54,16 @@ export interface ApprovalTerms {
  * @param given the steps that the approver may answer and that lack a yes
  */
 export function approveSteps(
-  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency' | 'requested_until'>,
+  task: Pick<StoredTask, 'steps' | 'answers' | 'emergency' | 'requested_until' | 'details'>,
   given: readonly number[],
-  { by, at, scope, until, note }: GivenYes,
+  { by, at, scope, until, note, details = task.details }: GivenYes,
   terms: ApprovalTerms,
 ): TaskAnswer {
   const toYes = (step: number): StoredAnswer => {
     const stepScope = isUserStep(task, step) ? 'once' : scope;
     const latest = findLatestEnd(task, stepScope, at, terms);
     const ends = until === undefined || until > latest ? latest : until;
-    const noted = note === undefined ? {} : { note };
+    const noted = { ...(note === undefined ? {} : { note }), ...(details === undefined ? {} : { details }) };
     return { step, by, at: at.toISOString(), scope: stepScope, until: ends.toISOString(), ...noted };
   };
   const answers = [...task.answers, ...given.map(toYes)];

@@ -1,11 +1,16 @@
 /** `/v1/approvals/{id}/decision`: people say yes or no to what is asked of them. */
 import { findOutdated, type OutdatedTask } from '../../govern/approvals/current-rules.js';
 import { approveSteps, isUserStep, readTaskState, type ApprovalTerms } from '../../govern/approvals/task-progress.js';
+import type { AuthorizationDetail } from '../../model/acting.js';
+import { checkRequestedDetails } from '../../govern/requested-details.js';
+import type { Rules } from '../../policy/load.js';
+import { formatCanonicalJson } from '../../runtime/canonical-json.js';
+import { detailsCover } from '../../tokens/detail-narrowing.js';
 import { BadRequest } from '../../model/faults.js';
 import type { TaskState } from '../../model/approvals.js';
 import { isSameRef, type EntityRef } from '../../model/ids.js';
 import type { Service } from '../../service/service.js';
-import type { StoredTask, TaskAnswer } from '../../store/approvals.js';
+import type { StoredAnswer, StoredTask, TaskAnswer } from '../../store/stored-task.js';
 import {
   approvalDecisionBody,
   approvalParams,
@@ -32,6 +37,12 @@ const OUTCOMES: Readonly<Record<TaskState, ReturnType<typeof createProblem>>> = 
   revoked: createProblem('conflict', 'It was approved, and that has been ended.'),
   expired: createProblem('conflict', 'It was not answered in time.'),
 };
+const ANSWERED_OTHERWISE = createProblem(
+  'answered_otherwise',
+  'You have given another answer to this, which stands. An approval can be ended (DELETE).',
+);
+/** The states in which an answer that was given stands. */
+const STANDING_STATES: readonly TaskState[] = ['pending', 'approved', 'denied'];
 const OUTDATED: Readonly<Record<OutdatedTask, ReturnType<typeof createProblem>>> = {
   rules_changed: createProblem('conflict', 'The rules have changed since this was asked: it has to be asked again.'),
   condition_lost: createProblem('conflict', 'The user may not ask for this right any more.'),
@@ -66,8 +77,12 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
         }
         const { task, answerable } = seen;
         const now = service.now();
-        if (isRepeated(task, body, by, answerable)) return reply.send(tasks.toJson(seen, now));
+        const hasNothingOpen = answerable.length === 0;
+        if (hasNothingOpen && isRepeated(task, body, by, service.config.approvals))
+          return reply.send(tasks.toJson(seen, now));
         const state = readTaskState(task, now);
+        if (hasNothingOpen && STANDING_STATES.includes(state) && hasAnswered(task, by))
+          return reply.code(409).send(ANSWERED_OTHERWISE);
         if (state !== 'pending' || task.answers.length <= known) return reply.code(409).send(OUTCOMES[state]);
         if (answerable.length === 0)
           return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(OUTCOMES[state]);
@@ -81,7 +96,7 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
         if (outdated !== undefined) return reply.code(409).send(OUTDATED[outdated]);
         const answered = await service.approvals.answer(
           task,
-          readAnswer(seen, body, { by, at: now, terms: service.config.approvals }),
+          readAnswer(seen, body, { by, at: now, terms: service.config.approvals, rules: service.activePolicies.rules }),
           now,
         );
         known = task.answers.length;
@@ -96,8 +111,13 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
 /** @throws BadRequest where the end is none that the approval can have */
 function readAnswer(
   { task, answerable }: SeenTask,
-  { decision, scope, until, note }: ApprovalDecisionBody,
-  { by, at, terms }: { readonly by: EntityRef; readonly at: Date; readonly terms: ApprovalTerms },
+  { decision, scope, until, note, details }: ApprovalDecisionBody,
+  {
+    by,
+    at,
+    terms,
+    rules,
+  }: { readonly by: EntityRef; readonly at: Date; readonly terms: ApprovalTerms; readonly rules: Rules },
 ): TaskAnswer {
   const { answers } = task;
   if (decision === 'deny') {
@@ -106,23 +126,68 @@ function readAnswer(
   }
   if (scope === 'until' && answerable.some((step) => isUserStep(task, step)))
     throw new BadRequest('must be "once": your own yes is to this one question, and you are asked each time', 'scope');
+  if (details !== undefined) requireNarrowerClass(task, details, rules);
+  if (scope === 'once' && task.details !== undefined)
+    throw new BadRequest('must be "until": it is for a class of questions, and not for one', 'scope');
   const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
   if (scope === 'until' && end === undefined) throw new BadRequest('is required: the request names none', 'until');
   const ends = end === undefined ? undefined : new Date(end);
   if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
-  return approveSteps(task, answerable, { by, at, scope, until: ends, note }, terms);
+  return approveSteps(task, answerable, { by, at, scope, until: ends, note, details }, terms);
+}
+
+/** @throws BadRequest where the details are wider than what is asked for, or none were */
+function requireNarrowerClass(
+  { details: asked }: StoredTask,
+  details: readonly AuthorizationDetail[],
+  rules: Rules,
+): void {
+  if (asked === undefined)
+    throw new BadRequest('is for requests of a class of questions: this is one question', 'details');
+  checkRequestedDetails(details, rules, 'details');
+  if (!detailsCover(asked, details))
+    throw new BadRequest(
+      'must each be covered by a detail that is asked for, as far as others have agreed to it',
+      'details',
+    );
 }
 
 /** Whether the person has said the same before, so that an answer whose reply was lost can be made again. */
-function isRepeated(
-  { state, answers, denied, scope }: StoredTask,
-  body: ApprovalDecisionBody,
-  by: EntityRef,
-  answerable: readonly number[],
-): boolean {
+function isRepeated(task: StoredTask, body: ApprovalDecisionBody, by: EntityRef, terms: ApprovalTerms): boolean {
+  const { state, answers, denied } = task;
   if (body.decision === 'deny') return denied !== undefined && isSameRef(denied.by, by) && denied.note === body.note;
-  const hasApproved = answers.some((answer) => isSameRef(answer.by, by) && answer.note === body.note);
-  return (
-    hasApproved && answerable.length === 0 && scope === body.scope && (state === 'pending' || state === 'approved')
-  );
+  if (state !== 'pending' && state !== 'approved') return false;
+  return answers.some((answer) => isSameRef(answer.by, by) && isSameYes(task, answer, body, terms));
+}
+
+/** Whether a yes on the terms of the body would have been this answer. */
+function isSameYes(
+  task: StoredTask,
+  answer: StoredAnswer,
+  { scope, until, note, details }: ApprovalDecisionBody,
+  terms: ApprovalTerms,
+): boolean {
+  const { step, by } = answer;
+  const before = task.answers.slice(0, task.answers.indexOf(answer));
+  const available = before.filter((other) => !isSameRef(other.by, by)).at(-1)?.details ?? task.asked_details;
+  const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
+  if (scope === 'until' && end === undefined) return false;
+  const given = {
+    by,
+    at: new Date(answer.at),
+    scope,
+    until: end === undefined ? undefined : new Date(end),
+    note,
+    details: details ?? available,
+  };
+  const yes = approveSteps({ ...task, answers: [] }, [step], given, terms).answers[0];
+  if (yes?.scope !== answer.scope || yes.note !== answer.note) return false;
+  if (formatCanonicalJson(yes.details ?? null) !== formatCanonicalJson(answer.details ?? null)) return false;
+  // How long one use may wait is no part of the answer.
+  return yes.scope === 'once' || yes.until === answer.until;
+}
+
+/** Whether the person has answered it. */
+function hasAnswered({ answers, denied }: StoredTask, person: EntityRef): boolean {
+  return [...answers, ...(denied === undefined ? [] : [denied])].some(({ by }) => isSameRef(by, person));
 }

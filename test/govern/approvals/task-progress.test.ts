@@ -9,7 +9,7 @@ import {
   readTaskState,
 } from '../../../src/govern/approvals/task-progress.js';
 import type { ApprovalStep } from '../../../src/model/approvals.js';
-import type { StoredAnswer } from '../../../src/store/approvals.js';
+import type { StoredAnswer } from '../../../src/store/stored-task.js';
 
 const NOW = new Date('2030-03-04T10:00:00Z');
 const MINUTE = 60_000;

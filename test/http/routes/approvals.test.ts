@@ -228,7 +228,7 @@ describe('an answer', () => {
     });
     expect(await status(id)).toBe('pending');
     expect((await call('GET', `/${id}`, userToken('olga'))).json()).toMatchObject({ may_answer: false });
-    expect((await decide(id, 'olga')).statusCode).toBe(403);
+    expect((await decide(id, 'olga')).json()).toMatchObject({ error: { code: 'answered_otherwise' } });
     // Max could have answered the last one, which has its answer.
     expect([(await decide(id, 'max')).statusCode, (await decide(id, 'pete')).statusCode]).toEqual([409, 404]);
     // The user is asked each time, so there is no other scope for them.
@@ -299,6 +299,56 @@ describe('an answer', () => {
       requested_until: minutes(120).toISOString(),
       approved_until: minutes(120).toISOString(),
     });
+  });
+
+  it('is another where its scope, its end or its note is, and then 409 and changes nothing, wherever the task is by then', async () => {
+    const steps: ApprovalStep[] = [{ kind: 'permission', permission: 'own' }, { kind: 'user' }];
+    const hour = { decision: 'approve', scope: 'until', until: minutes(60).toISOString() };
+    const others = [
+      { ...hour, until: minutes(30).toISOString() },
+      { ...hour, until: minutes(90).toISOString() },
+      { ...hour, note: 'Wait.' },
+      { decision: 'approve' },
+      { decision: 'deny' },
+      { decision: 'deny', note: 'Wait.' },
+      { decision: 'approve', scope: 'until' },
+    ];
+    for (const [given, isWhole] of [[hour, true], [hour, false]] as const) {
+      const question = { action: { name: 'merge', properties: { branch: `b-${String(isWhole)}` } } };
+      const id = await open({ question, steps: isWhole ? steps.slice(0, 1) : steps });
+      const first = await decide(id, 'olga', given);
+      expect(first.json()).toMatchObject({ state: isWhole ? 'approved' : 'pending' });
+      const before = await remit.service.approvals.find(id);
+      remit.at(minutes(1));
+      for (const other of others) {
+        const response = await decide(id, 'olga', other);
+        expect([response.statusCode, response.json()], JSON.stringify(other)).toMatchObject([409, { error: { code: 'answered_otherwise' } }]);
+      }
+      expect((await decide(id, 'olga', given)).statusCode).toBe(200);
+      expect(await remit.service.approvals.find(id)).toEqual(before);
+      remit.at(DAYTIME);
+    }
+    const denied = await open({ steps });
+    await decide(denied, 'olga', { decision: 'deny', note: 'No.' });
+    for (const [body, expected] of [[{ decision: 'deny', note: 'No.' }, 200], [{ decision: 'deny' }, 409], [hour, 409]] as const)
+      expect((await decide(denied, 'olga', body)).statusCode, JSON.stringify(body)).toBe(expected);
+  }); // prettier-ignore
+
+  it('of no is to the same question of every client, and in an emergency', async () => {
+    const emergency = 'emergency';
+    const [first, other, urgent] = [
+      await open({ emergency }),
+      await open({ emergency, client: 'other' }),
+      await open({ emergency }, { requested_access: { emergency: true } }),
+    ];
+    expect(new Set([first, other, urgent]).size).toBe(3);
+    expect(await list('owen')).toMatchObject([{ id: urgent, may_answer: true }]);
+    expect((await decide(other, 'olga', { decision: 'deny', note: 'Not now.' })).statusCode).toBe(200);
+    expect(await list('owen')).toEqual([]);
+    expect((await decide(urgent, 'owen')).statusCode).toBe(409);
+    expect((await decide(first, 'olga')).statusCode).toBe(409);
+    expect([await status(first), await status(urgent)]).toEqual(['denied', 'denied']);
+    expect(await list('ann', '?state=denied')).toHaveLength(3);
   });
 
   it('is one of many at once', async () => {
@@ -538,7 +588,7 @@ describe('what becomes of a task', () => {
     ).toEqual([
       ['approval.requested', id, 'ann', steps, undefined],
       ['approval.decided', id, 'ann', steps, undefined],
-      ['approval.used', id, 'ann', undefined, undefined],
+      ['approval.used', id, 'ann', steps, undefined],
       ['approval.requested', late, 'max', [{ kind: 'permission', permission: 'own' }], undefined],
       ['approval.expired', late, 'max', [{ kind: 'permission', permission: 'own' }], undefined],
     ]);

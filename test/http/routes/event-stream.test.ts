@@ -5,7 +5,8 @@ import { beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import type { EventName, OutboxEvent } from '../../../src/model/events.js';
 import { v4 as uuid } from 'uuid';
 import type { ApprovalStep } from '../../../src/model/approvals.js';
-import type { StoredTask } from '../../../src/store/approvals.js';
+import type { StoredTask } from '../../../src/store/stored-task.js';
+import { useStatement } from '../../../src/store/approvals.js';
 import { eventStatement } from '../../../src/store/outbox.js';
 import { openTask } from '../../support/open-task.js';
 import { DAYTIME, startFiles, type Running } from '../../support/sample.js';
@@ -283,6 +284,27 @@ it('tells of a step only while it lacks its yes, and then all of the end', async
   await settleStreams(late);
   for (const name of names) expect(toldOf(late[name] as OpenStream, task).at(-1), name).toBe('approval.decided');
 });
+
+it('tells of a use the user, those who may approve it and none else, and of one that was taken back nobody', async () => {
+  const names = ['ann', 'olga', 'sec', 'dan', 'pete', 'aud'];
+  const task = await openTwoSteps();
+  await answerStep(task.id, 0, 'olga');
+  await answerStep(task.id, 1, 'sec');
+  const before: Record<string, OpenStream> = {};
+  for (const name of names) before[name] = await open(await remit.mint({ user: name }));
+  const [used, withdrawn] = [uuid(), uuid()];
+  const { database } = remit.service;
+  await database.run([
+    useStatement({ id: task.id, decision: withdrawn }, DAYTIME),
+    { sql: 'select release_approvals($1::uuid[])', params: [`{${withdrawn}}`] },
+  ]);
+  await database.run([useStatement({ id: task.id, decision: used }, DAYTIME)]);
+  await settleStreams(before);
+  for (const [name, stream] of Object.entries(before)) {
+    const told = stream.events().filter(({ event }) => event === 'approval.used');
+    expect(told.map(({ ids }) => ids), name).toEqual(['pete', 'aud'].includes(name) ? [] : [{ approval: task.id, decision: used }]);
+  }
+}); // prettier-ignore
 
 it('says where events are no longer kept', async () => {
   const token = await remit.mint({ user: 'aud' });

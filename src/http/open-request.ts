@@ -1,0 +1,152 @@
+/** Opens the tasks of an access request: what is asked for must be what was denied, and lift it, and people must be able to read it. */
+import { listBoundNames } from '../decide/approval-binding.js';
+import { describeShownQuestion } from '../decide/shown-question.js';
+import type { AuthorizationDetail } from '../model/acting.js';
+import { formatRef } from '../model/ids.js';
+import { BadRequest } from '../model/faults.js';
+import { formatCallerId, type Caller } from '../model/question.js';
+import type { Rules } from '../policy/load.js';
+import { formatCanonicalJson, formatStatedJson } from '../runtime/canonical-json.js';
+import { sha256 } from '../runtime/sha256.js';
+import type { Service } from '../service/service.js';
+import type { TaskOpening } from '../store/asked-questions.js';
+import { openTasks } from '../store/open-tasks.js';
+import { findEarlierRequest, type RequestRepeat } from '../store/request-bundles.js';
+import type { AskedTask } from '../store/stored-task.js';
+import type { AccessRequestBody } from './access-request-json.js';
+import { findDenial, requireProvenActor, requireSameQuestion, type RequestableDenial } from './denied-question.js';
+import { AccessRequestProblem } from './edge/access-request-problem.js';
+import { readRequestedClass } from './requested-class.js';
+import { joinItemPlace, listRequestedItems, type RequestedItem } from './requested-questions.js';
+import { findRequestedTasks, toRequestedTasks, type RequestedTasks } from './requested-tasks.js';
+
+const DENIED_LATELY =
+  'The same was denied by an approver a short while ago. What policies don’t read makes no other question of it.';
+
+/**
+ * Opens the tasks of a request, or finds those that are open, or those of the same request before.
+ * @param key the caller's `Idempotency-Key`
+ * @throws BadRequest, AccessRequestProblem, Fault
+ */
+export async function openAccessRequest(
+  service: Service,
+  caller: Caller,
+  body: AccessRequestBody,
+  key: string | undefined,
+): Promise<RequestedTasks | 'too_many'> {
+  const repeat =
+    key === undefined ? undefined : { key: scopeRequestKey(caller, key), bodySha256: sha256(formatStatedJson(body)) };
+  return (await findRepeated(service, caller, repeat)) ?? (await openNew(service, caller, body, repeat));
+}
+
+async function openNew(
+  service: Service,
+  caller: Caller,
+  body: AccessRequestBody,
+  repeat: RequestRepeat | undefined,
+): Promise<RequestedTasks | 'too_many'> {
+  const items = listRequestedItems(body);
+  const openings: TaskOpening[] = [];
+  for (const item of items) {
+    const denial = await findDenial(service, caller, item.denial, joinItemPlace(item.at, 'denial'));
+    requireSameQuestion(denial, item.question, item.at);
+    requireProvenActor(denial, body.client?.actor);
+    const { user, agent } = denial;
+    const details = await readRequestedClass(service, caller, denial, item);
+    const task = describeTask(denial, item, service.now(), service.activePolicies.rules);
+    openings.push({ user, agent, task: details === undefined ? task : widenToClass(task, denial, details) });
+  }
+  const now = service.now();
+  const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
+  const requester = formatCallerId(caller);
+  const bundle =
+    body.items === undefined
+      ? undefined
+      : { user: openings[0]?.user?.id ?? '', items: items.map(({ stated }) => stated) };
+  const asked = { requester, openings, expires, repeat, bundle };
+  const opened = await openTasks(service.database, asked, service.config.approvals, now);
+  switch (opened.kind) {
+    case 'opened':
+      return toRequestedTasks(opened);
+    case 'too_many':
+      return 'too_many';
+    case 'cooling_down':
+      throw new AccessRequestProblem('not_requestable', DENIED_LATELY, items[opened.index]?.at);
+    case 'other_body':
+      throw createDuplicateProblem();
+    case 'repeated':
+      // Another request with the same key was faster.
+      return (await findRepeated(service, caller, repeat)) ?? 'too_many';
+  }
+}
+
+async function findRepeated(
+  service: Service,
+  caller: Caller,
+  repeat: RequestRepeat | undefined,
+): Promise<RequestedTasks | undefined> {
+  if (repeat === undefined) return undefined;
+  const earlier = await findEarlierRequest(service.database, { requester: formatCallerId(caller), key: repeat.key });
+  if (earlier === undefined) return undefined;
+  if (earlier.bodySha256 !== repeat.bodySha256) throw createDuplicateProblem();
+  return findRequestedTasks(service, caller, earlier.task ?? earlier.bundle ?? '');
+}
+
+/** The keys of one agent's requests for several users are apart. */
+function scopeRequestKey(caller: Caller, key: string): string {
+  return caller.kind === 'agent' ? JSON.stringify([caller.user ?? null, key]) : key;
+}
+
+function createDuplicateProblem(): AccessRequestProblem {
+  return new AccessRequestProblem(
+    'duplicate_request',
+    'The Idempotency-Key was used for another request.',
+    'Idempotency-Key',
+  );
+}
+
+/** @throws BadRequest, AccessRequestProblem */
+function describeTask(
+  { record, offer, chain }: RequestableDenial,
+  item: RequestedItem,
+  now: Date,
+  { vocabulary }: Pick<Rules, 'vocabulary'>,
+): AskedTask {
+  const { question, requested, at } = item;
+  const { requested_until: until, emergency = false } = requested;
+  if (until !== undefined && Date.parse(until) <= now.getTime())
+    throw new BadRequest('must lie in the future', joinItemPlace(at, 'requested_access.requested_until'));
+  if (emergency && offer.emergency === undefined) {
+    const names = vocabulary.find(question.action.name, question.resource.type)?.action.emergency !== undefined;
+    throw new BadRequest(
+      names
+        ? 'would not lift this deny: the policies that deny it take no approval in an emergency'
+        : 'is for actions that name who may answer in an emergency (@emergency)',
+      joinItemPlace(at, 'requested_access.emergency'),
+    );
+  }
+  const shown = describeShownQuestion(question, listBoundNames(offer.binding));
+  // A denial of before can offer what is no longer asked.
+  if (shown === undefined)
+    throw new AccessRequestProblem('not_requestable', 'The question is too long for people to read.', at);
+  return {
+    binding: offer.binding,
+    steps: offer.steps,
+    ...(emergency ? { emergency: offer.emergency } : {}),
+    question: shown,
+    chain,
+    denial: record.id,
+    ...(offer.question_sha256 === undefined ? {} : { question_sha256: offer.question_sha256 }),
+    ...(until === undefined ? {} : { requested_until: new Date(until).toISOString() }),
+  };
+}
+
+/** A no to a class is to all equal ones, by whichever of its questions they are asked for. */
+function widenToClass(
+  task: AskedTask,
+  { user, agent }: RequestableDenial,
+  details: readonly AuthorizationDetail[],
+): AskedTask {
+  const parties = [user, agent].map((party) => (party === undefined ? null : formatRef(party)));
+  return { ...task, details, question_sha256: sha256(formatCanonicalJson({ parties, details })) };
+}
