@@ -27,6 +27,7 @@ export function checkReferences(
 ): UnknownReference[] {
   const types = [...rules.vocabulary.typesByObject.keys()];
   const scopes = listKnownScopes(rules);
+  const declaredClaims = listDeclaredClaims(rules.vocabulary);
   return [
     ...clients.flatMap(({ id, resources }, i) =>
       [...(resources ?? [])]
@@ -39,16 +40,13 @@ export function checkReferences(
     ),
     ...issuers.flatMap(({ issuer, scopes: mapping }, i) =>
       Object.entries(mapping ?? {}).flatMap(([theirs, ours]) =>
-        ours
-          .filter((scope) => !scopes.has(scope))
-          .map((scope) => ({
-            path: ['issuers', i, 'scopes', theirs],
-            message: `issuer "${issuer}": no action has the scope "${scope}", and no policy names it`,
-            suggestion: suggestNearest(scope, scopes),
-          })),
+        findUnnamedScopes(issuer, ours, ['issuers', i, 'scopes', theirs], scopes),
       ),
     ),
-    ...issuers.flatMap((issuer, i) => findUnknownReadings(issuer, ['issuers', i], rules, scopes)),
+    ...issuers.flatMap(({ issuer, assumed_scopes: assumed = [], claims = {} }, i) => [
+      ...findUnnamedScopes(issuer, assumed, ['issuers', i, 'assumed_scopes'], scopes),
+      ...findUndeclaredClaims(issuer, claims, ['issuers', i, 'claims'], declaredClaims),
+    ]),
     ...listNamedMembers(approvals).flatMap(({ type, members, path }) =>
       findMemberProblems(type, members, rules.graph).map((problem) => ({ path, ...problem })),
     ),
@@ -89,36 +87,45 @@ export function listApproverPermissions(approvals: ApproverRules): ReadonlySet<s
   return new Set([ADMINISTER_PERMISSION, ...configured]);
 }
 
-/** Finds scopes that are assumed of an issuer's tokens, and claims that it lends to policies, which nothing knows. */
-function findUnknownReadings(
-  { issuer, assumed_scopes: assumed = [], claims = {} }: IssuerConfig,
+/** Finds scopes that an issuer's tokens are to have and that no action and no policy knows. */
+function findUnnamedScopes(
+  issuer: string,
+  named: readonly string[],
   path: readonly PropertyKey[],
-  { vocabulary }: Pick<Rules, 'vocabulary'>,
   scopes: ReadonlySet<string>,
 ): UnknownReference[] {
-  const declared = new Set(
-    vocabulary.actions.flatMap(({ context }) => {
+  return named
+    .filter((scope) => !scopes.has(scope))
+    .map((scope) => ({
+      path,
+      message: `issuer "${issuer}": no action has the scope "${scope}", and no policy names it`,
+      suggestion: suggestNearest(scope, scopes),
+    }));
+}
+
+function listDeclaredClaims({ actions }: Rules['vocabulary']): ReadonlySet<string> {
+  return new Set(
+    actions.flatMap(({ context }) => {
       const type = context['claims']?.type;
       return type?.kind === 'Record' ? Object.keys(type.members) : [];
     }),
   );
-  return [
-    ...assumed
-      .filter((scope) => !scopes.has(scope))
-      .map((scope) => ({
-        path: [...path, 'assumed_scopes'],
-        message: `issuer "${issuer}": no action has the scope "${scope}", and no policy names it`,
-        suggestion: suggestNearest(scope, scopes),
-      })),
-    // A forbid that reads a claim by another name would never apply.
-    ...Object.keys(claims)
-      .filter((name) => !declared.has(name))
-      .map((name) => ({
-        path: [...path, 'claims', name],
-        message: `issuer "${issuer}": no action declares context.claims.${name}`,
-        suggestion: suggestNearest(name, declared),
-      })),
-  ];
+}
+
+/** Finds claims that an issuer lends to policies by another name than theirs: a forbid that reads one would never apply. */
+function findUndeclaredClaims(
+  issuer: string,
+  claims: NonNullable<IssuerConfig['claims']>,
+  path: readonly PropertyKey[],
+  declared: ReadonlySet<string>,
+): UnknownReference[] {
+  return Object.keys(claims)
+    .filter((name) => !declared.has(name))
+    .map((name) => ({
+      path: [...path, name],
+      message: `issuer "${issuer}": no action declares context.claims.${name}`,
+      suggestion: suggestNearest(name, declared),
+    }));
 }
 
 function findMemberProblems(type: string, members: readonly string[], graph: GraphSchema): Problem[] {

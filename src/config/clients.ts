@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import { OBLIGATION_TYPES } from '../model/obligations.js';
 import { CLIENT_PERMISSIONS, VOUCHED_MODES, type Client } from '../model/question.js';
-import { isLoopback } from '../runtime/ip-address.js';
+import { CALLABLE_URL_RULE, isCallableUrl } from './callable-url.js';
+import { clientTokenFormat, resolveLogin, type ClientLogin } from './client-logins.js';
 import { displayPath } from './files.js';
 import { markId } from './schema-types.js';
 
@@ -15,11 +16,7 @@ const MAX_CALLBACKS = 16;
 const callbackFormat = z
   .url({ protocol: /^https?$/ })
   .max(2048)
-  .refine((text) => {
-    if (!URL.canParse(text)) return false;
-    const { protocol, hostname, username, password } = new URL(text);
-    return (protocol === 'https:' || isLoopback(hostname)) && username + password === '';
-  }, 'must be an https URL without a password; http is for loopback addresses');
+  .refine(isCallableUrl, CALLABLE_URL_RULE);
 
 /** A client has two keys while one is replaced, and more where replacements overlap. */
 const MAX_KEYS = 4;
@@ -40,10 +37,13 @@ export const clientFormat = z.strictObject({
       .max(128)
       .regex(/^(?!agent:|user:)/, 'must not begin with "agent:" or "user:"'),
   ),
-  key_sha256: z.preprocess(
-    (value): unknown => (Array.isArray(value) ? value : [value]),
-    z.array(keyHashFormat).min(1).max(MAX_KEYS),
-  ),
+  key_sha256: z
+    .preprocess(
+      (value): unknown => (Array.isArray(value) ? value : [value]),
+      z.array(keyHashFormat).min(1).max(MAX_KEYS),
+    )
+    .optional(),
+  token: clientTokenFormat.optional(),
   may: z.array(z.enum(CLIENT_PERMISSIONS)).default(['evaluate']),
   audience: z.string().min(1).optional(),
   resources: z.array(z.string().min(1)).optional(),
@@ -56,14 +56,16 @@ export const clientFormat = z.strictObject({
 });
 
 export interface ConfiguredClient extends Client {
-  /** The hashes of its keys. Each key is valid. */
+  /** The hashes of its keys. Each key is valid; none where it logs in with a token alone. */
   readonly keySha256: readonly string[];
+  /** The tokens that it logs in with. */
+  readonly token?: ClientLogin | undefined;
 }
 
 /** Checks what holds between clients, and resolves their defaults. @throws ConfigError */
 export function resolveClients(clients: z.infer<typeof clientFormat>[], path: string): ConfiguredClient[] {
   for (const key of ['id', 'key_sha256'] as const) {
-    const values = clients.flatMap((c) => c[key]);
+    const values = clients.flatMap((c) => c[key] ?? []);
     const repeated = values.find((v, i) => values.indexOf(v) !== i);
     if (repeated !== undefined)
       throw new ConfigError(`two clients have the ${key} "${key === 'id' ? repeated : '…'}"`, {
@@ -72,6 +74,8 @@ export function resolveClients(clients: z.infer<typeof clientFormat>[], path: st
       });
   }
   return clients.map((c, i) => {
+    if (c.key_sha256 === undefined && c.token === undefined)
+      throw new ConfigError('needs "key_sha256" or "token"', { file: displayPath(path), key: `clients[${i}]` });
     if (c.default_mode !== undefined && !c.may.includes('asserts_subject')) {
       throw new ConfigError('default_mode needs "asserts_subject" in may', {
         file: displayPath(path),
@@ -80,7 +84,8 @@ export function resolveClients(clients: z.infer<typeof clientFormat>[], path: st
     }
     return {
       id: c.id,
-      keySha256: c.key_sha256,
+      keySha256: c.key_sha256 ?? [],
+      token: resolveLogin(c.token),
       may: new Set(c.may),
       audience: c.audience,
       resources: c.resources === undefined ? undefined : new Set(c.resources),

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { approvalsFormat, resolveApprovals, type ApprovalsConfig } from './approvals.js';
+import { checkClientLogins } from './client-logins.js';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
 import { delegationsFormat, type DelegationsConfig } from './delegations.js';
@@ -44,7 +45,7 @@ export const configFormat = z.strictObject({
   data: z.string().min(1).optional(),
   spicedb: spicedbFormat.prefault({}),
   database: databaseFormat.prefault({}),
-  issuers: z.array(issuerFormat).default([]),
+  issuers: z.array(issuerFormat).prefault([]),
   clients: z.array(clientFormat).default([]),
   telemetry: telemetryFormat.prefault({}),
   logs: logsFormat.prefault({}),
@@ -153,6 +154,9 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     host: nonEmpty(env['REMIT_HOST']),
     port: parsePort(nonEmpty(env['REMIT_PORT']), warnings),
   });
+  const issuers = resolveIssuers(settings.issuers, path, warnings);
+  const clients = resolveClients(settings.clients, path);
+  checkClientLogins(clients, issuers, path);
   assertSectionsFit(settings, { database, spicedb, listeners: admin === undefined ? [main] : [main, admin], path });
   return {
     file: path,
@@ -170,8 +174,8 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     data: resolveDataDirectory(settings.data, nonEmpty(env['REMIT_DATA']), resolvePath),
     database,
     development: database.mode === 'embedded' && spicedb === undefined && isLoopback(main.host),
-    issuers: resolveIssuers(settings.issuers, path, warnings),
-    clients: resolveClients(settings.clients, path),
+    issuers,
+    clients,
     deadlineMs: settings.limits.deadline_ms,
     settleAfterMs: settings.limits.settle_after_ms,
     limits: {

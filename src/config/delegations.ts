@@ -1,18 +1,13 @@
 /** `delegations` of the configuration: bounds of what clients may delegate in the name of users. */
 import { z } from 'zod';
-import { isLoopback } from '../runtime/ip-address.js';
+import { CALLABLE_URL_RULE, isCallableUrl } from './callable-url.js';
 import { durationFormat } from './durations.js';
 
 /** The page at which users delegate; `{agent}` stands for the agent's id. */
 const delegateUrlFormat = z
   .string()
   .max(2048)
-  .refine((text) => {
-    const url = text.replaceAll('{agent}', 'agent');
-    if (!URL.canParse(url)) return false;
-    const { protocol, hostname, username, password } = new URL(url);
-    return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && username + password === '';
-  }, 'must be an https URL without a password; http is for loopback addresses');
+  .refine((text) => isCallableUrl(text.replaceAll('{agent}', 'agent')), CALLABLE_URL_RULE);
 
 export const delegationsFormat = z
   .strictObject({ client_max: durationFormat.prefault('P30D'), delegate_url: delegateUrlFormat.optional() })

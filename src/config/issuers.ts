@@ -12,7 +12,7 @@ import { keysUriProblem, PRIVATE_KEY_MEMBERS } from '../tokens/keys.js';
 import { ISSUER_PRESETS, type IssuerPreset } from '../tokens/presets.js';
 import { namesActor } from '../tokens/reading-rules.js';
 import { displayPath } from './files.js';
-import { findReadingProblem, parseReadingPaths, readingMembers, scopeFormat } from './token-reading.js';
+import { findReadingProblem, readingMembers, scopeFormat } from './token-reading.js';
 
 /** Keys of other kinds than Remit's are passed over, but a private or symmetric one is a secret in the wrong place. */
 const jwkFormat = z
@@ -68,7 +68,7 @@ type IssuerSettings = z.infer<typeof issuerFormat>;
 export function resolveIssuers(issuers: IssuerSettings[], path: string, notices: string[]): IssuerConfig[] {
   assertIssuersDiffer(issuers, path);
   return issuers.map((settings, i) => {
-    const { shape: _shape, jwks, scopes, algorithms, client_claim, agent_claim, claims, ...rest } = settings;
+    const { shape: _shape, jwks, scopes, algorithms, ...rest } = settings;
     const preset = rest.preset === undefined ? undefined : ISSUER_PRESETS[rest.preset];
     const shapes = resolveShapes(settings, preset);
     const algorithmsOf = algorithms ?? preset?.algorithms ?? ['ES256'];
@@ -79,7 +79,6 @@ export function resolveIssuers(issuers: IssuerSettings[], path: string, notices:
     }
     return {
       ...rest,
-      ...parseReadingPaths({ client_claim, agent_claim, claims }),
       shapes,
       jwks: jwks === undefined ? undefined : { keys: takeFittingKeys(jwks.keys, algorithmsOf, i, path, notices) },
       algorithms: algorithmsOf,

@@ -21,11 +21,12 @@ export const scopeFormat = z.string().regex(SCOPE_TOKEN, 'must be one scope');
 const claimName = z.string().min(1).max(256);
 const claimPathFormat = z
   .union([claimName, z.array(claimName).min(1).max(8)], 'must be a path such as act.client_id, or a list of names')
-  .refine((path) => parseClaimPath(path).every((name) => name !== ''), 'has an empty name in its path');
+  .transform(parseClaimPath)
+  .refine((path) => path.every((name) => name !== ''), 'has an empty name in its path');
 /** Claims that name no party. */
 const PARTYLESS_CLAIMS = ['iss', 'exp', 'nbf', 'iat', 'jti'];
 const partyClaimFormat = claimPathFormat.refine(
-  (path) => !PARTYLESS_CLAIMS.includes(parseClaimPath(path).join('.')),
+  (path) => !PARTYLESS_CLAIMS.includes(path.join('.')),
   'names a claim of another meaning',
 );
 
@@ -62,35 +63,14 @@ export const readingMembers = {
     .describe('The claims that policies read in context.claims, by their names there'),
 };
 
-type WrittenPath = string | string[];
-
-interface ReadingSettings {
-  readonly issuer?: string;
-  readonly jwks_uri?: string | undefined;
-  readonly tenants?: IssuerConfig['tenants'];
-  readonly client_claim?: WrittenPath | undefined;
-  readonly agent_claim?: WrittenPath | undefined;
-  readonly claims?: Readonly<Record<string, WrittenPath>> | undefined;
-}
-
-/** Parses the paths that are configured; what isn't configured is left out. */
-export function parseReadingPaths({
-  client_claim: client,
-  agent_claim: agent,
-  claims,
-}: ReadingSettings): Pick<IssuerConfig, 'client_claim' | 'agent_claim' | 'claims'> {
-  return {
-    ...(client === undefined ? {} : { client_claim: parseClaimPath(client) }),
-    ...(agent === undefined ? {} : { agent_claim: parseClaimPath(agent) }),
-    ...(claims === undefined
-      ? {}
-      : { claims: Object.fromEntries(Object.entries(claims).map(([name, path]) => [name, parseClaimPath(path)])) }),
-  };
-}
-
 /** Finds what doesn't fit among the members, with the key that it is of. */
 export function findReadingProblem(
-  { issuer = '', jwks_uri: uri = '', tenants, agent_claim: agent }: ReadingSettings,
+  {
+    issuer,
+    jwks_uri: uri = '',
+    tenants,
+    agent_claim: agent,
+  }: Pick<IssuerConfig, 'issuer' | 'jwks_uri' | 'tenants' | 'agent_claim'>,
   shapes: readonly TokenShape[],
 ): { readonly message: string; readonly key: 'issuer' | 'jwks_uri' | 'agent_claim' | 'tenants' | 'shape' } | undefined {
   const placeholders = issuer.split(TENANT_PLACEHOLDER).length - 1;

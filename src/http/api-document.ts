@@ -23,10 +23,20 @@ export async function serveApiDocument(app: FastifyInstance): Promise<void> {
       info: { title: 'Remit', version: VERSION, description: 'An authorization engine for AI agents.' },
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: "A client's key, or an agent's own delegation token" },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              "A client's key, a token that an issuer gives the client for itself (client credentials), or an agent's or a user's own token",
+          },
+          dpop: {
+            type: 'http',
+            scheme: 'DPoP',
+            description: 'A token that is bound to a key, with its proof in the header `DPoP` (RFC 9449)',
+          },
         },
       },
-      security: [{ bearer: [] }],
+      security: [{ bearer: [] }, { dpop: [] }],
     },
     transform: describeRoute,
     transformObject: jsonSchemaTransformObject,

@@ -48,16 +48,19 @@ export interface PresentedToken {
   readonly used: Map<string, Promise<boolean>>;
 }
 
+/** A token that is genuine, current and not revoked, with the proof that its presenter holds it. */
+export interface HeldCredential {
+  readonly ok: true;
+  readonly token: DelegationToken;
+  readonly accepted: TokenAcceptance;
+  /** Whether its session has been ended, which the delegation step judges. */
+  readonly sessionEnded: boolean;
+  /** The proof that came with it and isn't marked as used yet; undefined where none is needed. */
+  readonly singleUseProof: SingleUseProof | undefined;
+}
+
 export type Credential =
-  | {
-      readonly ok: true;
-      readonly token: DelegationToken;
-      readonly accepted: TokenAcceptance;
-      /** Whether its session has been ended, which the delegation step judges. */
-      readonly sessionEnded: boolean;
-      /** The proof that came with it and isn't marked as used yet; undefined where none is needed. */
-      readonly singleUseProof: SingleUseProof | undefined;
-    }
+  | HeldCredential
   | {
       readonly ok: false;
       readonly reason: Reason;

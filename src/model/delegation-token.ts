@@ -29,6 +29,8 @@ export interface DelegationToken {
   /** `unknown` where the token names no agent although its issuer states one: no party can act on it. */
   readonly mode: Exclude<ActingMode, 'human'> | 'unknown';
   readonly clientId: string | undefined;
+  /** The `sub`, where the token states no actor, person or sign-in beside its client: it may be the client's own. */
+  readonly soleSubject?: string | undefined;
   readonly scopes: readonly string[];
   readonly authorizationDetails: readonly AuthorizationDetail[] | undefined;
   /** The audiences, `aud`. */

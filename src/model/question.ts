@@ -22,7 +22,7 @@ export interface AgentSubjects {
   readonly userProperty: string;
 }
 
-/** A service that calls with its own key. */
+/** A service that calls with its own key, or with a token that an issuer gives it for itself. */
 export interface Client {
   readonly id: string;
   readonly may: ReadonlySet<ClientPermission>;

@@ -31,8 +31,9 @@ function createZoneFormatters(parts: Intl.DateTimeFormatOptions): (zone: string)
   const formatters = new LRUCache<string, Intl.DateTimeFormat>({ max: MAX_CACHED_ZONES });
   return (zone) => {
     const key = normalizeZone(zone);
-    const formatter =
-      formatters.get(key) ?? new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { ...parts, timeZone: zone });
+    const cached = formatters.get(key);
+    if (cached !== undefined) return cached;
+    const formatter = new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', { ...parts, timeZone: zone });
     formatters.set(key, formatter);
     return formatter;
   };

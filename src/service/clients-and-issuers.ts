@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
 import { checkReferences } from '../config/check-references.js';
 import { ConfigError } from '../model/faults.js';
+import type { DelegationToken } from '../model/delegation-token.js';
 import type { Client } from '../model/question.js';
 import { formatProblem } from '../diagnostics/diagnostics.js';
 import type { Rules } from '../policy/load.js';
@@ -16,6 +17,7 @@ export class TrustConfig {
   readonly issuers: Issuers;
   readonly verifier: TokenVerifier;
   private clients: ReadonlyMap<string, Client>;
+  private logins: ReadonlyMap<string, ConfiguredClient>;
   private applied: Pick<Config, 'clients' | 'issuers'>;
 
   /** @param development the development client and issuer, which no configuration has and no reload replaces */
@@ -26,6 +28,7 @@ export class TrustConfig {
   ) {
     this.applied = { clients, issuers };
     this.clients = indexByKey([...clients, ...development.clients]);
+    this.logins = indexByLogin(clients);
     this.issuers = new Issuers([...issuers, ...development.issuers], watch);
     this.verifier = new TokenVerifier(this.issuers);
   }
@@ -40,10 +43,17 @@ export class TrustConfig {
     return this.clients.get(keySha256);
   }
 
+  /** Finds the client whose own token this is: issued to it, and for nothing that another does. */
+  findTokenClient({ issuer, clientId, soleSubject }: DelegationToken): Client | undefined {
+    const client = clientId === undefined ? undefined : this.logins.get(formatLogin(issuer, clientId));
+    return client?.token !== undefined && client.token.subject === soleSubject ? client : undefined;
+  }
+
   /** Replaces clients and issuers. The caller has checked them with {@link checkTrustConfig}. */
   replace({ clients, issuers }: Pick<Config, 'clients' | 'issuers'>): void {
     this.applied = { clients, issuers };
     this.clients = indexByKey([...clients, ...this.development.clients]);
+    this.logins = indexByLogin(clients);
     this.issuers.replace([...issuers, ...this.development.issuers]);
     this.verifier.clearCache();
   }
@@ -51,6 +61,18 @@ export class TrustConfig {
 
 function indexByKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, Client> {
   return new Map(clients.flatMap((client) => client.keySha256.map((hash) => [hash, client] as const)));
+}
+
+function indexByLogin(clients: readonly ConfiguredClient[]): ReadonlyMap<string, ConfiguredClient> {
+  return new Map(
+    clients.flatMap((client) =>
+      client.token === undefined ? [] : [[formatLogin(client.token.issuer, client.token.clientId), client] as const],
+    ),
+  );
+}
+
+function formatLogin(issuer: string, clientId: string): string {
+  return JSON.stringify([issuer, clientId]);
 }
 
 /** Checks that clients, issuers and approvals fit the rules and that no inline key is weak. @throws ConfigError */

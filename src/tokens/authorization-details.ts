@@ -9,12 +9,7 @@ import { REMIT_DETAIL_TYPE, type AccessType, type AuthorizationDetail, type Held
 import type { CheckAnswer } from '../model/checks.js';
 import type { FaultCode } from '../model/faults.js';
 import { formatRef, type EntityRef } from '../model/ids.js';
-import {
-  findConstraintFormProblem,
-  findConstraintProblem,
-  isStated,
-  type StatedAttributes,
-} from './detail-constraints.js';
+import { findConstraintMisfit, type StatedAttributes } from './detail-constraints.js';
 
 export interface CoverageRequest {
   readonly action: string;
@@ -110,23 +105,28 @@ interface DetailMisfit {
 function findDetailMisfit(detail: AuthorizationDetail, request: CoverageRequest): DetailMisfit | undefined {
   const problem = findDetailProblem(detail, request);
   if (problem !== undefined) return { problem };
+  const constraintMisfit = findConstraintsMisfit(detail, request);
+  if (constraintMisfit !== undefined && constraintMisfit.unstated !== true) return constraintMisfit;
+  const lacksPurpose = detail.purpose !== undefined && request.purpose === undefined;
+  const unstated = lacksPurpose ? '.purpose is not stated by the request' : constraintMisfit?.problem;
   const misfit = findResourcesMisfit(detail, request);
-  const unstated = findUnstatedMember(detail, request);
   if (unstated === undefined) return misfit;
   return misfit === undefined ? { problem: unstated, unstated: true } : { problem: unstated };
 }
 
-/** Finds the first member that asks for something which the request doesn't state. */
-function findUnstatedMember(
-  { purpose, constraints = {} }: AuthorizationDetail,
-  request: CoverageRequest,
-): string | undefined {
-  if (purpose !== undefined && request.purpose === undefined) return '.purpose is not stated by the request';
-  const name = Object.keys(constraints).find((attribute) => !isStated(attribute, request.attributes));
-  return name === undefined ? undefined : `.constraints.${name} is not stated by the request`;
+/** Finds the first constraint that is broken, and only where none is, the first that the request states nothing for. */
+function findConstraintsMisfit(
+  { constraints = {} }: AuthorizationDetail,
+  { attributes }: CoverageRequest,
+): DetailMisfit | undefined {
+  const misfits = Object.entries(constraints).flatMap(([name, constraint]) => {
+    const misfit = findConstraintMisfit(name, constraint, attributes);
+    return misfit === undefined ? [] : [{ ...misfit, problem: `.constraints.${name}${misfit.problem}` }];
+  });
+  return misfits.find(({ unstated }) => unstated !== true) ?? misfits[0];
 }
 
-/** Finds the first member that doesn't fit; `resources`, and what the request doesn't state, are judged apart. */
+/** Finds the first member that doesn't fit; `constraints`, `resources` and a purpose not stated are judged apart. */
 function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest): string | undefined {
   const { action, resource } = request;
   if (detail.type !== REMIT_DETAIL_TYPE && !request.types.includes(detail.type))
@@ -145,12 +145,6 @@ function findDetailProblem(detail: AuthorizationDetail, request: CoverageRequest
   if (detail.purpose !== undefined && request.purpose !== undefined && detail.purpose !== request.purpose)
     return '.purpose is not that of the request';
   if (request.access === 'background' && detail.access === 'online') return '.access is online only';
-  for (const [name, constraint] of Object.entries(detail.constraints ?? {})) {
-    const problem = isStated(name, request.attributes)
-      ? findConstraintProblem(name, constraint, request.attributes)
-      : findConstraintFormProblem(constraint);
-    if (problem !== undefined) return `.constraints.${name}${problem}`;
-  }
   return undefined;
 }
 

@@ -12,7 +12,7 @@ import { isAgentProfile } from './actors.js';
 import { isCredentialFormat } from './formats.js';
 import { rejectToken, TokenRejectedError } from './jws.js';
 import { verifyPossession } from './proof-of-possession.js';
-import type { SingleUseProof, Credential, PresentedToken } from '../model/credential.js';
+import type { SingleUseProof, Credential, HeldCredential, PresentedToken } from '../model/credential.js';
 import type { TokenVerifier } from './verify.js';
 
 /** The SpiceDB definitions that the ids in tokens belong to. */
@@ -53,6 +53,12 @@ export class CredentialVerifier {
 
   /** Verifies the token at this moment, without consuming its proof. @throws Fault where keys or stores can't answer */
   async verify(presented: PresentedToken, definitions: SubjectDefinitions, now: Date): Promise<Credential> {
+    const held = await this.verifyHolder(presented, now);
+    return held.ok ? this.checkParties(held, presented.by, definitions) : held;
+  }
+
+  /** Verifies the token and that its presenter holds it, whatever its parties are. @throws Fault */
+  async verifyHolder(presented: PresentedToken, now: Date): Promise<Credential> {
     const verification = await this.tokenVerifier.verify(presented.reading, presented.audience, now);
     if (!verification.ok) return verification;
     const { token, accepted } = verification;
@@ -66,13 +72,21 @@ export class CredentialVerifier {
       );
       const revocation = await this.stores.revocations.find(token);
       if (revocation?.what === 'token') rejectToken('token_revoked', describeRevocation(revocation));
-      const misfit = await this.findPartyProblem(token, presented.by, definitions);
-      if (misfit !== undefined) return { ok: false, reason: misfit, isMisplaced: true };
       return { ok: true, token, accepted, sessionEnded: revocation?.what === 'session', singleUseProof };
     } catch (error) {
       if (error instanceof TokenRejectedError) return { ok: false, reason: error.reason };
       throw error;
     }
+  }
+
+  /** Checks that the parties of a token are those of its presenter. @throws Fault */
+  async checkParties(
+    held: HeldCredential,
+    by: PresentedToken['by'],
+    definitions: SubjectDefinitions,
+  ): Promise<Credential> {
+    const misfit = await this.findPartyProblem(held.token, by, definitions);
+    return misfit === undefined ? held : { ok: false, reason: misfit, isMisplaced: true };
   }
 
   /**

@@ -60,29 +60,34 @@ const CONSTRAINT_TESTS: Readonly<Record<string, ConstraintTest>> = {
   },
 };
 
-/** Whether the request states the attribute of a constraint. */
-export function isStated(name: string, attributes: StatedAttributes): boolean {
-  return listStatedValues(name, attributes).length > 0;
+export interface ConstraintMisfit {
+  /** Says that it doesn't fit, behind the constraint's name. */
+  readonly problem: string;
+  /** Set where nothing else is wrong than that the request doesn't state the attribute. */
+  readonly unstated?: true;
 }
 
 /**
  * Tests an attribute that the request states: `amount` in any part, or `action.amount`, `context.amount`,
  * `resource.amount`. An attribute that isn't stated fails: leaving it out must not be the way around a constraint.
- * @returns what doesn't fit, behind the constraint's name; undefined where it holds
+ * @returns undefined where the constraint holds
  */
-export function findConstraintProblem(
+export function findConstraintMisfit(
   name: string,
   constraint: unknown,
   attributes: StatedAttributes,
-): string | undefined {
+): ConstraintMisfit | undefined {
   const tests = readConstraintTests(constraint);
-  if (typeof tests === 'string') return tests;
+  if (typeof tests === 'string') return { problem: tests };
   const values = listStatedValues(name, attributes);
-  if (values.length === 0) return ' is not stated by the request';
+  if (values.length === 0) {
+    const problem = findConstraintFormProblem(constraint);
+    return problem === undefined ? { problem: ' is not stated by the request', unstated: true } : { problem };
+  }
   const failingTest = Object.entries(tests).find(
     ([test, limit]) => !values.every((value) => CONSTRAINT_TESTS[test]?.holds(value, limit)),
   );
-  return failingTest === undefined ? undefined : `.${failingTest[0]} does not hold`;
+  return failingTest === undefined ? undefined : { problem: `.${failingTest[0]} does not hold` };
 }
 
 /** Finds the reason that no value can meet the constraint, behind its name; undefined where its form is right. */

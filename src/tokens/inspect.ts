@@ -76,7 +76,8 @@ export function inspectToken(
 function resolveIssuer({ payload }: UnverifiedToken, configs: readonly IssuerConfig[]) {
   const iss = typeof payload['iss'] === 'string' ? payload['iss'] : '';
   const configured = new Issuers(configs);
-  const isConfigured = configured.find(iss) !== undefined;
+  const configuredIssuer = configured.find(iss);
+  if (configuredIssuer !== undefined) return { issuers: configured, issuer: configuredIssuer, known: true };
   const unknownIssuer: IssuerConfig = {
     issuer: iss,
     jwks: { keys: [] },
@@ -86,8 +87,8 @@ function resolveIssuer({ payload }: UnverifiedToken, configs: readonly IssuerCon
     algorithms: [],
     token_types: [...DEFAULT_TYPES, 'JWT'],
   };
-  const issuers = isConfigured ? configured : new Issuers([...configs, unknownIssuer]);
+  const issuers = new Issuers([...configs, unknownIssuer]);
   const issuer = issuers.find(iss);
   if (issuer === undefined) throw new TypeError('the issuer was just added');
-  return { issuers, issuer, known: isConfigured };
+  return { issuers, issuer, known: false };
 }

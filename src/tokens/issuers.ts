@@ -1,9 +1,10 @@
 /** The trusted issuers: their keys, the formats that they sign, and the names that they give to users and agents. */
-import type { JSONWebKeySet, CompactVerifyGetKey } from 'jose';
+import type { JSONWebKeySet } from 'jose';
 import type { EngineCallListener } from '../telemetry/engine-calls.js';
 import type { Network } from '../runtime/ip-address.js';
 import type { SignatureAlgorithm } from './algorithms.js';
-import { createLocalKeys, createRemoteKeys } from './keys.js';
+import { MAX_TOKEN_BYTES } from './jws.js';
+import { createLocalKeys, createRemoteKeys, type IssuerKeys } from './keys.js';
 import {
   CLOCK_SKEW_SECONDS,
   resolveReadingRules,
@@ -43,7 +44,7 @@ export interface IssuerConfig extends ConfiguredReading {
 }
 
 export interface Issuer extends IssuerConfig {
-  readonly keys: CompactVerifyGetKey;
+  readonly keys: IssuerKeys;
   readonly audiences: readonly string[];
   readonly rules: TokenReadingRules;
   /** The name that the configuration gives it, which has a placeholder where it is the issuer of one tenant. */
@@ -56,17 +57,19 @@ export interface Issuer extends IssuerConfig {
 
 export class Issuers {
   private byName: ReadonlyMap<string, Issuer>;
+  private longestToken: number;
 
   constructor(
     configs: readonly IssuerConfig[],
     private readonly watch?: EngineCallListener,
   ) {
     this.byName = buildIssuers(configs, new Map(), watch);
+    this.longestToken = measureLongestToken(this.list());
   }
 
-  /** The longest token that any of them may sign. */
+  /** The longest token that is read: that of any of them, and no less than one of an issuer that is unknown. */
   get maxTokenBytes(): number {
-    return Math.max(0, ...this.list().map(({ rules }) => rules.maxTokenBytes));
+    return this.longestToken;
   }
 
   /** The furthest that a token's `iat` may lie ahead, in seconds. */
@@ -77,6 +80,7 @@ export class Issuers {
   /** Replaces all issuers. One whose `jwks_uri` and network stay the same keeps the keys that it has fetched. */
   replace(configs: readonly IssuerConfig[]): void {
     this.byName = buildIssuers(configs, this.byName, this.watch);
+    this.longestToken = measureLongestToken(this.list());
   }
 
   /** Finds the issuer that a token names. */
@@ -124,6 +128,10 @@ export function findAlgorithmProblem(alg: string, { algorithms }: Pick<Issuer, '
   return `The algorithm ${shownName} is not one that the issuer is configured to use: ${algorithms.join(', ')}.`;
 }
 
+function measureLongestToken(issuers: readonly Issuer[]): number {
+  return Math.max(MAX_TOKEN_BYTES, ...issuers.map(({ rules }) => rules.maxTokenBytes));
+}
+
 function buildIssuers(
   configs: readonly IssuerConfig[],
   previous: ReadonlyMap<string, Issuer>,
@@ -153,7 +161,7 @@ function resolveKeys(
   { jwks, jwks_uri: uri = '', jwks_network: network }: IssuerConfig,
   previous: Issuer | undefined,
   watch: EngineCallListener | undefined,
-): CompactVerifyGetKey {
+): IssuerKeys {
   if (jwks !== undefined) return createLocalKeys(jwks);
   if (previous?.jwks === undefined && previous?.jwks_uri === uri && previous.jwks_network === network)
     return previous.keys;

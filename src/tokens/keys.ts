@@ -18,6 +18,7 @@ import { isLoopback, type Network } from '../runtime/ip-address.js';
 import { openOutbound } from '../runtime/outbound.js';
 import { KeyRefetcher } from './key-refetch.js';
 import { findKeyWeakness } from './key-strength.js';
+import { findTenant, TENANT_PLACEHOLDER } from './tenants.js';
 import { observeCall, type EngineCallListener } from '../telemetry/engine-calls.js';
 import { currentSpan } from '../telemetry/active-span.js';
 
@@ -33,15 +34,36 @@ export const MAX_KEYS_BYTES = 256 * 1024;
 /** Members that only a private or symmetric JSON Web Key has. */
 export const PRIVATE_KEY_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
-export function createLocalKeys(jwks: JSONWebKeySet): CompactVerifyGetKey {
-  return createLocalJWKSet(jwks);
+/** Finds the key that a token is signed with. `list` has the keys among which it was last searched. */
+export type IssuerKeys = CompactVerifyGetKey & { readonly list: () => JSONWebKeySet | undefined };
+
+export function createLocalKeys(jwks: JSONWebKeySet): IssuerKeys {
+  return Object.assign(createLocalJWKSet(jwks), { list: () => jwks });
 }
 
-export function createRemoteKeys(
-  uri: string,
-  network: Network = 'public',
-  watch?: EngineCallListener,
-): CompactVerifyGetKey {
+/**
+ * Limits keys to those of one issuer, where several sign with keys of one set: a key that states its `issuer` is of that one,
+ * or with `{tenantid}` in it of that of each tenant. A key that states none is of all.
+ */
+export function limitKeys(keys: IssuerKeys, issuer: string): CompactVerifyGetKey {
+  return async (header, token) => {
+    try {
+      await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    }
+    const ownKeys = (keys.list()?.keys ?? []).filter((key) => isKeyOf(key, issuer));
+    return createLocalJWKSet({ keys: ownKeys })(header, token);
+  };
+}
+
+function isKeyOf({ issuer: stated }: JWK & { readonly issuer?: unknown }, issuer: string): boolean {
+  if (stated === undefined || stated === issuer) return true;
+  if (typeof stated !== 'string' || !stated.includes(TENANT_PLACEHOLDER)) return false;
+  return findTenant(issuer, stated, 'any') !== undefined;
+}
+
+export function createRemoteKeys(uri: string, network: Network = 'public', watch?: EngineCallListener): IssuerKeys {
   const fetch = withNegativeCache(createJwksFetch(network), watch);
   let fetchedAt = -Infinity;
   const refetcher: KeyRefetcher = new KeyRefetcher(() => keys.reload());
@@ -57,7 +79,7 @@ export function createRemoteKeys(
       return response;
     },
   });
-  return async (header, token) => {
+  const findKey: CompactVerifyGetKey = async (header, token) => {
     // jose measures by the host's clock. Were that set back, a withdrawn key would count for longer.
     if (keys.fresh && performance.now() - fetchedAt >= KEYS_MAX_AGE_MS) await keys.reload();
     try {
@@ -67,6 +89,7 @@ export function createRemoteKeys(
       return keys(header, token);
     }
   };
+  return Object.assign(findKey, { list: () => keys.jwks() });
 }
 
 /**

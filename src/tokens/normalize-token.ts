@@ -6,6 +6,7 @@ import { requireFormatClaims, type TokenFormat } from './formats.js';
 import type { Issuer, Issuers } from './issuers.js';
 import { rejectToken } from './jws.js';
 import { tellPresetKind } from './reading-rules.js';
+import { readSoleSubject } from './sole-subject.js';
 import { readPolicyClaims, toStandardClaims } from './standard-claims.js';
 import { splitWords } from './word-lists.js';
 
@@ -24,6 +25,7 @@ export function normalizeToken(
     issuer: issuer.issuer,
     ...readParties(claims, issuer, issuers),
     clientId: claims.client_id,
+    soleSubject: readSoleSubject(payload, claims, issuer),
     scopes: readScopes(claims, issuer),
     authorizationDetails: claims.authorization_details,
     resources: [claims.aud].flat(),
@@ -57,10 +59,10 @@ function requireAccessToken(
 ): void {
   const isUntyped = format.name === 'jwt';
   if (isUntyped && tellPresetKind(payload, rules) === 'access') return;
-  const isAssumed = claims.scope === undefined && rules.assumedScopes !== undefined;
-  const waived = isUntyped && isAssumed ? ['scope'] : [];
-  requireFormatClaims({ ...format, requires: format.requires.filter((name) => !waived.includes(name)) }, claims);
-  if (waived.length > 0 && claims.client_id !== undefined && [payload['aud']].flat().includes(claims.client_id))
+  const isScopeAssumed = isUntyped && claims.scope === undefined && rules.assumedScopes !== undefined;
+  const requires = format.requires.filter((name) => !(isScopeAssumed && name === 'scope'));
+  requireFormatClaims({ ...format, requires }, claims);
+  if (isScopeAssumed && claims.client_id !== undefined && [payload['aud']].flat().includes(claims.client_id))
     rejectToken('token_is_id_token');
 }
 

@@ -19,10 +19,14 @@ export interface IssuerPreset {
   readonly clientClaims?: readonly ClaimPath[];
   /** The members of an `act` that name its actor, of which the first that there is counts; by default `sub`. */
   readonly actorClaims?: readonly ClaimPath[];
+  /** Claims that its tokens have for people and never for a client that acts alone; by default those of a sign-in. */
+  readonly personClaims?: readonly string[];
   /** Whether a client that acts alone has no `sub`. */
   readonly leavesOutSubject?: boolean;
   /** Whether its ids differ in all its tenants, which no tenant can choose: then they need no tenant before them. */
   readonly hasGlobalIds?: boolean;
+  /** Whether one set has the keys of several issuers, each of which may state its own. */
+  readonly hasKeyIssuers?: boolean;
   /** Whether its scopes begin with the resource that they are of: `https://hr.example/read`. */
   readonly hasResourceScopes?: boolean;
   /** Tells its access tokens from the others that it signs, where claims of its own do. */
@@ -34,6 +38,9 @@ export interface IssuerPreset {
    */
   readonly rewriteClaims?: (payload: ClaimsPayload, client: unknown) => ClaimsPayload;
 }
+
+/** Claims of a sign-in, which only a person has. */
+export const SIGN_IN_CLAIMS: readonly string[] = ['auth_time', 'amr', 'nonce', 'at_hash', 'c_hash'];
 
 const UNTYPED: readonly TokenType[] = ['JWT'];
 const TYPED_OR_NOT: readonly TokenType[] = ['JWT', 'at+jwt'];
@@ -63,14 +70,18 @@ export const ISSUER_PRESETS: Readonly<Record<PresetName, IssuerPreset>> = {
     shapes: BY_ACT_OR_CLIENT,
     algorithms: RSA_SHA256,
     clientClaims: [['cid'], ['client_id']],
+    personClaims: [...SIGN_IN_CLAIMS, 'uid'],
   },
   entra: {
     types: UNTYPED,
     shapes: BY_CLIENT,
     algorithms: RSA_SHA256,
     clientClaims: [['azp'], ['appid']],
+    // Delegated permissions; an application's are in `roles`.
+    personClaims: [...SIGN_IN_CLAIMS, 'scp'],
     // Microsoft assigns object and application ids; no tenant can set these claims.
     hasGlobalIds: true,
+    hasKeyIssuers: true,
     rewriteClaims: rewriteEntra,
   },
   keycloak: {
@@ -87,6 +98,8 @@ export const ISSUER_PRESETS: Readonly<Record<PresetName, IssuerPreset>> = {
     shapes: BY_CLIENT,
     algorithms: RSA_SHA256,
     hasResourceScopes: true,
+    // It states an `auth_time` for a client alone too.
+    personClaims: ['username'],
     tellKind: ({ token_use: use }) => (use === 'access' || use === 'id' ? use : 'other'),
   },
   ping: { types: TYPED_OR_NOT, shapes: BY_ACT_OR_CLIENT, algorithms: RSA_SHA256, leavesOutSubject: true },

@@ -3,7 +3,7 @@
  * Whatever accepts more than the standards do is a member that the configuration names, or a claim that a preset's provider
  * is known to sign.
  */
-import { parseClaimPath, type ClaimPath } from './claim-path.js';
+import type { ClaimPath } from './claim-path.js';
 import { DEFAULT_TYPES, type ProviderTokenKind, type TokenType } from './formats.js';
 import { MAX_TOKEN_BYTES } from './jws.js';
 import { ISSUER_PRESETS, type ClaimsPayload, type IssuerPreset, type PresetName } from './presets.js';
@@ -109,9 +109,8 @@ export function resolveReadingRules(config: ConfiguredReading): TokenReadingRule
 }
 
 /** Whether the claim is a member of `act`, so that it names the actor of each in the chain. */
-export function namesActor(path: string | ClaimPath): boolean {
-  const names = parseClaimPath(path);
-  return names.length > 1 && names[0] === ACT;
+export function namesActor(path: ClaimPath): boolean {
+  return path.length > 1 && path[0] === ACT;
 }
 
 /** Tells by the provider's own claims what kind of token it is; undefined where only the header and common claims tell. */

@@ -10,6 +10,7 @@ import type { DelegationToken } from '../model/delegation-token.js';
 import { detectFormat, TOKEN_TYPES } from './formats.js';
 import { findAlgorithmProblem, type Issuers } from './issuers.js';
 import { MAX_TOKEN_BYTES, parseToken, rejectToken, requireTokenLength, TokenRejectedError } from './jws.js';
+import { limitKeys } from './keys.js';
 import { normalizeToken } from './normalize-token.js';
 import { tellPresetKind, type TokenReadingRules } from './reading-rules.js';
 import { verifySignature } from './signature.js';
@@ -47,9 +48,9 @@ export class TokenVerifier {
     return this.verifiedTokens.calculatedSize;
   }
 
-  /** The longest token that any issuer may sign. */
+  /** The longest token that is read. */
   get maxTokenBytes(): number {
-    return Math.max(this.issuers.maxTokenBytes, MAX_TOKEN_BYTES);
+    return this.issuers.maxTokenBytes;
   }
 
   /** Whether a token's signature is known to be good, so that verifying it takes no work. */
@@ -134,7 +135,9 @@ export class TokenVerifier {
     if (issuer === undefined) return rejectToken('token_issuer_unknown');
     const algorithmProblem = findAlgorithmProblem(unverified.header.alg, issuer);
     if (algorithmProblem !== undefined) rejectToken('token_algorithm_forbidden', algorithmProblem);
-    await verifySignature(tokenText, issuer);
+    const { keys, rules } = issuer;
+    const hasKeyIssuers = rules.preset.hasKeyIssuers === true;
+    await verifySignature(tokenText, hasKeyIssuers ? { ...issuer, keys: limitKeys(keys, issuer.issuer) } : issuer);
     return normalizeToken(unverified.payload, format, issuer, this.issuers);
   }
 }
@@ -166,12 +169,5 @@ export function checkAudience(token: DelegationToken, audiences: readonly string
 export function checkValidityPeriod(token: DelegationToken, now: number, leeway: TokenReadingRules['leeway']): void {
   if (token.expiresAt + leeway.expired <= now) rejectToken('token_expired');
   const begins = Math.max(token.notBefore ?? 0, token.issuedAt ?? 0);
-  if (begins > now + leeway.ahead) rejectToken('token_not_yet_valid', undefined, formatInstant(begins));
-}
-
-/** The last second that has a date. */
-const MAX_SECONDS = 8.64e12;
-
-function formatInstant(seconds: number): string | undefined {
-  return seconds > MAX_SECONDS ? undefined : new Date(seconds * 1000).toISOString();
+  if (begins > now + leeway.ahead) rejectToken('token_not_yet_valid', undefined, new Date(begins * 1000).toISOString());
 }

@@ -111,8 +111,8 @@ it('A client’s keys that are none, or that are not built yet, are told with th
   expect(await refusalOf({ may: ['plan'] })).toMatch(
     /clients\[0\]\.may\[0\]: is not one of those there are: evaluate, search, filter, .*, admin$/,
   );
-  expect(await refusalOf({ token: 'x' })).toMatch(
-    /clients\[0\]\.token: unknown key; there are: id, key_sha256, may, .*, callbacks$/,
+  expect(await refusalOf({ certificate: 'x' })).toMatch(
+    /clients\[0\]\.certificate: unknown key; there are: id, key_sha256, token, may, .*, callbacks$/,
   );
   expect(await refusalOf({ ressources: ['doc'] })).toMatch(/unknown key \(did you mean "resources"\?\)/);
 });

@@ -387,6 +387,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/approval-tables.ts': 'test/store/approvals.test.ts',
   'src/service/open-signing.ts': 'test/http/routes/access-requests.test.ts',
   'src/config/durations.ts': 'test/config/delegations.test.ts',
+  'src/tokens/sole-subject.ts': 'test/tokens/presets.test.ts',
+  'src/config/callable-url.ts': 'test/config/clients.test.ts',
   'src/decide/submitted-question.ts': 'test/http/routes/access-requests.test.ts',
   'src/http/access-request-json.ts': 'test/http/routes/access-requests.test.ts',
   'src/http/denied-question.ts': 'test/http/routes/access-requests.test.ts',

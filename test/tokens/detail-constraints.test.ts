@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareQuantities, readAmount } from '../../src/model/quantities.js';
-import { constraintIncludes, findConstraintProblem } from '../../src/tokens/detail-constraints.js';
+import { constraintIncludes, findConstraintMisfit } from '../../src/tokens/detail-constraints.js';
 import { countReads } from '../support/count-reads.js';
 
 const amount = fc.record({
@@ -22,7 +22,7 @@ const { json } = fc.letrec<{ json: unknown }>((tie) => ({
   ),
 }));
 const holds = (constraint: unknown, value: unknown): boolean =>
-  findConstraintProblem('x', constraint, { action: { x: value }, context: {}, resource: {} }) === undefined;
+  findConstraintMisfit('x', constraint, { action: { x: value }, context: {}, resource: {} }) === undefined;
 const areEqual = (a: unknown, b: unknown): boolean => {
   const [left, right] = [readAmount(a), readAmount(b)];
   return 'amount' in left && 'amount' in right

@@ -1,6 +1,6 @@
 /** Identity providers: what each really signs, in its normalized form, and what of it is no token to act on. */
 import { readFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ReasonCode } from '../../src/model/reasons.js';
 import type { DelegationToken } from '../../src/model/delegation-token.js';
 import { PRESET_NAMES, ISSUER_PRESETS, type PresetName } from '../../src/tokens/presets.js';
@@ -8,6 +8,7 @@ import type { TokenVerification } from '../../src/tokens/verify.js';
 import { verifyConfigured, type Settings } from './configured.js';
 import { makeKey, type Key } from './keys.js';
 import { refusal } from './refused.js';
+import { json, serveKeys } from './server.js';
 
 type Claims = Readonly<Record<string, unknown>>;
 /** The workloads are no preset: their issuers are configured as the examples say. */
@@ -184,6 +185,98 @@ describe('a client', () => {
     // A service account's token that another client exchanged: `azp` is that one, `client_id` still the account's.
     const exchanged = tokenOf(await verify('keycloak', SERVICE, { azp: 'relay' }));
     expect(exchanged?.user).not.toBe('hr-assistant');
+  });
+});
+
+describe('a key of Entra', () => {
+  const MANY = 'a client for a user, of one of many tenants';
+  const tenantOf = (name: string): string => {
+    const iss = examples('entra').find((e) => e.name === name)?.payload.iss ?? '';
+    return iss.split('/')[3] ?? '';
+  };
+  const verifyWith = async (name: string, stated: unknown, preset: 'entra' | 'okta' = 'entra') => {
+    const kid = examples(preset).find((e) => e.name === name)?.header.kid;
+    return verify(preset, name, {}, {}, { jwks: { keys: [{ ...key.jwk, kid, issuer: stated }] } });
+  };
+  const HOST = 'https://login.microsoftonline.com';
+
+  it.each([ENTRA, MANY])('signs for its own tenant, and one that is for all of them for each: %s', async (name) => {
+    for (const stated of [undefined, `${HOST}/${tenantOf(name)}/v2.0`, `${HOST}/{tenantid}/v2.0`])
+      expect(await verifyWith(name, stated), String(stated)).toMatchObject({ ok: true });
+  });
+
+  it.each([ENTRA, MANY])('signs for no other: %s', async (name) => {
+    const others = ['9188040d-6c67-4c5b-b112-36a304b66dad/v2.0', '{tenantid}/v1.0', '', tenantOf(name), '{tenantid}/'];
+    for (const stated of [...others.map((other) => `${HOST}/${other}`), HOST, 'https://evil.example/{tenantid}/v2.0', '', null, 7, [`${HOST}/{tenantid}/v2.0`]])
+      expect(await verifyWith(name, stated), String(stated)).toMatchObject({ ok: false, reason: { code: 'token_key_unknown' } });
+  }); // prettier-ignore
+
+  it('is found beside another tenant’s of the same id', async () => {
+    const kid = examples('entra').find((e) => e.name === ENTRA)?.header.kid;
+    const other = { ...(await makeKey('RS256', 'other')).jwk, kid, issuer: `${HOST}/other/v2.0` };
+    const own = { ...key.jwk, kid, issuer: `${HOST}/${tenantOf(ENTRA)}/v2.0` };
+    expect(await verify('entra', ENTRA, {}, {}, { jwks: { keys: [other, own] } })).toMatchObject({ ok: true });
+  });
+
+  it('is held to its issuer where it is fetched', async () => {
+    const server = await serveKeys();
+    onTestFinished(() => server.close());
+    const kid = examples('entra').find((e) => e.name === MANY)?.header.kid;
+    const fetchFor = (tenant: string): Promise<TokenVerification> => {
+      server.answer = json({ keys: [{ ...key.jwk, kid, issuer: `${HOST}/${tenant}/v2.0` }] });
+      return verify('entra', MANY, {}, {}, { jwks: undefined, jwks_uri: server.url });
+    };
+    expect(await fetchFor(tenantOf(MANY))).toMatchObject({ ok: true });
+    expect(await fetchFor('other')).toMatchObject({ ok: false, reason: { code: 'token_key_unknown' } });
+  });
+
+  it('is the only one whose issuer counts', async () => {
+    expect(await verifyWith(OKTA, 'https://elsewhere.example', 'okta')).toMatchObject({ ok: true });
+  });
+});
+
+/** Examples whose tokens a client has for itself, of providers that name the client by a claim of its own. */
+const ALONE = EXAMPLES.filter(({ preset, normalized }) => normalized['mode'] === 'direct' && preset !== 'spring');
+
+describe('a client alone', () => {
+  it.each(ALONE)('of $preset is its own subject: $name', async ({ preset, name, normalized }) => {
+    const own = tokenOf(await verify(preset, name));
+    expect(own?.soleSubject).toBe(normalized['clientId']);
+    expect(own?.soleSubject).toBe(own?.clientId);
+  });
+
+  it.each(EXAMPLES.filter((example) => !ALONE.includes(example)))(
+    'is not whom another token of $preset is for: $name',
+    async ({ preset, name }) => {
+      const token = tokenOf(await verify(preset, name));
+      expect(token?.soleSubject === undefined || token.soleSubject !== token.clientId).toBe(true);
+    },
+  );
+
+  it.each<[string, PresetName, string, Claims]>([
+    ['a user’s id, of Okta', 'okta', 'a client alone', { uid: '00u1' }],
+    ['a sign-in, of Okta', 'okta', 'a client alone', { auth_time: 1893664740 }],
+    ['delegated scopes, of Entra', 'entra', ENTRA_APP, { scp: 'Employees.Read' }],
+    ['a username, of Cognito', 'cognito', 'a client alone', { username: 'alice' }],
+    ['an actor, of Auth0', 'auth0', AUTH0_ALONE, { act: { sub: 'x' } }],
+    ['another’s username, of Keycloak', 'keycloak', SERVICE, { preferred_username: 'alice' }],
+    ['another client, of Auth0', 'auth0', AUTH0_ALONE, { sub: 'x@clients', gty: undefined }],
+    ['a person, of Hydra', 'hydra', 'a client alone, for no audience', { sub_profile: 'user' }],
+  ])('is none with %s', async (_, preset, name, claims) => {
+    const token = tokenOf(await verify(preset, name, claims));
+    expect(token?.soleSubject === undefined || token.soleSubject !== token.clientId).toBe(true);
+  });
+
+  it('of Entra that does not say it is one has its own object as subject', async () => {
+    const claims = { idtyp: undefined };
+    const token = tokenOf(await verify('entra', ENTRA_APP, claims, {}, { assumed_scopes: ['x'] }));
+    expect(token?.soleSubject).toBe(examples('entra').find((e) => e.name === ENTRA_APP)?.payload['oid']);
+  });
+
+  it('is not told by an audience or a subject that is taken for the client', async () => {
+    expect(tokenOf(await verify('spring', 'a client alone'))).toMatchObject({ mode: 'direct' });
+    for (const client_claim of ['aud', 'sub'])
+      expect(tokenOf(await verify('hydra', 'a client for a user', { aud: 'alice' }, {}, { client_claim, audience: 'alice' }))?.soleSubject).toBeUndefined(); // prettier-ignore
   });
 });
 

@@ -3,6 +3,7 @@ import type { Rules } from '../../policy/load.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
 import { parseDescribedRef } from '../../model/ids.js';
 import { listKnownScopes } from '../../policy/known-scopes.js';
+import { splitWords } from '../../tokens/word-lists.js';
 import type { TestCase, Requester } from './case.js';
 import type { TestFile, TokenSpec } from './format.js';
 import { StatedProperties } from './stated-properties.js';
@@ -145,5 +146,5 @@ export class TestNames {
 }
 
 export function splitScopes(scope: string | readonly string[] | undefined): string[] {
-  return [scope ?? []].flat().flatMap((text) => text.split(' ').filter((word) => word !== ''));
+  return [scope ?? []].flat().flatMap(splitWords);
 }

@@ -63,13 +63,13 @@ class TraceSearch {
     const isUnconditional = (child: CheckTrace): boolean =>
       !dependsOnCaveat(child) && !this.mayLinkHaveCaveat(trace, resource, child);
     const unconditional = dependsOnCaveat(trace) ? undefined : granted.find(isUnconditional);
-    const child = unconditional ?? granted[0];
     // Where a caveat decides, a trace doesn't show which of several ways it leaves open.
-    const isOnlyWay = async (only: CheckTrace): Promise<boolean> =>
-      granted.length === 1 && (isOfObject(only, resource) || !(await this.mayGrantDirectly(trace)));
-    const isCertain = unconditional !== undefined || (child !== undefined && (await isOnlyWay(child)));
-    if (child === undefined || !isCertain) this.isComplete = false;
-    else await this.followChild(trace, resource, child);
+    const child = unconditional ?? (granted.length === 1 ? granted[0] : undefined);
+    const isCertain =
+      child !== undefined &&
+      (child === unconditional || isOfObject(child, resource) || !(await this.mayGrantDirectly(trace)));
+    if (isCertain) await this.followChild(trace, resource, child);
+    else this.isComplete = false;
   }
 
   /** Whether a relation may also grant by a relationship to the subject itself, which a trace doesn't show beside others. */
@@ -91,7 +91,7 @@ class TraceSearch {
       this.isComplete = false;
       return;
     }
-    if (!isSameObject(single.resource, resource)) {
+    if (!isOfObject(single, resource)) {
       if (isRelation(parent)) {
         const userset = `${formatObject(single.resource)}#${single.permission}`;
         this.path.add(`${formatObject(resource)}#${parent.permission}@${userset}`);
@@ -168,10 +168,6 @@ function formatObject({ objectType, objectId }: ObjectRef): string {
 }
 
 /** Whether it is of that object as well, as the trace of a part of a permission is. */
-function isOfObject(trace: CheckTrace, object: ObjectRef): boolean {
-  return trace.resource !== undefined && isSameObject(trace.resource, object);
-}
-
-function isSameObject(a: ObjectRef, b: ObjectRef): boolean {
-  return a.objectType === b.objectType && a.objectId === b.objectId;
+function isOfObject({ resource }: CheckTrace, { objectType, objectId }: ObjectRef): boolean {
+  return resource?.objectType === objectType && resource.objectId === objectId;
 }

@@ -1,8 +1,17 @@
-/** Authenticates the caller of a route: a client by its key, an agent or a user by their own token. There is no anonymous mode. */
-import type { FastifyInstance, onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify';
+/**
+ * Authenticates the caller of a route: a client by its key or its own token, an agent or a user by theirs. There is no
+ * anonymous mode.
+ */
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestAsyncHookHandler,
+  onRequestHookHandler,
+} from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { SingleUseProof } from '../../model/credential.js';
-import type { AuthenticatedParty, ClientPermission } from '../../model/question.js';
+import type { AuthenticatedParty, Client, ClientPermission } from '../../model/question.js';
 import type { CallerGroups } from '../../runtime/fair-limit.js';
 import { sha256 } from '../../runtime/sha256.js';
 import type { Service } from '../../service/service.js';
@@ -11,7 +20,7 @@ import { getClientGroups } from './caller-groups.js';
 import { createProblem } from './errors.js';
 import { restrictClient, type ListenerScope } from './listener-scope.js';
 import type { RateLimiter } from './rate-limit.js';
-import { authenticateToken, consumeRequestProof } from './token-authentication.js';
+import { authenticateToken, consumeRequestProof, type TokenParty } from './token-authentication.js';
 import { sendUnauthorized } from './unauthorized.js';
 
 declare module 'fastify' {
@@ -69,6 +78,24 @@ function authenticateCaller(
   permissions: readonly ClientPermission[],
   { agents = false, users = false }: AcceptedCallers = {},
 ): onRequestAsyncHookHandler {
+  const parties: readonly TokenParty[] = [
+    ...(agents ? (['agent'] as const) : []),
+    ...(users ? (['user'] as const) : []),
+  ];
+  const admitClient = (request: FastifyRequest, reply: FastifyReply, configured: Client): FastifyReply | undefined => {
+    const client = restrictClient(request.server.listenerScope, configured);
+    if (!permissions.some((permission) => client.may.has(permission))) {
+      const message =
+        permissions.length === 0
+          ? `This is for ${users ? (agents ? 'people and agents' : 'people') : 'agents'}, with a token of their own.`
+          : `This client may not "${permissions.join('" or "')}".`;
+      return reply.code(403).send(createProblem('forbidden', message));
+    }
+    request.caller = { kind: 'client', client };
+    request.callerGroups = getClientGroups(client);
+    request.server.transport.recognizeCaller(request.raw.socket);
+    return undefined;
+  };
   const hashes = new LRUCache<string, string>({ max: 1000 });
   const hook: onRequestAsyncHookHandler = async (request, reply) => {
     const { scheme, credential } = parseAuthorizationHeader(request);
@@ -86,31 +113,16 @@ function authenticateCaller(
       if (service.trust.findClient(hash) !== undefined) hashes.set(credential, hash);
     }
     const configured = service.trust.findClient(hash);
-    if (configured !== undefined) {
-      const client = restrictClient(request.server.listenerScope, configured);
-      if (!permissions.some((permission) => client.may.has(permission))) {
-        const message =
-          permissions.length === 0
-            ? `This is for ${users ? (agents ? 'people and agents' : 'people') : 'agents'}, with a token of their own.`
-            : `This client may not "${permissions.join('" or "')}".`;
-        return reply.code(403).send(createProblem('forbidden', message));
-      }
-      request.caller = { kind: 'client', client };
-      request.callerGroups = getClientGroups(client);
-      request.server.transport.recognizeCaller(request.raw.socket);
-      return undefined;
-    }
+    if (configured !== undefined) return admitClient(request, reply, configured);
     if (credential.split('.').length !== 3)
       return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
     // Administration is for clients. A good token at the wrong place is told so, and only a bad one that it is bad.
-    const isForClients = request.server.listenerScope === 'administration' || (!agents && !users);
-    const kind = isForClients ? undefined : agents ? 'agent' : 'user';
-    const read = (as: typeof kind) => authenticateToken(service, request, scheme === 'dpop', credential, as);
-    let caller = await read(kind);
-    // A genuine token that names no agent may be a user's own.
-    if (kind === 'agent' && users && typeof caller === 'object' && 'forbidden' in caller) caller = await read('user');
+    const presented = { isDpop: scheme === 'dpop', token: credential };
+    const accepted = request.server.listenerScope === 'administration' ? [] : parties;
+    const caller = await authenticateToken(service, request, presented, accepted);
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
     if ('forbidden' in caller) return reply.code(403).send(createProblem('forbidden', caller.forbidden));
+    if (caller.kind === 'client') return admitClient(request, reply, caller.client);
     request.caller = caller;
     request.server.transport.recognizeCaller(request.raw.socket);
     return undefined;

@@ -101,8 +101,8 @@ export function installErrorHandlers(app: FastifyInstance): void {
     if (error instanceof StrictJsonError)
       return reply.code(400).send(createProblem('malformed_json', describeJsonProblem(error), error.path));
     if (error instanceof Fault) {
-      // Overload is counted (remit_requests_shed_total) and not told line by line, which would be load of its own.
       request.failure = { fault: error.code, cause: describeFailure(error) };
+      // Overload is counted (remit_requests_shed_total) and not told line by line, which would be load of its own.
       if (error.code !== 'overloaded')
         request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
       return reply.code(503).send(createProblem(error.code, error.message));

@@ -66,15 +66,14 @@ export class ListenerServers {
   private readonly arrivals = new WeakMap<IncomingMessage, NodeJS.Timeout>();
 
   /**
-   * @param limits the number of connections of all servers together, and the length of the longest token that an issuer
-   * is configured to sign
+   * @param limits the number of connections of all servers together, and the length of the longest token that is read
    */
   constructor(
     private readonly tls: ListenerTls | undefined,
     limits: { readonly connections: number; readonly tokenBytes: number },
   ) {
     this.connections = new ListenerConnections(limits.connections);
-    this.maxHeaderBytes = MAX_HEADER_BYTES + Math.max(0, limits.tokenBytes - MAX_TOKEN_BYTES);
+    this.maxHeaderBytes = MAX_HEADER_BYTES + limits.tokenBytes - MAX_TOKEN_BYTES;
   }
 
   /** Creates a server that is not listening yet. */

@@ -1,7 +1,10 @@
-/** Authenticates agents and users by tokens of their own: a token that is genuine and current, with its proof, for Remit itself. */
+/**
+ * Authenticates agents and users by tokens of their own, and clients by those that an issuer gives them for themselves: a
+ * token that is genuine and current, with its proof, for Remit itself.
+ */
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
 import { TLSSocket } from 'node:tls';
-import type { PresentedToken } from '../../model/credential.js';
+import type { HeldCredential, PresentedToken } from '../../model/credential.js';
 import type { DelegationToken } from '../../model/delegation-token.js';
 import type { AuthenticatedParty } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
@@ -12,18 +15,19 @@ import { getTokenGroups } from './caller-groups.js';
 import { getRequestTokens } from './request-tokens.js';
 import { sendUnauthorized } from './unauthorized.js';
 
+/** The parties that a route accepts beside clients. */
+export type TokenParty = 'agent' | 'user';
+
 /**
- * Authenticates an agent or a user by their token; otherwise the reason, which the caller is not told, or why a genuine
- * token is not for here.
- * @param kind the callers of the route; undefined where no token opens it
+ * Authenticates the party that a token is of: the client whose own it is, or else the first of the parties that are
+ * accepted here; otherwise the reason, which the caller is not told, or why a genuine token is not for here.
  * @throws RateLimitExceeded
  */
 export async function authenticateToken(
   service: Service,
   request: FastifyRequest,
-  isDpop: boolean,
-  token: string,
-  kind: 'agent' | 'user' | undefined,
+  { isDpop, token }: { readonly isDpop: boolean; readonly token: string },
+  parties: readonly TokenParty[],
 ): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
@@ -32,7 +36,7 @@ export async function authenticateToken(
   const tokens = getRequestTokens(request, service.trust.verifier);
   const presented: PresentedToken = {
     reading: tokens.read(token),
-    by: kind ?? 'agent',
+    by: 'agent',
     // The token must be for Remit itself: the audience of its issuer.
     audience: undefined,
     proof: {
@@ -42,24 +46,47 @@ export async function authenticateToken(
     used: tokens.usedProofs,
   };
   const refundVerification = request.server.rateLimiter.takeVerification(request, token);
+  return Deadline.run(service.deadlineMs, async (deadline) => {
+    const held = await deadline.race(service.credentials.verifyHolder(presented, service.now()));
+    if (!held.ok) return held.reason.code;
+    refundVerification();
+    const client = service.trust.findTokenClient(held.token);
+    if (client !== undefined) {
+      if (held.sessionEnded) return 'session_ended';
+      request.singleUseProof = held.singleUseProof;
+      return { kind: 'client', client };
+    }
+    let result: AuthenticatedParty | ReasonCode | { readonly forbidden: string } = {
+      forbidden: 'This is for clients, with their key or a token of their own.',
+    };
+    for (const party of parties) {
+      result = await deadline.race(admitParty(service, request, { held, presented }, party));
+      if (typeof result === 'string' || !('forbidden' in result)) break;
+    }
+    return result;
+  });
+}
+
+async function admitParty(
+  service: Service,
+  request: FastifyRequest,
+  { held, presented }: { readonly held: HeldCredential; readonly presented: PresentedToken },
+  party: TokenParty,
+): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
   const { vocabulary } = service.activePolicies.rules;
-  const credential = await Deadline.run(service.deadlineMs, (deadline) =>
-    deadline.race(service.credentials.verify(presented, vocabulary, service.now())),
-  );
-  if (!credential.ok && credential.isMisplaced !== true) return credential.reason.code;
-  refundVerification();
-  if (kind === undefined) return { forbidden: 'This is for clients, with their key.' };
-  if (!credential.ok) return { forbidden: WRONG_PARTY[kind] };
+  const credential = await service.credentials.checkParties(held, party, vocabulary);
+  if (!credential.ok) return { forbidden: WRONG_PARTY[party] };
+  const { token, sessionEnded } = held;
   // The token of an ended session is refused to its user here; an agent's is denied by the decision.
-  if (kind === 'user' && credential.sessionEnded) return 'session_ended';
-  const problem = kind === 'user' ? findUserClientProblem(service, credential.token) : undefined;
+  if (party === 'user' && sessionEnded) return 'session_ended';
+  const problem = party === 'user' ? findUserClientProblem(service, token) : undefined;
   if (problem !== undefined) return { forbidden: problem };
-  request.singleUseProof = credential.singleUseProof;
-  request.callerGroups = getTokenGroups(credential.token);
-  const { user, actors, authenticatedAt, clientId } = credential.token;
-  return kind === 'user'
-    ? { kind: 'user', user: user ?? '', authenticatedAt, clientId, token: credential.token }
-    : { kind: 'agent', agent: actors[0]?.id ?? '', user: credential.sessionEnded ? undefined : user, presented };
+  request.singleUseProof = held.singleUseProof;
+  request.callerGroups = getTokenGroups(token);
+  const { user, actors, authenticatedAt, clientId } = token;
+  return party === 'user'
+    ? { kind: 'user', user: user ?? '', authenticatedAt, clientId, token }
+    : { kind: 'agent', agent: actors[0]?.id ?? '', user: sessionEnded ? undefined : user, presented };
 }
 
 const WRONG_PARTY = {

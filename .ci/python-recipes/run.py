@@ -1,0 +1,169 @@
+"""Runs the recipes of docs/guide/python.md against a service with the sample company. Prints `python: N passed, M failed`."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/guide/python.md").read_text()
+NAMES = ("API", "GUARD", "TOOLKIT")
+
+
+def write_config(directory: Path, keys: dict) -> Path:
+    for folder in ("schema", "policies", "fixtures"):
+        shutil.copytree(ROOT / folder, directory / folder)
+    # Its rules for the night would make the outcome depend on the hour.
+    (directory / "policies/agents.cedar").unlink()
+    for file in (directory / "policies").glob("*.yaml"):
+        file.unlink()
+    clients = re.search(r"```yaml\n(clients:\n.*?)```", PAGE, re.S)[1]
+    for name, key in keys.items():
+        clients = clients.replace(f"${name}_KEY_SHA256", hashlib.sha256(key.encode()).hexdigest())
+    config = directory / "fixtures/acme.remit.yaml"
+    text = config.read_text()
+    assert text.count("clients: []") == 1
+    config.write_text(text.replace("clients: []", clients))
+    return config
+
+
+def load_recipe(name: str) -> dict:
+    [code] = re.findall(rf"```python recipe={name}\n(.*?)```", PAGE, re.S)
+    namespace: dict = {"__name__": f"recipe_{name}"}
+    exec(compile(code, f"docs/guide/python.md ({name})", "exec"), namespace)
+    return namespace
+
+
+async def get_employee(app, token) -> httpx.Response:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://api"
+    ) as client:
+        return await client.get("/employees/erin", headers=headers)
+
+
+def forged(token: str) -> str:
+    head, payload, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    text = json.dumps({**claims, "scope": "hr.employees.read code.read"}).encode()
+    return f"{head}.{base64.urlsafe_b64encode(text).rstrip(b'=').decode()}.{signature}"
+
+
+async def check_fastapi(tokens: dict, check) -> None:
+    app = load_recipe("fastapi")["app"]
+    response = await get_employee(app, tokens["reader"])
+    check("an agent reads, masked", (response.status_code, response.json()), (200, {"id": "erin", "name": "Erin"}))
+    for name, token, status in (
+        ("no token", None, 401),
+        ("no token at all", "nonsense", 401),
+        ("a token that was changed", forged(tokens["reader"]), 401),
+        ("a token without the scope", tokens["coder"], 403),
+    ):
+        check(name, (await get_employee(app, token)).status_code, status)
+    url, os.environ["REMIT_URL"] = os.environ["REMIT_URL"], "http://127.0.0.1:9"
+    lost = await get_employee(load_recipe("fastapi")["app"], tokens["reader"])
+    os.environ["REMIT_URL"] = url
+    check("no answer", lost.status_code, 503)
+
+
+async def check_apparitor(tokens: dict, check) -> None:
+    may_call = load_recipe("apparitor")["may_call"]
+    read = {"id": "payments-api"}
+    check("an agent reads", await may_call(tokens["coder"], "carol", "read_repository", read), True)
+    for name, arguments in (
+        ("another repository", (tokens["coder"], "carol", "read_repository", {"id": "infra-live"})),
+        ("another user", (tokens["coder"], "dave", "read_repository", read)),
+        ("a tool that isn't listed", (tokens["coder"], "carol", "drop", read)),
+        ("a token that was changed", (forged(tokens["coder"]), "carol", "read_repository", read)),
+        ("a token without the scope", (tokens["reader"], "alice", "read_repository", read)),
+    ):
+        check(f"{name} is blocked", await may_call(*arguments), False)
+
+
+async def check_toolkit(tokens: dict, check) -> None:
+    may_call = load_recipe("toolkit")["may_call"]
+    check("an agent reads", may_call(tokens["coder"], "code-bot", "carol", "read", "payments-api"), True)
+    for name, arguments in (
+        ("another agent", (tokens["coder"], "hr-assistant", "carol", "read", "payments-api")),
+        ("another user", (tokens["coder"], "code-bot", "dave", "read", "payments-api")),
+        ("another repository", (tokens["coder"], "code-bot", "carol", "read", "infra-live")),
+        ("a token that was changed", (forged(tokens["coder"]), "code-bot", "carol", "read", "payments-api")),
+    ):
+        check(f"{name} is denied", may_call(*arguments), False)
+
+
+def main() -> int:
+    counts = {True: 0, False: 0}
+
+    def check(name: str, actual, expected) -> None:
+        counts[actual == expected] += 1
+        print(f"{'ok' if actual == expected else 'FAILED'}: {name}" + ("" if actual == expected else f": {actual}"))
+
+    with tempfile.TemporaryDirectory(prefix="remit-python-") as folder:
+        directory = Path(folder)
+        keys = {name: secrets.token_urlsafe(32) for name in NAMES}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        env = {
+            "PATH": os.environ["PATH"],
+            "REMIT_CONFIG": str(write_config(directory, keys)),
+            "REMIT_DATA": str(directory / "data"),
+            "REMIT_PORT": str(port),
+        }
+        program = ["node", str(ROOT / "dist/main.js")]
+        url = f"http://127.0.0.1:{port}"
+        os.environ.update({"REMIT_URL": url, **{f"{name}_KEY": key for name, key in keys.items()}})
+        service = subprocess.Popen([*program, "serve"], env=env, stdout=subprocess.DEVNULL)
+        try:
+            await_ready(service, url)
+
+            def mint(*arguments: str) -> str:
+                command = [*program, "token", *arguments, "--ttl", "1h"]
+                return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+            tokens = {
+                "reader": mint("--user", "alice", "--agent", "hr-assistant", "--scope", "hr.employees.read"),
+                "coder": mint("--user", "carol", "--agent", "code-bot", "--scope", "code.read"),
+            }
+            for recipe in (check_fastapi, check_apparitor, check_toolkit):
+                print(recipe.__name__)
+                try:
+                    asyncio.run(recipe(tokens, check))
+                except Exception:
+                    traceback.print_exc()
+                    counts[False] += 1
+        finally:
+            service.terminate()
+            service.wait(30)
+    print(f"python: {counts[True]} passed, {counts[False]} failed")
+    return 0 if counts[False] == 0 and counts[True] > 0 else 1
+
+
+def await_ready(service: subprocess.Popen, url: str) -> None:
+    for _ in range(600):
+        if service.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/health/ready").status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("the service did not start: build it first")
+
+
+sys.exit(main())
