@@ -98,6 +98,14 @@ describe('the AI SDK', () => {
     expect(await asAlice(() => run({ id: 'grace' }, call('1')))).toMatchObject({ code: 'denied' });
   });
 
+  it('refuses other arguments than those that an approval was asked for, also where they need none', async () => {
+    const guarded = await guardAi({ merge: { inputSchema, execute: () => 'merged' } }, client, options);
+    const id = crypto.randomUUID();
+    expect(await asCarol(() => needsOf(guarded.merge)({ branch: 'main' }, call(id)))).toBe(true);
+    const changed = await asCarol(() => executeOf(guarded.merge)({ branch: 'mine' }, call(id)));
+    expect(changed).toMatchObject({ refused: true, code: 'changed' });
+  });
+
   it('takes no answer for another call: not for other arguments, another request, or a second time', async () => {
     const can = vi.fn(client.can.bind(client));
     const counting = Object.assign(Object.create(client) as ToolClient, { can });
