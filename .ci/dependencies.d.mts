@@ -1,4 +1,3 @@
 /** Types of dependencies.mjs, for the tests. */
 export function problemsOf(lockfile: unknown): string[];
-export function problemsOfPackages(lockfile: unknown): string[];
 export function allowed(expression: unknown): boolean;

@@ -1,5 +1,5 @@
 /**
- * Checks the lockfile against the rules for dependencies: only packages from the registry, each with its hash; only licences
+ * Checks both lockfiles, the service's and that of the packages below src/clients, against the rules for dependencies: only packages from the registry, each with its hash; only licences
  * that require no more than their text; no new package that runs code at installation.
  * `node .ci/dependencies.mjs` prints each violation, and exits with 1 if there are any.
  */
@@ -22,30 +22,19 @@ const LICENCES = new Set([
 /** Reviewed packages that run code at installation. Both work without it, and the image is built without it. */
 const RUN_AT_INSTALLATION = new Set(['koffi', 'protobufjs']);
 
-/** @param lockfile package-lock.json, parsed. @returns a sentence for each violation */
+/**
+ * @param lockfile package-lock.json, parsed; one of workspaces has them as well, each as what it is and as a link to it
+ * @returns a sentence for each violation
+ */
 export function problemsOf(lockfile) {
   if (lockfile.lockfileVersion !== 3)
     return [`package-lock.json: version ${lockfile.lockfileVersion}, and only 3 is understood`];
-  return Object.entries(lockfile.packages).flatMap(([path, entry]) =>
-    path === '' ? ranges(entry) : packaged(path, entry),
-  );
-}
-
-/** The same for the packages below src/clients, whose lockfile has the packages themselves as well. */
-export function problemsOfPackages(lockfile) {
-  const isOurs = (path, { link }) => link === true || (path !== '' && !path.includes('node_modules/'));
-  const { '': root, ...others } = lockfile.packages;
-  const ours = Object.entries(others).filter(([path, entry]) => isOurs(path, entry));
-  const packages = Object.fromEntries(Object.entries(others).filter(([path, entry]) => !isOurs(path, entry)));
-  // What is linked must be one of them, and nothing else that is no package of the registry.
-  const strangers = ours.filter(([, { link, resolved }]) => link === true && !(resolved in others));
-  return [
-    ...strangers.map(([path]) => `${path}: is linked, and none of the packages`),
-    ...ours.flatMap(([path, entry]) =>
-      entry.link === true ? [] : ranges(entry).map((problem) => `${path}: ${problem}`),
-    ),
-    ...problemsOf({ ...lockfile, packages: { '': root, ...packages } }),
-  ];
+  const workspaces = lockfile.packages['']?.workspaces ?? [];
+  return Object.entries(lockfile.packages).flatMap(([path, entry]) => {
+    if (path === '' || workspaces.includes(path)) return ranges(entry);
+    if (entry.link === true && workspaces.includes(entry.resolved)) return [];
+    return packaged(path, entry);
+  });
 }
 
 /** Checks that each version is exact, so that what is built is what was reviewed. */
@@ -101,11 +90,8 @@ export function allowed(expression) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
-  const problems = [
-    ...problemsOf(read('package-lock.json')),
-    ...problemsOfPackages(read('src/clients/package-lock.json')),
-  ];
+  const lockfiles = ['package-lock.json', 'src/clients/package-lock.json'];
+  const problems = lockfiles.flatMap((path) => problemsOf(JSON.parse(readFileSync(path, 'utf8'))));
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   process.exitCode = problems.length === 0 ? 0 : 1;
 }

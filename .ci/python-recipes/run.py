@@ -149,7 +149,8 @@ def main() -> int:
         finally:
             service.terminate()
             service.wait(30)
-    print(f"python: {counts[True]} passed, {counts[False]} failed")
+    # As vitest writes it, which .ci/run reads.
+    print(f"Tests  {counts[False]} failed | {counts[True]} passed ({counts.total()})")
     return 0 if counts[False] == 0 and counts[True] > 0 else 1
 
 

@@ -50,7 +50,7 @@ export function readsAny(
   paths: readonly string[],
   { principalType, target, rules }: QuestionOfPolicies,
 ): boolean {
-  const { reads, names, records } = readPolicy(
+  const { reads, names, records } = readPolicyParts(
     policy,
     principalType,
     target.action,
@@ -69,7 +69,7 @@ export function readsAny(
 }
 
 /** What a policy reads of questions of a kind: the values that one question lacks are mostly lacked by many. */
-const readPolicy = memoizeByObjects(
+const readPolicyParts = memoizeByObjects(
   (
     policy: Policy,
     principal: EntityType,

@@ -48,9 +48,9 @@ describe('names', () => {
       for (const { path, text } of files)
         for (const name of declaredNames(path, text)) places.set(name, [...(places.get(name) ?? []), path]);
       expect(places.size).toBeGreaterThan(least);
-      // Each framework's adapter is called by the one name.
+      // Each framework's adapter is called by the one name, `remit` of routes and `guard` of tools.
       const ambiguous = [...places].filter(
-        ([name, paths]) => paths.length > 1 && !(name === 'remit' && files === packageSources),
+        ([name, paths]) => paths.length > 1 && !(['remit', 'guard'].includes(name) && files === packageSources),
       );
       expect(ambiguous).toEqual([]);
     }

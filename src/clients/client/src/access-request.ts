@@ -1,5 +1,6 @@
 /** Requests for access that was denied: the task that people answer, and the question to ask again once they have. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { requireSameOrigin } from './address.js';
 import type { Call, Caller } from './caller.js';
 import type { CallOptions } from './deadline.js';
@@ -7,7 +8,7 @@ import { RemitDenied, RemitSetupError, RemitUnavailable } from './errors.js';
 import type { Evaluation } from './evaluation.js';
 import type { WireQuestion } from './question.js';
 import { isRecord } from './strict-json.js';
-import { requireSuccess } from './transport.js';
+import type { OutgoingRequest } from './transport.js';
 
 export interface AccessRequestOptions extends CallOptions {
   /** The reason for the access, which those who answer read. */
@@ -73,11 +74,7 @@ export class AccessRequestTask {
 
   /** Asks how the task stands. @throws RemitUnavailable, RemitSetupError */
   async refresh(options: CallOptions = {}): Promise<TaskState> {
-    this.#current = await this.#caller.run('task', options, async ({ deadline, count, transport }) => {
-      const request = { method: 'GET', url: this.#statusUrl, isRepeatable: true } as const;
-      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.#base).state;
-    });
-    return this.#current;
+    return this.#learn({ method: 'GET', url: this.#statusUrl, isRepeatable: true }, options);
   }
 
   /** Waits until the task is answered. @returns its state, of which only `approved` is a yes */
@@ -86,7 +83,9 @@ export class AccessRequestTask {
     while (this.#current.status === 'pending') {
       const pauseMs = Math.min(pollMs, ends - performance.now());
       if (pauseMs <= 0) throw new RemitUnavailable('timeout');
-      await pause(pauseMs, signal);
+      await pause(pauseMs, undefined, { signal }).catch(() => {
+        throw new RemitUnavailable('aborted');
+      });
       await this.refresh(signal === undefined ? {} : { signal }).catch((error: unknown) => {
         // An outage ends no wait; being given up does.
         if (!(error instanceof RemitUnavailable) || error.code === 'aborted') throw error;
@@ -97,10 +96,14 @@ export class AccessRequestTask {
 
   /** Takes the request back. @throws RemitSetupError where it is answered already */
   async cancel(options: CallOptions = {}): Promise<TaskState> {
-    this.#current = await this.#caller.run('task', options, async ({ deadline, count, transport }) => {
-      const url = new URL(`${this.#statusUrl.href}/cancel`);
-      const request = { method: 'POST', url, body: {}, isRepeatable: true } as const;
-      return readTask(requireSuccess(await transport.send(request, deadline, count)), this.#base).state;
+    const url = new URL(`${this.#statusUrl.href}/cancel`);
+    return this.#learn({ method: 'POST', url, body: {}, isRepeatable: true }, options);
+  }
+
+  /** Keeps the state that a request is answered with. */
+  async #learn(request: OutgoingRequest, options: CallOptions): Promise<TaskState> {
+    this.#current = await this.#caller.run('task', options, async ({ send }) => {
+      return readTask(await send(request), this.#base).state;
     });
     return this.#current;
   }
@@ -116,7 +119,7 @@ export function requireRequestable(denied: RemitDenied | Evaluation): Evaluation
 /** Submits the request. @throws RemitUnavailable, RemitSetupError */
 export async function submitAccessRequest(
   caller: Caller,
-  { deadline, count, transport, endpoints }: Call,
+  { deadline, endpoints, send }: Call,
   evaluation: Evaluation,
   options: AccessRequestOptions,
 ): Promise<AccessRequestTask> {
@@ -145,8 +148,8 @@ export async function submitAccessRequest(
     },
   };
   const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-  const answer = await transport.send({ method: 'POST', url, body, headers, isRepeatable: true }, deadline, count);
-  return new AccessRequestTask(caller, base, readTask(requireSuccess(answer), base), question);
+  const answer = await send({ method: 'POST', url, body, headers, isRepeatable: true });
+  return new AccessRequestTask(caller, base, readTask(answer, base), question);
 }
 
 /** @throws RemitUnavailable where it is no task; RemitSetupError where its address is of another server */
@@ -161,19 +164,4 @@ function readTask(answer: unknown, base: URL): ReceivedTask {
     state: { id: task['id'], status, expiresAt: typeof expires === 'string' ? expires : undefined, approval },
     statusUrl: requireSameOrigin(task['status_endpoint'], base),
   };
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  if (signal?.aborted === true) throw new RemitUnavailable('aborted');
-  await new Promise<void>((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(new RemitUnavailable('aborted'));
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', stop, { once: true });
-  });
 }

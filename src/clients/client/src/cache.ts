@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { RemitSetupError } from './errors.js';
 import { createEvaluation, type Evaluation } from './evaluation.js';
 import type { WireQuestion } from './question.js';
+import { isRecord } from './strict-json.js';
 
 export interface CacheOptions {
   /** The longest that a withdrawal may go unnoticed. */
@@ -68,7 +69,7 @@ export class AllowCache {
 /** The same value with the members of its objects in one order, so that equal questions have equal texts. */
 function sortMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortMembers);
-  if (typeof value !== 'object' || value === null) return value;
+  if (!isRecord(value)) return value;
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return members.map(([name, inner]) => [name, sortMembers(inner)]);
 }

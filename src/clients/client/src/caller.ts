@@ -1,7 +1,7 @@
 /** One call of the client: its deadline, its request, and what is told of it to the hook for logs and metrics. */
 import { CallDeadline, type CallOptions } from './deadline.js';
 import { RemitError, type RemitSetupError, type RemitUnavailable } from './errors.js';
-import type { CallCount, Transport } from './transport.js';
+import type { CallCount, OutgoingRequest, Transport } from './transport.js';
 import type { Endpoints } from './endpoints.js';
 
 /** The end of a call: it has no token, no key, no address and nothing of the question. */
@@ -22,9 +22,9 @@ export type CallResult = Partial<Pick<CallEvent, 'result' | 'code' | 'status' | 
 
 export interface Call {
   readonly deadline: CallDeadline;
-  readonly count: CallCount;
-  readonly transport: Transport;
   readonly endpoints: Endpoints;
+  /** Sends a request of the call. @returns the body of a good answer. @throws RemitUnavailable, RemitSetupError */
+  readonly send: (request: OutgoingRequest) => Promise<unknown>;
 }
 
 export class Caller {
@@ -43,7 +43,7 @@ export class Caller {
     describe: (value: T) => CallResult = () => ({}),
   ): Promise<T> {
     const started = performance.now();
-    const deadline = new CallDeadline({ timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    const deadline = new CallDeadline(timeoutMs, signal);
     const count: CallCount = { attempts: 0 };
     const tell = (result: CallResult): void => {
       const { status, attempts } = count;
@@ -56,7 +56,8 @@ export class Caller {
       }
     };
     try {
-      const value = await work({ deadline, count, transport: this.transport, endpoints: this.endpoints });
+      const send: Call['send'] = (request) => this.transport.send(request, deadline, count);
+      const value = await work({ deadline, endpoints: this.endpoints, send });
       tell(describe(value));
       return value;
     } catch (error) {

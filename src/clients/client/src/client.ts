@@ -19,7 +19,7 @@ import { carryOut, requireObligationTable, type ObligationTable } from './obliga
 import { toWireQuestion, type Question, type WireQuestion } from './question.js';
 import { Searches } from './search.js';
 import { isRecord } from './strict-json.js';
-import { requireSuccess, Transport } from './transport.js';
+import { Transport } from './transport.js';
 
 export interface ClientOptions {
   /** The identifier of the service: its address, which may have a path. https, or http on the loopback address. */
@@ -109,13 +109,11 @@ export class RemitClient {
       throw new RemitSetupError('options', { detail: `at most ${MAX_ITEMS} questions can be asked at once` });
     // Without items the endpoint would answer one question, and there is none.
     if (wires.length === 0) return [];
-    return this.caller.run('canAll', options, async ({ deadline, count, transport, endpoints }) => {
+    return this.caller.run('canAll', options, async ({ deadline, endpoints, send }) => {
       const url = await endpoints.find('access_evaluations_endpoint', deadline);
       const body = { evaluations: wires, options: { evaluations_semantic: 'execute_all' } };
       const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-      const answer = requireSuccess(
-        await transport.send({ method: 'POST', url, body, headers, isRepeatable: true }, deadline, count),
-      );
+      const answer = await send({ method: 'POST', url, body, headers, isRepeatable: true });
       const items = isRecord(answer) ? answer['evaluations'] : undefined;
       // Fewer or more answers than questions belong to nothing.
       if (!Array.isArray(items) || items.length !== wires.length) throw new RemitUnavailable('answer');
@@ -136,13 +134,13 @@ export class RemitClient {
    */
   async capabilities(agent: { readonly token?: string } & CallOptions = {}): Promise<readonly Capability[]> {
     const { token, ...options } = agent;
-    return this.caller.run('capabilities', options, async ({ deadline, count, transport, endpoints }) => {
+    return this.caller.run('capabilities', options, async ({ endpoints, send }) => {
       const url = endpoints.findOwn('/v1/capabilities');
-      const request =
+      const answer = await send(
         token === undefined
-          ? ({ method: 'GET', url, isRepeatable: true } as const)
-          : ({ method: 'POST', url, body: { context: { token } }, isRepeatable: true } as const);
-      const answer = requireSuccess(await transport.send(request, deadline, count));
+          ? { method: 'GET', url, isRepeatable: true }
+          : { method: 'POST', url, body: { context: { token } }, isRepeatable: true },
+      );
       if (!isRecord(answer) || !Array.isArray(answer['capabilities'])) throw new RemitUnavailable('answer');
       return answer['capabilities'] as readonly Capability[];
     });
@@ -161,9 +159,9 @@ export class RemitClient {
 
   /** Tells what was really done with a decision. Remit has this. @throws RemitUnavailable, RemitSetupError */
   async outcome(decisionId: string, outcome: Outcome, options: CallOptions = {}): Promise<void> {
-    await this.caller.run('outcome', options, async ({ deadline, count, transport, endpoints }) => {
+    await this.caller.run('outcome', options, async ({ endpoints, send }) => {
       const url = endpoints.findOwn(`/v1/decisions/${encodeURIComponent(decisionId)}/outcome`);
-      requireSuccess(await transport.send({ method: 'POST', url, body: outcome, isRepeatable: true }, deadline, count));
+      await send({ method: 'POST', url, body: outcome, isRepeatable: true });
     });
   }
 
@@ -172,7 +170,7 @@ export class RemitClient {
   }
 
   private async ask(call: Call, wire: WireQuestion, table: ObligationTable, options: AskOptions): Promise<Evaluation> {
-    const { deadline, count, transport, endpoints } = call;
+    const { deadline, endpoints, send } = call;
     const key =
       this.cache === undefined ? undefined : this.cache.getKey(wire, await deadline.race(this.credential.get()));
     const kept = key === undefined ? undefined : this.cache?.find(key);
@@ -180,12 +178,8 @@ export class RemitClient {
     const started = performance.now();
     const url = await endpoints.find('access_evaluation_endpoint', deadline);
     const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-    const answer = await transport.send(
-      { method: 'POST', url, body: wire, headers, isRepeatable: true },
-      deadline,
-      count,
-    );
-    const evaluation = readEvaluation(requireSuccess(answer), wire);
+    const answer = await send({ method: 'POST', url, body: wire, headers, isRepeatable: true });
+    const evaluation = readEvaluation(answer, wire);
     if (key !== undefined) this.cache?.keep(key, evaluation, started);
     return deadline.race(carryOut(evaluation, table));
   }

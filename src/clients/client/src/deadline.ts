@@ -1,4 +1,5 @@
 /** One deadline for a call with all that belongs to it: discovery, the credential, retries and their pauses. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { RemitUnavailable } from './errors.js';
 
 export interface CallOptions {
@@ -11,17 +12,19 @@ export interface CallOptions {
 export class CallDeadline {
   readonly signal: AbortSignal;
   private readonly ends: number;
-  private readonly given: AbortSignal | undefined;
   private readonly timer: NodeJS.Timeout;
 
-  constructor({ signal, timeoutMs = 0 }: CallOptions) {
+  /** @param given a signal that ends it earlier */
+  constructor(
+    timeoutMs: number,
+    private readonly given?: AbortSignal,
+  ) {
     const timeout = new AbortController();
     this.ends = performance.now() + timeoutMs;
     this.timer = setTimeout(() => {
       timeout.abort();
     }, timeoutMs);
-    this.given = signal;
-    this.signal = signal === undefined ? timeout.signal : AbortSignal.any([timeout.signal, signal]);
+    this.signal = given === undefined ? timeout.signal : AbortSignal.any([timeout.signal, given]);
   }
 
   get remainingMs(): number {
@@ -56,15 +59,8 @@ export class CallDeadline {
   }
 
   async pause(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      await this.race(
-        new Promise<void>((resolve) => {
-          timer = setTimeout(resolve, ms);
-        }),
-      );
-    } finally {
-      clearTimeout(timer);
-    }
+    await pause(ms, undefined, { signal: this.signal }).catch(() => {
+      throw this.toError();
+    });
   }
 }

@@ -3,7 +3,7 @@ import { getMetadataUrl, joinUrl, requireSameOrigin } from './address.js';
 import { CallDeadline } from './deadline.js';
 import { RemitSetupError, RemitUnavailable } from './errors.js';
 import { isRecord } from './strict-json.js';
-import { requireSuccess, type Transport } from './transport.js';
+import type { Transport } from './transport.js';
 
 const STANDARD = {
   access_evaluation_endpoint: '/access/v1/evaluation',
@@ -51,14 +51,13 @@ export class Endpoints {
 
   /** @throws RemitSetupError where the metadata is another service's: its author would name the endpoints */
   private async readMetadata(): Promise<Readonly<Record<string, unknown>>> {
-    const deadline = new CallDeadline({ timeoutMs: this.timeoutMs });
+    const deadline = new CallDeadline(this.timeoutMs);
     try {
-      const answer = await this.transport.send(
+      const metadata = await this.transport.send(
         { method: 'GET', url: getMetadataUrl(this.base), isRepeatable: true, isOpen: true },
         deadline,
         { attempts: 0 },
       );
-      const metadata = requireSuccess(answer);
       if (!isRecord(metadata)) throw new RemitUnavailable('answer');
       if (metadata['policy_decision_point'] !== this.identifier) throw new RemitSetupError('identity');
       return metadata;

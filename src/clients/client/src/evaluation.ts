@@ -1,6 +1,6 @@
 /** Answers to questions: an allow is exactly `"decision": true`, and anything that isn't a decision is no answer. */
 import { applyMask, isMasking, MASKING_TYPES } from './mask.js';
-import { RemitUnavailable } from './errors.js';
+import { RemitDenied, RemitUnavailable } from './errors.js';
 import type { WireQuestion } from './question.js';
 import { isRecord } from './strict-json.js';
 
@@ -79,6 +79,12 @@ export function readEvaluation(answer: unknown, question: WireQuestion): Evaluat
     question,
     context,
   });
+}
+
+/** @param context what was said beside a list. @throws RemitDenied where it says why the whole question is refused */
+export function requireNotRefused(context: unknown, question: WireQuestion): void {
+  if (isRecord(context) && Array.isArray(context['reasons']) && context['reasons'].length > 0)
+    throw new RemitDenied(readEvaluation({ decision: false, context }, question));
 }
 
 /** The question, which may have a token, is no member that a log prints. */

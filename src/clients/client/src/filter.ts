@@ -1,7 +1,7 @@
 /** Remit's filter: records go in, those that may be seen come out, masked. */
 import type { Call } from './caller.js';
-import { RemitDenied, RemitUnavailable } from './errors.js';
-import { createEvaluation, readEvaluation, readObligations } from './evaluation.js';
+import { RemitUnavailable } from './errors.js';
+import { createEvaluation, readEvaluation, readObligations, requireNotRefused } from './evaluation.js';
 import { carryOut, type ObligationTable } from './obligations.js';
 import {
   declareObligations,
@@ -13,7 +13,6 @@ import {
   type QuestionContext,
 } from './question.js';
 import { isRecord } from './strict-json.js';
-import { requireSuccess } from './transport.js';
 
 export interface FilterRequest<R extends Entity = Entity> {
   readonly subject: Entity;
@@ -37,7 +36,7 @@ export interface FilterAnswer {
 
 /** @throws RemitUnavailable, RemitSetupError; RemitDenied where the whole question is refused */
 export async function filterRecords(
-  { deadline, count, transport, endpoints }: Call,
+  { endpoints, send }: Call,
   request: FilterRequest,
   table: ObligationTable,
 ): Promise<FilterAnswer> {
@@ -49,16 +48,10 @@ export async function filterRecords(
   const body = { subject, action, records, context: declared };
   // Each record that comes back may be a use of a limit, so one that may have arrived isn't sent again.
   const url = endpoints.findOwn('/v1/filter');
-  const answer = requireSuccess(
-    await transport.send({ method: 'POST', url, body, isRepeatable: false }, deadline, count),
-  );
+  const answer = await send({ method: 'POST', url, body, isRepeatable: false });
   if (!isRecord(answer) || !Array.isArray(answer['records'])) throw new RemitUnavailable('answer');
   const { records: answered, ...details } = answer;
-  const refusal = details['context'];
-  if (isRecord(refusal) && Array.isArray(refusal['reasons']) && refusal['reasons'].length > 0)
-    throw new RemitDenied(
-      readEvaluation({ decision: false, context: refusal }, { subject, action, resource: subject, context: declared }),
-    );
+  requireNotRefused(details['context'], { subject, action, resource: subject, context: declared });
   const permitted: FilteredRecord[] = [];
   let next = 0;
   for (const record of answered as unknown[]) {
@@ -67,15 +60,13 @@ export async function filterRecords(
     next = records.findIndex(({ type, id }, i) => i >= next && type === record['type'] && id === record['id']) + 1;
     if (next === 0) throw new RemitUnavailable('answer');
     const { type, id } = record as { type: string; id: string };
-    const question = { subject, action, resource: { type, id }, context: declared };
     const obligations = readObligations(record['obligations']);
-    const evaluation = createEvaluation({
-      ...readEvaluation({ decision: true }, question),
-      question,
-      obligations,
-    });
-    if (obligations.length === 0 || (await carryOut(evaluation, table)).allowed)
-      permitted.push({ type, id, properties: record['properties'] });
+    if (obligations.length > 0) {
+      const question = { subject, action, resource: { type, id }, context: declared };
+      const allow = createEvaluation({ ...readEvaluation({ decision: true }, question), question, obligations });
+      if (!(await carryOut(allow, table)).allowed) continue;
+    }
+    permitted.push({ type, id, properties: record['properties'] });
   }
   return { records: permitted, removed: records.length - permitted.length, details };
 }

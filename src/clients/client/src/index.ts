@@ -15,5 +15,5 @@ export type { CallOptions } from './deadline.js';
 export type { Credential, CredentialFunction, IssuedToken, ProofMaker } from './credential.js';
 export { dpopCredential, type DpopKeys } from './dpop.js';
 export { oauthCredential, type OAuthOptions } from './oauth.js';
-export { applyMask } from './mask.js';
+export { applyMask, MASKING_TYPES, maskJson } from './mask.js';
 export { JsonProblem, parseExactJson, parseJson } from './strict-json.js';

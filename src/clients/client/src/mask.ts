@@ -3,7 +3,7 @@
  * `address.street`; through a list it means every element. What can't be hidden in the way that is asked for is removed.
  */
 import type { Obligation } from './evaluation.js';
-import { isRecord } from './strict-json.js';
+import { isRecord, parseExactJson } from './strict-json.js';
 
 export const MASKING_TYPES: readonly string[] = ['mask', 'visible_fields'];
 
@@ -22,21 +22,39 @@ export function isMasking({ type, properties }: Obligation): boolean {
 /**
  * Returns the value as it may be seen. Values that JSON writes in a form of their own (dates, `toJSON`) are taken as they
  * are written.
- * @param options.anywhere for what may have the record within it: a field is hidden in every object, whatever it stands in.
- * The fields that may be shown are those of the value itself, or of its elements.
  * @throws TypeError where the value has no fields that could be hidden, or an obligation can't be read
  */
-export function applyMask<T>(
-  value: T,
-  obligations: readonly Obligation[],
-  { anywhere = false }: { readonly anywhere?: boolean } = {},
-): T {
-  const masking = obligations.filter(({ type }) => MASKING_TYPES.includes(type));
+export function applyMask<T>(value: T, obligations: readonly Obligation[]): T {
+  const masking = selectMasking(obligations);
   if (masking.length === 0) return value;
-  if (!masking.every(isMasking)) throw new TypeError('the mask can not be read');
   const plain: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+  return applyMasking(plain, masking, false) as T;
+}
+
+/**
+ * Returns a JSON text as it may be seen, where the record may be within it: a field is hidden in every object, whatever it
+ * stands in. The fields that may be shown are those of the value itself, or of its elements. `null` stays it.
+ * @throws JsonProblem where the text can't be written again as it is; TypeError as `applyMask`
+ */
+export function maskJson(text: string, obligations: readonly Obligation[]): string {
+  const value = parseExactJson(text);
+  // Nothing is all that it says.
+  if (value === null) return 'null';
+  const masking = selectMasking(obligations);
+  return JSON.stringify(masking.length === 0 ? value : applyMasking(value, masking, true));
+}
+
+/** @throws TypeError where one can't be read */
+function selectMasking(obligations: readonly Obligation[]): readonly Obligation[] {
+  const masking = obligations.filter(({ type }) => MASKING_TYPES.includes(type));
+  if (!masking.every(isMasking)) throw new TypeError('the mask can not be read');
+  return masking;
+}
+
+/** @param plain a value that was read from JSON. @throws TypeError where it has no fields */
+function applyMasking(plain: unknown, masking: readonly Obligation[], anywhere: boolean): unknown {
   if (typeof plain !== 'object' || plain === null) throw new TypeError('what is to be masked has no fields');
-  return masking.reduce<unknown>((masked, obligation) => applyObligation(masked, obligation, anywhere), plain) as T;
+  return masking.reduce<unknown>((masked, obligation) => applyObligation(masked, obligation, anywhere), plain);
 }
 
 function applyObligation(value: unknown, { type, properties }: Obligation, anywhere: boolean): unknown {
@@ -129,7 +147,9 @@ function hideValue(value: unknown, mode: unknown): unknown {
 }
 
 function showEnding(value: unknown): string {
-  const characters = typeof value === 'string' || typeof value === 'number' ? Array.from(String(value)) : [];
+  // A number counts as JSON writes it, which knows none that is too large.
+  const text = typeof value === 'string' ? value : typeof value === 'number' ? JSON.stringify(value) : '';
+  const characters = Array.from(text);
   const isLong = characters.length >= VISIBLE_CHARACTERS + MIN_HIDDEN_CHARACTERS;
   return `****${isLong ? characters.slice(-VISIBLE_CHARACTERS).join('') : ''}`;
 }

@@ -1,6 +1,7 @@
 /** Carries out the obligations of decisions by a table of handlers: one that isn't carried out makes an allow a deny. */
 import { RemitSetupError } from './errors.js';
 import { refuseEvaluation, type Evaluation, type Obligation } from './evaluation.js';
+import { isRecord } from './strict-json.js';
 
 export type ObligationHandler = (obligation: Obligation, evaluation: Evaluation) => unknown;
 /**
@@ -12,9 +13,8 @@ export type ObligationTable = Readonly<Record<string, ObligationHandler | true>>
 /** @throws RemitSetupError */
 export function requireObligationTable(table: unknown): ObligationTable {
   if (table === undefined) return {};
-  if (typeof table !== 'object' || table === null || Array.isArray(table))
-    throw new RemitSetupError('options', { detail: 'obligations is a table of handlers' });
-  for (const handler of Object.values(table) as unknown[])
+  if (!isRecord(table)) throw new RemitSetupError('options', { detail: 'obligations is a table of handlers' });
+  for (const handler of Object.values(table))
     if (handler !== true && typeof handler !== 'function')
       throw new RemitSetupError('options', { detail: 'a handler of an obligation is a function, or true' });
   return table as ObligationTable;

@@ -47,10 +47,6 @@ export interface WireQuestion {
   readonly context: QuestionContext;
 }
 
-export function toWireAction(action: string | Action): Action {
-  return typeof action === 'string' ? { name: action } : action;
-}
-
 /**
  * @param supported the obligations that will be carried out, which the question declares
  * @throws RemitSetupError where a part is missing: a question with a hole in it is never sent

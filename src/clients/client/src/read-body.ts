@@ -3,7 +3,7 @@ import { RemitUnavailable } from './errors.js';
 import { JsonProblem, parseJson } from './strict-json.js';
 
 /** Counted as it is read, so that a compressed answer can't be longer. */
-export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** @throws RemitUnavailable where it is too long or no JSON; what `fetch` throws where the connection breaks */
 export async function readJsonBody(response: Response, maxBytes = MAX_ANSWER_BYTES): Promise<unknown> {

@@ -2,8 +2,8 @@
 import type { Caller } from './caller.js';
 import type { CallOptions } from './deadline.js';
 import type { EndpointName } from './endpoints.js';
-import { RemitDenied, RemitUnavailable } from './errors.js';
-import { readEvaluation, readObligations, type Obligation } from './evaluation.js';
+import { RemitUnavailable } from './errors.js';
+import { readObligations, requireNotRefused, type Obligation } from './evaluation.js';
 import {
   declareObligations,
   requireAction,
@@ -15,7 +15,6 @@ import {
   type QuestionContext,
 } from './question.js';
 import { isRecord } from './strict-json.js';
-import { requireSuccess } from './transport.js';
 
 /** An entity that is searched for, so it has no id yet. */
 export interface SearchedEntity {
@@ -59,20 +58,16 @@ export class Searches {
 
   /** Finds who may do this. */
   subjects(search: SubjectSearch, options: CallOptions = {}): AsyncGenerator<FoundEntity, void, undefined> {
-    const { subject, action, resource } = search;
-    requireType(subject, 'subject');
-    requireEntity(resource, 'resource');
-    const body = { subject, action: requireAction(action), resource };
-    return this.pages('search_subject_endpoint', search, body, readEntity, options);
+    requireType(search.subject, 'subject');
+    requireEntity(search.resource, 'resource');
+    return this.entities('search_subject_endpoint', search, options);
   }
 
   /** Finds on what this may be done. */
   resources(search: ResourceSearch, options: CallOptions = {}): AsyncGenerator<FoundEntity, void, undefined> {
-    const { subject, action, resource } = search;
-    requireEntity(subject, 'subject');
-    requireType(resource, 'resource');
-    const body = { subject, action: requireAction(action), resource };
-    return this.pages('search_resource_endpoint', search, body, readEntity, options);
+    requireEntity(search.subject, 'subject');
+    requireType(search.resource, 'resource');
+    return this.entities('search_resource_endpoint', search, options);
   }
 
   /** Finds what may be done here. */
@@ -81,6 +76,15 @@ export class Searches {
     requireEntity(subject, 'subject');
     requireEntity(resource, 'resource');
     return this.pages('search_action_endpoint', search, { subject, resource }, readActionName, options);
+  }
+
+  private entities(
+    endpoint: EndpointName,
+    search: SubjectSearch | ResourceSearch,
+    options: CallOptions,
+  ): AsyncGenerator<FoundEntity, void, undefined> {
+    const { subject, action, resource } = search;
+    return this.pages(endpoint, search, { subject, action: requireAction(action), resource }, readEntity, options);
   }
 
   private async *pages<T extends object>(
@@ -100,9 +104,9 @@ export class Searches {
         context: declareObligations(context, this.supported),
         ...(Object.keys(page).length === 0 ? {} : { page }),
       };
-      const answer = await this.caller.run('search', options, async ({ deadline, count, transport, endpoints }) => {
+      const answer = await this.caller.run('search', options, async ({ deadline, endpoints, send }) => {
         const url = await endpoints.find(endpoint, deadline);
-        return requireSuccess(await transport.send({ method: 'POST', url, body, isRepeatable: true }, deadline, count));
+        return send({ method: 'POST', url, body, isRepeatable: true });
       });
       const { results, next } = readPage(answer);
       for (const result of results) {
@@ -129,10 +133,9 @@ function readPage(answer: unknown): {
   if (!isRecord(answer)) throw new RemitUnavailable('answer');
   const { results, page, context } = answer;
   if (!Array.isArray(results) || !results.every(isRecord)) throw new RemitUnavailable('answer');
-  if (results.length === 0 && isRecord(context) && Array.isArray(context['reasons']) && context['reasons'].length > 0) {
+  if (results.length === 0) {
     const none = { type: '', id: '' };
-    const question = { subject: none, action: { name: '' }, resource: none, context: {} };
-    throw new RemitDenied(readEvaluation({ decision: false, context }, question));
+    requireNotRefused(context, { subject: none, action: { name: '' }, resource: none, context: {} });
   }
   const next = isRecord(page) ? page['next_token'] : undefined;
   return { results, next: typeof next === 'string' && next !== '' ? next : undefined };

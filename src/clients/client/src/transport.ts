@@ -18,7 +18,7 @@ export interface OutgoingRequest {
   /** Whether it is sent without the credential. */
   readonly isOpen?: boolean;
 }
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: unknown;
   readonly headers: Headers;
@@ -39,8 +39,8 @@ export class Transport {
     private readonly fetch: typeof globalThis.fetch,
   ) {}
 
-  /** @throws RemitUnavailable, RemitSetupError */
-  async send(request: OutgoingRequest, deadline: CallDeadline, count: CallCount): Promise<Answer> {
+  /** @returns the body of a good answer. @throws RemitUnavailable; RemitSetupError where the request is refused */
+  async send(request: OutgoingRequest, deadline: CallDeadline, count: CallCount): Promise<unknown> {
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     let isRenewed = false;
     for (;;) {
@@ -54,7 +54,7 @@ export class Transport {
           isRenewed = true;
           continue;
         }
-        return result;
+        return requireSuccess(result);
       }
       count.status = result.status ?? count.status;
       await this.pauseBeforeRetry(request, result, deadline, count.attempts);
@@ -139,7 +139,7 @@ function readRetryAfter(headers: Headers): number | undefined {
 }
 
 /** @returns the body of a good answer. @throws RemitSetupError for one that refuses the request */
-export function requireSuccess({ status, body }: Answer): unknown {
+function requireSuccess({ status, body }: Answer): unknown {
   if (status >= 200 && status < 300) return body;
   const at = isRecord(body) && isRecord(body['error']) ? body['error']['at'] : undefined;
   // A place, and no text that the service may have taken from the request.

@@ -3,7 +3,7 @@ import { createHash, createPublicKey, verify, type webcrypto } from 'node:crypto
 import { createClient, dpopCredential, oauthCredential, type Question } from 'remit-client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { answerJson, answerText, StandIn, type Reaction } from '../../support/stand-in.js';
-import { mintToken } from '../../support/mint.js';
+import { mintBoundToken } from '../../support/mint.js';
 
 const question: Question = {
   subject: { type: 'user', id: 'alice' },
@@ -176,9 +176,7 @@ describe('DPoP', () => {
   it('is taken by the service: an agent’s own token that is bound to a key', async () => {
     const { url } = inject('service');
     const keys = await makeKeys();
-    const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', keys.publicKey);
-    const thumbprint = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
-    const token = await mintToken(['--user', 'alice', '--agent', 'hr-assistant', '--scope', 'hr.employees.read', '--jkt', thumbprint]); // prettier-ignore
+    const token = await mintBoundToken(keys.publicKey);
     const ask = (credential: Parameters<typeof createClient>[0]['credential']) =>
       createClient({ url, credential: credential ?? '', timeoutMs: 20_000, obligations: { mask: true } }).can(question);
     expect(await ask(dpopCredential(token, keys))).toMatchObject({ allowed: true });

@@ -9,6 +9,7 @@ import {
 } from 'remit-client';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collect } from '../../support/collect.js';
 import {
   answerJson,
   answerText,
@@ -228,26 +229,20 @@ describe('obligations', () => {
       }),
     );
     const results = connect().search.resources({ ...question, resource: { type: 'employee' } });
-    expect(await drain(results)).toEqual([{ type: 'employee', id: 'b' }]);
+    expect(await collect(results)).toEqual([{ type: 'employee', id: 'b' }]);
   });
 });
-
-async function drain<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
 
 describe('pages', () => {
   it('that lead round end', async () => {
     service.react(answerJson({ page: { next_token: 'same' }, results: [{ name: 'read' }] }));
-    await fail(drain(connect().search.actions(question)));
+    await fail(collect(connect().search.actions(question)));
     expect(service.requests.length).toBe(2);
   });
 
   it('of a question that is refused as a whole are a deny', async () => {
     service.react(answerJson({ results: [], context: { reasons: [{ code: 'token_expired' }] } }));
-    expect(await fail(drain(connect().search.actions(question)))).toMatchObject({
+    expect(await fail(collect(connect().search.actions(question)))).toMatchObject({
       kind: 'denied',
       code: 'token_expired',
     });

@@ -1,6 +1,6 @@
 /** Masks: the same as the service's own, for every record; and what can't be hidden as it should is removed. */
 import fc from 'fast-check';
-import { applyMask, type Obligation } from 'remit-client';
+import { applyMask, maskJson, type Obligation } from 'remit-client';
 import { describe, expect, it } from 'vitest';
 
 /** The service's own, as it is built. */
@@ -21,6 +21,9 @@ const mask = (listed: string[], modes: Record<string, string> = {}): Obligation 
   type: 'mask',
   properties: { fields: listed, modes },
 });
+/** A value as the text of it is masked. */
+const maskAnywhere = (value: unknown, masks: Obligation[]): unknown =>
+  JSON.parse(maskJson(JSON.stringify(value), masks));
 const visible = (listed: string[]): Obligation => ({ id: 'v', type: 'visible_fields', properties: { fields: listed } });
 
 it('is the service’s own for every record', () => {
@@ -52,7 +55,7 @@ function valuesOf(value: unknown, name: string): unknown[] {
 it('anywhere: hides a field in every object, whatever it stands in, and at least what it hides otherwise', () => {
   fc.assert(
     fc.property(record, fields, (value, listed) => {
-      const everywhere = applyMask(value, [mask([...listed, 'c'])], { anywhere: true });
+      const everywhere = maskAnywhere(value, [mask([...listed, 'c'])]);
       expect(valuesOf(everywhere, 'c')).toEqual([]);
       // Masking once more, from the root alone, finds nothing that is left.
       expect(applyMask(everywhere, [mask([...listed, 'c'])])).toEqual(everywhere);
@@ -90,7 +93,13 @@ describe('what can not be hidden as it should', () => {
 it('takes values as JSON writes them', () => {
   const value = { toJSON: () => ({ salary: 1, since: new Date(0) }) };
   expect(applyMask<unknown>(value, [mask(['salary'])])).toEqual({ since: '1970-01-01T00:00:00.000Z' });
-  expect(
-    applyMask<unknown>([{ salary: 1 }, { list: [{ salary: 2 }] }], [mask(['salary'])], { anywhere: true }),
-  ).toEqual([{}, { list: [{}] }]);
+  expect(maskAnywhere([{ salary: 1 }, { list: [{ salary: 2 }] }], [mask(['salary'])])).toEqual([{}, { list: [{}] }]);
+});
+
+it('shows no ending of a number that JSON does not have', () => {
+  const ending = [mask(['a'], { a: 'last4' })];
+  expect(maskJson('[{"a":1e400},{"a":-0},{"a":12345678}]', ending)).toBe(
+    '[{"a":"****"},{"a":"****"},{"a":"****5678"}]',
+  );
+  expect(applyMask<unknown>({ a: Infinity }, ending)).toEqual({ a: '****' });
 });

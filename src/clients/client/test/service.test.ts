@@ -1,6 +1,7 @@
 /** The client against the real service: each kind of question, and what comes back. */
 import { createClient, RemitDenied, RemitSetupError, type Question } from 'remit-client';
 import { describe, expect, inject, it } from 'vitest';
+import { collect } from '../../support/collect.js';
 
 const { url, key, tokens } = inject('service');
 const remit = createClient({ url, key, timeoutMs: 20_000, obligations: { mask: true } });
@@ -9,11 +10,6 @@ const read: Question = {
   action: 'read',
   resource: { type: 'employee', id: 'erin' },
   context: { token: tokens.reader },
-};
-const collect = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
 };
 
 describe('can', () => {

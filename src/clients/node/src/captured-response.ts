@@ -3,7 +3,7 @@ import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerRe
 import type { Obligation } from 'remit-client';
 import { BodyCollector, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
 import { refuseUnmasked } from './refusal.js';
-import { WAYS } from './sealed-response.js';
+import { replaceWays } from './sealed-response.js';
 
 type Callback = (error?: Error | null) => void;
 
@@ -15,7 +15,6 @@ export function captureResponse(
 ): void {
   // Nothing is answered by comparing with what isn't shown.
   for (const name of COMPARING_HEADERS) Reflect.deleteProperty(request.headers, name);
-  const originals = WAYS.map((name): [string, unknown] => [name, Reflect.get(response, name)]);
   const collector = new BodyCollector(maxBytes);
   let isEnded = false;
   const collect = (piece: unknown, encoding: unknown, callback: unknown): void => {
@@ -24,7 +23,7 @@ export function captureResponse(
     const told = [piece, encoding, callback].find((argument) => typeof argument === 'function') as Callback | undefined;
     if (told !== undefined) process.nextTick(told);
   };
-  Object.assign(response, {
+  const restore = replaceWays(response, {
     writeHead: (status: number, reason?: unknown, headers?: unknown) => {
       response.statusCode = status;
       if (typeof reason === 'string') response.statusMessage = reason;
@@ -40,7 +39,7 @@ export function captureResponse(
       if (isEnded) return response;
       isEnded = true;
       collect(piece, encoding, callback);
-      Object.assign(response, Object.fromEntries(originals));
+      restore();
       const body = finish(request, response, collector.body, masks);
       return body === undefined ? response.end() : response.end(body);
     },
@@ -61,14 +60,13 @@ function finish(
     contentType: response.getHeader('content-type')?.toString(),
     contentEncoding: response.getHeader('content-encoding')?.toString(),
   };
-  let masked = body === undefined ? undefined : maskBody(body, head, masks);
+  let masked = maskBody(body, head, masks);
   if (masked === undefined) {
     const refusal = refuseUnmasked(response.statusCode);
     response.removeHeader('content-encoding');
     response.statusCode = refusal.status;
     response.statusMessage = '';
     for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
-    response.setHeader('content-type', 'application/json; charset=utf-8');
     masked = JSON.stringify(refusal.body);
   }
   const bytes = Buffer.from(masked, 'utf8');

@@ -74,5 +74,5 @@ async function guardExpress(
 }
 
 function send(response: Response, { status, headers, body }: Refusal): void {
-  response.status(status).set(headers).type('application/json').send(JSON.stringify(body));
+  response.status(status).set(headers).send(JSON.stringify(body));
 }

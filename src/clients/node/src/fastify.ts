@@ -6,7 +6,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteOptions } f
 import type { Evaluation, Obligation } from 'remit-client';
 import { Guard, requireRouteQuestion } from './guard.js';
 import { collectStream, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
-import { refuseUnguarded, refuseUnmasked, type Refusal } from './refusal.js';
+import { refuseMisconfigured, refuseUnmasked, type Refusal } from './refusal.js';
 import type { GuardOptions, RouteQuestion } from './route-question.js';
 import { sealResponse } from './sealed-response.js';
 
@@ -56,7 +56,8 @@ const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => 
     if (request.is404) return undefined;
     const { config, method, url = '' } = request.routeOptions;
     const question = config.remit;
-    if (question === undefined) return isOpen({ config, method, url }) ? undefined : refuse(reply, refuseUnguarded());
+    if (question === undefined)
+      return isOpen({ config, method, url }) ? undefined : refuse(reply, refuseMisconfigured());
     const passage = await guard.ask(question, request, {
       method: request.method,
       path: request.raw.url ?? '',
@@ -86,12 +87,7 @@ Object.assign(plugin, { [Symbol.for('skip-override')]: true, [Symbol.for('fastif
 export default plugin;
 
 function refuse(reply: FastifyReply, { status, headers, body }: Refusal): FastifyReply {
-  return reply
-    .code(status)
-    .headers(headers)
-    .type('application/json; charset=utf-8')
-    .serializer(JSON.stringify)
-    .send(body);
+  return reply.code(status).headers(headers).serializer(JSON.stringify).send(body);
 }
 
 async function maskPayload(
@@ -108,32 +104,20 @@ async function maskPayload(
   }
   for (const name of TELLING_HEADERS) reply.removeHeader(name);
   if (payload === undefined || payload === null) return payload;
-  const body = await readPayload(payload, maxBytes);
+  const isStream = typeof payload === 'object' && Symbol.asyncIterator in payload;
+  const body = await collectStream(isStream ? (payload as AsyncIterable<unknown>) : [payload], maxBytes);
   const head = {
     contentType: reply.getHeader('content-type') as string | undefined,
     contentEncoding: reply.getHeader('content-encoding') as string | undefined,
   };
-  const masked = body === undefined ? undefined : maskBody(body, head, masks);
+  const masked = maskBody(body, head, masks);
   if (masked !== undefined) return masked;
   const refusal = refuseUnmasked(reply.statusCode);
   reply.removeHeader('content-encoding');
-  reply.code(refusal.status).headers(refusal.headers).type('application/json; charset=utf-8');
+  reply.code(refusal.status).headers(refusal.headers);
   return JSON.stringify(refusal.body);
 }
 
 function isResponse(payload: unknown): payload is Response {
   return Object.prototype.toString.call(payload) === '[object Response]';
-}
-
-async function readPayload(payload: unknown, maxBytes: number | undefined): Promise<Uint8Array | undefined> {
-  const stream =
-    typeof payload === 'object' &&
-    payload !== null &&
-    Symbol.asyncIterator in payload &&
-    !(payload instanceof Uint8Array)
-      ? (payload as AsyncIterable<unknown>)
-      : (async function* () {
-          yield payload;
-        })();
-  return collectStream(stream, maxBytes);
 }

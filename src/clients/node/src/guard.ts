@@ -1,6 +1,6 @@
 /** The adapters' common part: a request is asked about, and is let through or refused; the outcome is told afterwards. */
-import type { Evaluation, Obligation } from 'remit-client';
-import { CARRIED_OUT, selectMasks } from './masked-body.js';
+import { MASKING_TYPES, type Evaluation, type Obligation } from 'remit-client';
+import { selectMasks } from './masked-body.js';
 import { refuseDenied, refuseError, type Refusal } from './refusal.js';
 import { buildQuestion, type GuardOptions, type RequestView, type RouteQuestion } from './route-question.js';
 
@@ -21,7 +21,7 @@ export class Guard<R> {
   async ask(route: RouteQuestion<R>, request: R, view: RequestView): Promise<Passage> {
     try {
       const question = await buildQuestion(this.options, route, request, view);
-      const evaluation = await this.options.client.can(question, { obligations: CARRIED_OUT });
+      const evaluation = await this.options.client.can(question, { obligations: MASKING_TYPES });
       if (!evaluation.allowed) {
         this.tellDenied(evaluation, request);
         return { isAllowed: false, refusal: refuseDenied(evaluation) };

@@ -99,8 +99,7 @@ async function guardHono(
 }
 
 function toResponse({ status, headers, body }: Refusal): Response {
-  const type = { 'content-type': 'application/json; charset=utf-8' };
-  return new Response(JSON.stringify(body), { status, headers: { ...headers, ...type } });
+  return new Response(JSON.stringify(body), { status, headers });
 }
 
 async function maskResponse(
@@ -116,7 +115,7 @@ async function maskResponse(
     contentType: headers.get('content-type') ?? undefined,
     contentEncoding: headers.get('content-encoding') ?? undefined,
   };
-  const masked = body === undefined ? undefined : maskBody(body, head, masks);
+  const masked = maskBody(body, head, masks);
   return masked === undefined
     ? toResponse(refuseUnmasked(response.status))
     : new Response(masked, { status: response.status, headers });

@@ -1,9 +1,7 @@
 /** Masks an answer that is about to be sent. What isn't JSON, or is too long, can't be masked, and so isn't sent. */
-import { applyMask, JsonProblem, parseExactJson, type Obligation } from 'remit-client';
+import { JsonProblem, maskJson, MASKING_TYPES, type Obligation } from 'remit-client';
 
-/** The obligations that the adapters carry out themselves. */
-export const CARRIED_OUT: readonly string[] = ['mask', 'visible_fields'];
-export const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
+const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
 /** Headers that tell something of the unmasked answer: its length, or a hash of it to compare guesses with. */
 export const TELLING_HEADERS: readonly string[] = [
@@ -28,29 +26,27 @@ export const COMPARING_HEADERS: readonly string[] = [
 ];
 
 export function selectMasks(obligations: readonly Obligation[]): readonly Obligation[] {
-  return obligations.filter(({ type }) => CARRIED_OUT.includes(type));
+  return obligations.filter(({ type }) => MASKING_TYPES.includes(type));
 }
 
-export interface AnswerHead {
+interface AnswerHead {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
 }
 
-/** @returns the body as it may be sent; undefined where it can't be masked */
+/** @param body undefined where it was too long. @returns it as it may be sent; undefined where it can't be masked */
 export function maskBody(
-  body: Uint8Array,
+  body: Uint8Array | undefined,
   { contentType = '', contentEncoding = 'identity' }: AnswerHead,
   masks: readonly Obligation[],
 ): string | undefined {
+  if (body === undefined) return undefined;
   if (body.byteLength === 0) return '';
   const isPlain = contentEncoding.trim().toLowerCase() === 'identity';
   const isJson = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType);
   if (!isPlain || !isJson) return undefined;
   try {
-    const value = parseExactJson(new TextDecoder('utf-8', { fatal: true }).decode(body));
-    // Nothing is all that it says.
-    if (value === null) return 'null';
-    return JSON.stringify(applyMask(value, masks, { anywhere: true }));
+    return maskJson(new TextDecoder('utf-8', { fatal: true }).decode(body), masks);
   } catch (error) {
     if (error instanceof JsonProblem || error instanceof TypeError) return undefined;
     throw error;
@@ -83,7 +79,7 @@ export class BodyCollector {
 
 /** @returns the whole of a stream; undefined where it is too long, and then it is ended */
 export async function collectStream(
-  stream: AsyncIterable<unknown>,
+  stream: AsyncIterable<unknown> | Iterable<unknown>,
   maxBytes?: number,
 ): Promise<Uint8Array | undefined> {
   const collector = new BodyCollector(maxBytes);

@@ -17,12 +17,18 @@ export interface Refusal {
 const TOLD = ['permission', 'acr', 'scope'];
 const HEADER_SAFE = /^[\x20-\x7e]{1,1024}$/;
 
-function createRefusal(status: number, code: string, message: string, more: Partial<Refusal> = {}): Refusal {
-  const { headers = {}, body } = more;
+/** @param told what the body has beside the error */
+function createRefusal(
+  status: number,
+  code: string,
+  message: string,
+  headers: Refusal['headers'] = {},
+  told: Omit<Refusal['body'], 'error'> = {},
+): Refusal {
   return {
     status,
-    headers: { 'cache-control': 'no-store', ...headers },
-    body: { error: { code, message }, ...body },
+    headers: { 'cache-control': 'no-store', ...headers, 'content-type': 'application/json; charset=utf-8' },
+    body: { error: { code, message }, ...told },
   };
 }
 
@@ -31,18 +37,12 @@ export function refuseDenied(evaluation: Evaluation): Refusal {
   if (evaluation.isUndecided) return refuseError(new RemitUnavailable('status'));
   const { status, challenge } = chooseStatus(evaluation);
   const message = evaluation.message ?? 'This is not allowed.';
-  const refusal = createRefusal(status, status === 401 ? 'unauthorized' : 'denied', message, {
-    headers: challenge === undefined ? {} : { 'www-authenticate': challenge },
-  });
+  const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
   const remedies = tellRemedies(evaluation);
-  return {
-    ...refusal,
-    body: {
-      ...refusal.body,
-      ...(evaluation.id === undefined ? {} : { decision: evaluation.id }),
-      ...(remedies.length === 0 ? {} : { remedies }),
-    },
-  };
+  return createRefusal(status, status === 401 ? 'unauthorized' : 'denied', message, headers, {
+    ...(evaluation.id === undefined ? {} : { decision: evaluation.id }),
+    ...(remedies.length === 0 ? {} : { remedies }),
+  });
 }
 
 /**
@@ -79,24 +79,22 @@ function tellRemedies({ reasons, remedies }: Evaluation): object[] {
 /** The refusal of a request that could not be asked about. @throws the error where it is none of the client's */
 export function refuseError(error: unknown): Refusal {
   if (error instanceof CallerUnknown)
-    return createRefusal(401, 'unauthorized', 'A credential is required.', {
-      headers: { 'www-authenticate': 'Bearer' },
-    });
-  if (error instanceof RemitUnavailable)
-    return createRefusal(503, 'unavailable', 'It can not be decided now whether this is allowed.', {
-      headers: error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) },
-    });
+    return createRefusal(401, 'unauthorized', 'A credential is required.', { 'www-authenticate': 'Bearer' });
+  if (error instanceof RemitUnavailable) {
+    const headers = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
+    return createRefusal(503, 'unavailable', 'It can not be decided now whether this is allowed.', headers);
+  }
   if (error instanceof RemitSetupError) {
     // What the request itself brought into the question: an id with a line break, or one that is too long.
     if (error.code === 'question' && error.status === 400 && /^(?:resource|action)\b/.test(error.at ?? ''))
       return createRefusal(400, 'bad_request', 'The request names something that can not exist.');
-    return createRefusal(500, 'misconfigured', 'The API is wrongly set up.');
+    return refuseMisconfigured();
   }
   throw error;
 }
 
-/** The refusal of a request to a route that doesn't say what it asks. */
-export function refuseUnguarded(): Refusal {
+/** The refusal where the API is at fault: its client, its question, or a route that doesn't say what it asks. */
+export function refuseMisconfigured(): Refusal {
   return createRefusal(500, 'misconfigured', 'The API is wrongly set up.');
 }
 

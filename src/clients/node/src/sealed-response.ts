@@ -2,7 +2,19 @@
 import type { ServerResponse } from 'node:http';
 
 /** The methods that send something of a response. */
-export const WAYS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
+const WAYS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
+
+/** Replaces all of them. @returns puts them back */
+export function replaceWays(
+  response: ServerResponse,
+  replacement: Readonly<Record<(typeof WAYS)[number], unknown>>,
+): () => void {
+  const originals = WAYS.map((name): [string, unknown] => [name, Reflect.get(response, name)]);
+  Object.assign(response, replacement);
+  return () => {
+    Object.assign(response, Object.fromEntries(originals));
+  };
+}
 
 /**
  * Whatever is written past the masks (`reply.hijack()` and then to the raw response) ends the connection, and nothing of it
@@ -10,11 +22,7 @@ export const WAYS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
  * @returns opens it again
  */
 export function sealResponse(response: ServerResponse): () => void {
-  const originals = WAYS.map((name): [string, unknown] => [name, Reflect.get(response, name)]);
   const destroy = (): ServerResponse =>
     response.destroy(new Error('an answer that has to be masked was written past the masks'));
-  for (const name of WAYS) Object.assign(response, { [name]: destroy });
-  return () => {
-    for (const [name, original] of originals) Object.assign(response, { [name]: original });
-  };
+  return replaceWays(response, { writeHead: destroy, flushHeaders: destroy, write: destroy, end: destroy });
 }

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { createClient, dpopCredential, type Credential, type RemitClient } from 'remit-client';
 import { tokenSubject } from 'remit-node';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { mintToken } from '../../support/mint.js';
+import { mintBoundToken } from '../../support/mint.js';
 import { answerJson, answerText, BROKEN_PROMISES, FAILURES, StandIn } from '../../support/stand-in.js';
 import type { Api, ApiAnswer, ApiOptions, ApiRequest, Framework } from './api.js';
 import { express4Framework, expressFramework } from './express-api.js';
@@ -128,9 +128,7 @@ describe.each([fastifyFramework, expressFramework, express4Framework, honoFramew
 
       it('passes on the proof for a token that is bound to a key, which counts once and for this address alone', async () => {
         const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
-        const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', keys.publicKey);
-        const thumbprint = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
-        const token = await mintToken(['--user', 'alice', '--agent', 'hr-assistant', '--scope', 'hr.employees.read', '--jkt', thumbprint]); // prettier-ignore
+        const token = await mintBoundToken(keys.publicKey);
         const { proof } = dpopCredential(token, keys) as Extract<Credential, { readonly proof: unknown }>;
         const prove = (address: string): Promise<string> =>
           proof.prove({ method: 'GET', url: new URL(address), token });

@@ -1,0 +1,139 @@
+/** The decision about a call of a tool: it may run, it waits for an approval that was asked for, or it is refused. */
+import { MASKING_TYPES, type AccessRequestTask, type Evaluation, type TaskStatus } from 'remit-client';
+import type { RequestBinding } from './request-binding.js';
+import type { ToolClient, ToolGuardOptions } from './guard-options.js';
+import { buildToolQuestion, type ToolArguments, type ToolQuestion } from './tool-question.js';
+import { refuseTool, toToolRefusal, type ToolRefusal } from './tool-refusal.js';
+import {
+  digestArguments,
+  MemoryApprovals,
+  setBounded,
+  toApprovalKey,
+  type ApprovalStore,
+  type WaitingApproval,
+} from './waiting-approvals.js';
+
+/** A call whose arguments and question can be read. */
+export interface CheckedCall {
+  readonly tool: string;
+  readonly args: ToolArguments;
+  readonly callId: string | undefined;
+  readonly question: ToolQuestion;
+}
+export type CallDecision =
+  { readonly evaluation: Evaluation } | { readonly refusal: ToolRefusal; readonly isWaiting: boolean };
+
+/** The reasons of a deny beside an approval that may still be given, or has not arrived everywhere. */
+const STILL_WAITING: readonly string[] = ['approval_unverifiable', 'grant_pending'];
+const MAX_TASKS = 1_000;
+
+/** Guards of one client resume each other's calls. */
+interface ClientMemory {
+  readonly approvals: ApprovalStore;
+  /** The tasks that this process has asked for, by their ids: they tell when there is nothing to wait for any more. */
+  readonly tasks: Map<string, AccessRequestTask>;
+}
+const memories = new WeakMap<ToolClient, ClientMemory>();
+
+export class CallDecider {
+  private readonly approvals: ApprovalStore;
+  private readonly tasks: Map<string, AccessRequestTask>;
+
+  constructor(
+    private readonly client: ToolClient,
+    private readonly options: ToolGuardOptions,
+  ) {
+    const memory = memories.get(client) ?? { approvals: new MemoryApprovals(), tasks: new Map() };
+    memories.set(client, memory);
+    this.approvals = options.approvals ?? memory.approvals;
+    this.tasks = memory.tasks;
+  }
+
+  /** Tells whether an approval was asked for the call: it is decided once the framework goes on with it. */
+  async isWaiting(call: CheckedCall, { subject }: RequestBinding): Promise<boolean> {
+    return (await this.approvals.get(toApprovalKey(subject, call))) !== undefined;
+  }
+
+  /** Asks about a call, with its approval where it waits for one; where only an approval is missing, that is asked for. */
+  async decide(call: CheckedCall, binding: RequestBinding): Promise<CallDecision> {
+    try {
+      const key = toApprovalKey(binding.subject, call);
+      const approval = await this.approvals.get(key);
+      if (approval === undefined) return await this.decideAnew(call, binding, key);
+      if (approval.digest !== digestArguments(call.args)) return deny(refuseTool('changed'));
+      const evaluation = await this.ask(call, binding, approval);
+      if (!isStillWaiting(evaluation)) {
+        await this.approvals.delete(key);
+        return toDecision(evaluation);
+      }
+      const status = await this.readStatus(approval);
+      if (status === 'pending' || status === 'approved') return waitFor(evaluation);
+      await this.approvals.delete(key);
+      return status === 'expired'
+        ? await this.decideAnew(call, binding, key)
+        : deny(refuseTool('rejected', evaluation));
+    } catch (error) {
+      this.options.onError?.(error);
+      return deny(toToolRefusal(error));
+    }
+  }
+
+  private async decideAnew(call: CheckedCall, binding: RequestBinding, key: string): Promise<CallDecision> {
+    const evaluation = await this.ask(call, binding, undefined);
+    if (evaluation.allowed || evaluation.accessRequest === undefined) return toDecision(evaluation);
+    // Without an answer the deny stands as it is.
+    const task = await this.client.requestAccess(evaluation).catch((error: unknown) => {
+      this.options.onError?.(error);
+    });
+    if (task === undefined) return toDecision(evaluation);
+    setBounded(this.tasks, task.id, task, MAX_TASKS);
+    const { expiresAt } = task.state;
+    await this.approvals.set(key, { id: task.id, digest: digestArguments(call.args), expiresAt });
+    this.tellRequested(task, call.tool);
+    return waitFor(evaluation);
+  }
+
+  private async ask(
+    { question, args }: CheckedCall,
+    binding: RequestBinding,
+    approval: WaitingApproval | undefined,
+  ): Promise<Evaluation> {
+    const asked = buildToolQuestion(question, args, binding, approval?.id);
+    return this.client.can(asked, { obligations: MASKING_TYPES });
+  }
+
+  /** A task that can't be asked about, or is another process's, may still be answered. */
+  private async readStatus({ id }: WaitingApproval): Promise<TaskStatus> {
+    const state = await this.tasks
+      .get(id)
+      ?.refresh()
+      .catch((error: unknown) => {
+        this.options.onError?.(error);
+      });
+    return state?.status ?? 'pending';
+  }
+
+  private tellRequested(task: AccessRequestTask, tool: string): void {
+    const told = new Promise((resolve) => {
+      resolve(this.options.onApprovalRequested?.(task, tool));
+    });
+    told.catch((error: unknown) => this.options.onError?.(error));
+  }
+}
+
+function isStillWaiting({ allowed, reasons }: Evaluation): boolean {
+  return !allowed && reasons.some(({ code }) => STILL_WAITING.includes(code));
+}
+
+function waitFor(evaluation: Evaluation): CallDecision {
+  return { refusal: refuseTool('approval_required', evaluation), isWaiting: true };
+}
+
+function deny(refusal: ToolRefusal): CallDecision {
+  return { refusal, isWaiting: false };
+}
+
+function toDecision(evaluation: Evaluation): CallDecision {
+  if (evaluation.allowed) return { evaluation };
+  return deny(refuseTool(evaluation.isUndecided ? 'unavailable' : 'denied', evaluation));
+}

@@ -1,0 +1,32 @@
+/** The request that tools run for: its subject is bound to it, and is never taken from what a model said. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Entity, QuestionContext } from 'remit-client';
+
+export interface RequestBinding {
+  /** Names for whom the agent acts: of a session or a token that the process has verified. */
+  readonly subject: Entity;
+  /** The agent's delegation token, which each question passes on. */
+  readonly token?: string;
+  /** Further members of each question's context. */
+  readonly context?: QuestionContext;
+}
+
+const storage = new AsyncLocalStorage<RequestBinding>();
+
+/**
+ * Runs the work of a request. The guarded tools that run within it, also in what it has begun and not awaited, are asked for with
+ * its subject.
+ * @throws TypeError where the subject has no type or no id
+ */
+export function withSubject<T>(binding: RequestBinding, work: () => T): T {
+  const { subject, token } = binding as { readonly subject?: Partial<Entity>; readonly token?: unknown };
+  const isStated = (text: unknown): boolean => typeof text === 'string' && text !== '';
+  if (!isStated(subject?.type) || !isStated(subject?.id)) throw new TypeError('remit: a request has a subject');
+  if (token !== undefined && !isStated(token)) throw new TypeError('remit: the token is a text');
+  return storage.run(binding, work);
+}
+
+/** @returns undefined outside of any request */
+export function getRequestBinding(): RequestBinding | undefined {
+  return storage.getStore();
+}

@@ -1,0 +1,6 @@
+/** Goes over all of a sequence. @returns what it had */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
