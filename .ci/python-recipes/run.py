@@ -1,4 +1,4 @@
-"""Runs the recipes of docs/guide/python.md against a service with the sample company. Prints `python: N passed, M failed`."""
+"""Runs the recipes of docs/guide/python.md against a service with the sample company."""
 
 import asyncio
 import base64
@@ -150,7 +150,7 @@ def main() -> int:
             service.terminate()
             service.wait(30)
     # As vitest writes it, which .ci/run reads.
-    print(f"Tests  {counts[False]} failed | {counts[True]} passed ({counts.total()})")
+    print(f"Tests  {counts[False]} failed | {counts[True]} passed ({sum(counts.values())})")
     return 0 if counts[False] == 0 and counts[True] > 0 else 1
 
 

@@ -111,7 +111,7 @@ export async function previewDecisions(
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
     const previews = new Map<Evaluation, DecisionPreview>();
-    // Of each question no more is kept than is needed yet: the facts of a long list would fill the memory.
+    // No more is kept of a question than is needed yet: the facts of a long list would fill the memory.
     const denied = new Map<Evaluation, Evaluation>();
     const keep = (evaluation: Evaluation, judged: Evaluation): void => {
       const preview = toPreview(judged);

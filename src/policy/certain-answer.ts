@@ -68,7 +68,7 @@ export function readsAny(
   });
 }
 
-/** What a policy reads of questions of a kind: the values that one question lacks are mostly lacked by many. */
+/** The reads of a policy for questions of a kind, kept: the values that one question lacks are mostly lacked by many. */
 const readPolicyParts = memoizeByObjects(
   (
     policy: Policy,
