@@ -2,7 +2,11 @@
 
 /** The function, which is called once for each object. What it returns must depend on nothing else and not be changed. */
 export function memoizeByObject<K extends object, T>(make: (object: K) => T): (object: K) => T {
-  return memoizeByObjects<[K], T>(make);
+  const results = new WeakMap<K, T>();
+  return (object) => {
+    if (!results.has(object)) results.set(object, make(object));
+    return results.get(object) as T;
+  };
 }
 
 /** The same for several objects: what was made is kept for as long as all of them are there. */
