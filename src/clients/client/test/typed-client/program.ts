@@ -130,7 +130,10 @@ export async function askByTypes(access: ServiceAccess): Promise<Record<string, 
     body: {
       ...question,
       context,
-      records: [{ ...resource, properties: { name: 'Erin', salary: 1 } }, { type: 'employee', id: 'a\nb' }],
+      records: [
+        { ...resource, properties: { name: 'Erin', salary: 1 } },
+        { type: 'employee', id: 'a\nb' },
+      ],
     },
     headers: { 'content-type': 'application/json' },
   });
@@ -164,7 +167,11 @@ export async function askByTypes(access: ServiceAccess): Promise<Record<string, 
     },
   });
   const task = requested.data?.task;
-  results['access request'] = [task?.status ?? JSON.stringify(requested.error), task?.display?.title ?? '', ...Object.keys(task?.links ?? {})];
+  results['access request'] = [
+    task?.status ?? JSON.stringify(requested.error),
+    task?.display?.title ?? '',
+    ...Object.keys(task?.links ?? {}),
+  ];
   const cancelled = await client.POST('/access/v1/requests/{id}/cancel', { params: { path: { id: task?.id ?? '' } } });
   results['cancelled'] = [cancelled.data?.task.status ?? ''];
 
