@@ -14,7 +14,8 @@ import type { CallOptions } from './deadline.js';
 import { Endpoints } from './endpoints.js';
 import { RemitDenied, RemitSetupError, RemitUnavailable } from './errors.js';
 import { readEvaluation, requireNotRefused, type Evaluation } from './evaluation.js';
-import { filterRecords, type FilterAnswer, type FilterRequest } from './filter.js';
+import { streamFilter, type FilterEnd, type FilterStreamOptions, type FilterStreamRequest } from './filter-stream.js';
+import { filterRecords, type FilterAnswer, type FilteredRecord, type FilterRequest } from './filter.js';
 import { carryOut, requireObligationTable, type ObligationTable } from './obligations.js';
 import { toWireQuestion, type Question, type WireQuestion } from './question.js';
 import { Searches } from './search.js';
@@ -63,6 +64,8 @@ export interface Capability {
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
+/** The time in which the service gives a stream up of which nothing comes. */
+const DEFAULT_IDLE_MS = 15_000;
 const MAX_ITEMS = 1_000;
 
 export class RemitClient {
@@ -129,6 +132,22 @@ export class RemitClient {
   async filter(request: FilterRequest, options: AskOptions = {}): Promise<FilterAnswer> {
     const table = this.getTable(options);
     return this.caller.run('filter', options, (call) => filterRecords(call, request, table, options.idempotencyKey));
+  }
+
+  /**
+   * The same for as many records as there are: they are taken, and answered, as their reader goes on. It was whole where it ends
+   * without an error; what came of one that throws is a part that says nothing of the rest. Remit has this.
+   * @returns the permitted records in their order, masked, and at last the counts
+   * @throws RemitDenied, RemitUnavailable, RemitSetupError; what the records' source throws
+   */
+  filterStream(
+    request: FilterStreamRequest,
+    options: FilterStreamOptions = {},
+  ): AsyncGenerator<FilteredRecord, FilterEnd, undefined> {
+    const { signal, idleMs = DEFAULT_IDLE_MS } = options;
+    const table = this.getTable(options);
+    const waits = { timeoutMs: idleMs, ...(signal === undefined ? {} : { signal }) };
+    return this.caller.runStream('filterStream', waits, (call) => streamFilter(call, request, table, options));
   }
 
   /**

@@ -7,6 +7,7 @@ export type { AccessRequestOffer, Evaluation, Obligation, Reason, Remedy } from 
 export type { Action, Entity, Properties, Question, QuestionContext, WireQuestion } from './question.js';
 export type { ObligationHandler, ObligationTable } from './obligations.js';
 export type { FilterAnswer, FilteredRecord, FilterRequest, InvalidRecord } from './filter.js';
+export type { FilterEnd, FilterStreamOptions, FilterStreamRequest } from './filter-stream.js';
 export type { ActionSearch, FoundAction, FoundEntity, ResourceSearch, Searches, SubjectSearch } from './search.js';
 export type { AccessRequestOptions, AccessRequestTask, TaskState, TaskStatus, WaitOptions } from './access-request.js';
 export type { CallEvent, EventHook } from './caller.js';
