@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/node_modules/', 'vitest.config.ts'] },
+  { ignores: ['**/dist/', '**/node_modules/', 'vitest.config.ts', 'client/test/typed-client/'] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

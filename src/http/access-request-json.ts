@@ -7,6 +7,7 @@ import { instantFormat } from '../runtime/instant-format.js';
 import type { StoredTask } from '../store/stored-task.js';
 import type { BundleItem } from '../store/request-bundles.js';
 import { MAX_GRANTED_DETAILS } from './grant-terms.js';
+import { submittedActionFormat, submittedResourceFormat } from './shown-formats.js';
 import { actionFormat, idFormat, nameFormat, resourceFormat, subjectFormat } from './authzen-formats.js';
 
 /** The questions that one request can be for. */
@@ -52,14 +53,17 @@ export interface SubmittedActor {
   readonly type?: string | undefined;
   readonly act?: SubmittedActor | undefined;
 }
-const actorFormat: z.ZodType<SubmittedActor> = z.looseObject({
-  id: idFormat,
-  issuer: z.string().max(2048).optional(),
-  type: nameFormat.optional(),
-  get act() {
-    return actorFormat.optional();
-  },
-});
+// Only a component has a name by which it can be within itself.
+const actorFormat: z.ZodType<SubmittedActor> = z
+  .looseObject({
+    id: idFormat,
+    issuer: z.string().max(2048).optional(),
+    type: nameFormat.optional(),
+    get act() {
+      return actorFormat.optional();
+    },
+  })
+  .meta({ id: 'Actor' });
 
 const requestItemFormat = z.looseObject({
   resource: resourceFormat,
@@ -131,8 +135,8 @@ const taskFormat = z.object({
   items: z
     .array(
       z.object({
-        resource: z.looseObject({}),
-        action: z.looseObject({}),
+        resource: submittedResourceFormat,
+        action: submittedActionFormat,
         status: z.enum(TASK_STATUSES),
         result: resultFormat.optional(),
       }),

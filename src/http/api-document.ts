@@ -11,6 +11,7 @@ import { VERSION } from '../runtime/version.js';
 import { isAuthentication } from './edge/authentication.js';
 import { LINES_TYPE } from './edge/json-body.js';
 import { DOCS_CONTENT_SECURITY_POLICY } from './edge/security-headers.js';
+import { mendComponents } from './document-components.js';
 import { getOperationId } from './operation-ids.js';
 
 const PAGE = '/docs';
@@ -39,7 +40,7 @@ export async function serveApiDocument(app: FastifyInstance): Promise<void> {
       security: [{ bearer: [] }, { dpop: [] }],
     },
     transform: describeRoute,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => mendComponents(jsonSchemaTransformObject(document)),
   });
   const json = keepDocument('application/json', () => JSON.stringify(app.swagger()));
   const yaml = keepDocument('application/x-yaml', () => app.swagger({ yaml: true }));

@@ -13,6 +13,7 @@ import { EXAMPLE_CLASS } from './access-request-json.js';
 import { MAX_GRANTED_DETAILS } from './grant-terms.js';
 import { nextPageFormat } from './page-token.js';
 import { queryNumber } from './query-number.js';
+import { shownDetailFormat } from './shown-formats.js';
 import { findTaskTitle } from './task-title.js';
 import type { Rules } from '../policy/load.js';
 
@@ -59,7 +60,7 @@ export const shownApprovalFormat = z
     resource: shownEntityFormat.extend({ properties: z.looseObject({}) }),
     context: z.looseObject({}).describe('What else decides, and is part of what is approved'),
     details: z
-      .array(z.looseObject({}))
+      .array(shownDetailFormat)
       .optional()
       .describe('A class of questions that is asked for, in place of the one: all that one of these covers'),
     steps: z.array(stepFormat),

@@ -97,19 +97,32 @@ export const evaluationFormat = z
   .meta({ id: 'EvaluationRequest', example: { ...EXAMPLE_QUESTION, resource: { type: 'document', id: 'plan' } } });
 export type EvaluationRequest = z.infer<typeof evaluationFormat>;
 
+/** The JSON Schema of a format, where what is sent is read later than the rest, and by itself. */
+export function describeLater(format: z.ZodType): Record<string, unknown> {
+  const { $schema: _version, ...schema } = z.toJSONSchema(format, { unrepresentable: 'any', io: 'input' });
+  return schema;
+}
+
 /** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
-const defaultsFormat = z.record(z.string(), z.unknown());
+const describeDefault = (format: z.ZodType) => z.record(z.string(), z.unknown()).meta(describeLater(format));
+const batchMembers = {
+  subject: subjectFormat.nullish(),
+  action: actionFormat.nullish(),
+  resource: resourceFormat.nullish(),
+  context: contextFormat.nullish(),
+};
 const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
 export type BatchSemantic = (typeof SEMANTICS)[number];
 export const evaluationsFormat = z
   .object({
-    subject: defaultsFormat.nullish(),
-    action: defaultsFormat.nullish(),
-    resource: defaultsFormat.nullish(),
-    context: defaultsFormat.nullish(),
+    subject: describeDefault(subjectFormat).nullish(),
+    action: describeDefault(actionFormat).nullish(),
+    resource: describeDefault(resourceFormat).nullish(),
+    context: describeDefault(contextFormat).nullish(),
     evaluations: z
       .array(z.unknown())
       .max(MAX_ITEMS)
+      .meta({ items: describeLater(z.object(batchMembers)) })
       .nullish()
       .describe('Items; each member overrides the default of that name as a whole'),
     options: z.object({ evaluations_semantic: z.enum(SEMANTICS).nullish() }).nullish(),

@@ -42,7 +42,15 @@ export const evaluationAnswerFormat = z
           .optional()
           .describe('What to do about the deny beside the approval that was presented'),
         retry_after: z.int().optional().describe('Seconds, where `next_action` is `retry`'),
-        error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
+        error: z
+          .looseObject({
+            status: z.int().optional(),
+            code: z.string(),
+            message: z.string(),
+            at: z.string().optional().describe('Where in a batch, as a path'),
+          })
+          .optional()
+          .describe('Why it could not be decided'),
       })
       .optional(),
   })

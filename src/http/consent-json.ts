@@ -9,6 +9,7 @@ import type { StoredConsent } from '../store/consents.js';
 import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { detailSchema } from '../tokens/claims.js';
 import { agentFormat, endMembers, EXAMPLE_LIMIT, MAX_GRANTED_DETAILS } from './grant-terms.js';
+import { shownConditionsFormat, shownDetailFormat, shownLimitFormat } from './shown-formats.js';
 
 const MAX_CONDITIONS = 8;
 const EXAMPLE_DETAILS = [
@@ -88,11 +89,11 @@ export const consentFormat = z
   .object({
     id: z.uuid(),
     agent: z.string(),
-    details: z.array(z.looseObject({})),
+    details: z.array(shownDetailFormat),
     access: accessFormat,
     confirm: confirmFormat,
-    when: z.looseObject({}).optional(),
-    limits: z.array(z.looseObject({})),
+    when: shownConditionsFormat.optional(),
+    limits: z.array(shownLimitFormat),
     starts: instantFormat,
     ends: instantFormat.optional(),
     until_ended: z.literal(true).optional(),

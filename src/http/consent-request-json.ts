@@ -9,6 +9,7 @@ import { MAX_CONFIGURED_TOKEN_BYTES } from '../tokens/reading-rules.js';
 import { idFormat } from './authzen-formats.js';
 import { accessFormat, confirmFormat, consentDetailsFormat, shortTextFormat, textHashFormat } from './consent-json.js';
 import { agentFormat, endMembers } from './grant-terms.js';
+import { shownDetailFormat } from './shown-formats.js';
 
 /** The actions that one request can be about. */
 export const MAX_NEEDED_ITEMS = 64;
@@ -35,7 +36,7 @@ export const consentNeedsBody = z
 
 const itemFormat = z.object({
   titles: z.array(z.string()).describe('As the schema has them'),
-  detail: z.looseObject({}),
+  detail: shownDetailFormat,
 });
 export const sortedNeedsFormat = z
   .object({

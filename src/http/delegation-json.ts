@@ -10,6 +10,7 @@ import { completeLimits, grantLimitsFormat } from '../policy/schema/limits-forma
 import { detailSchema } from '../tokens/claims.js';
 import { idFormat } from './authzen-formats.js';
 import { agentFormat, endMembers, EXAMPLE_LIMIT, MAX_GRANTED_DETAILS, readEnd } from './grant-terms.js';
+import { shownDetailFormat, shownLimitFormat } from './shown-formats.js';
 
 const EXAMPLE_DETAIL = {
   type: 'remit',
@@ -57,8 +58,8 @@ export const delegationFormat = z
     until_ended: z.literal(true).optional(),
     online: z.boolean(),
     background: z.boolean(),
-    details: z.array(z.looseObject({})).optional(),
-    limits: z.array(z.looseObject({})).optional().describe('Absent where there are none'),
+    details: z.array(shownDetailFormat).optional(),
+    limits: z.array(shownLimitFormat).optional().describe('Absent where there are none'),
     given_by: z
       .string()
       .describe('`user`, the id of the client (`client:portal`), or `administrator` for a mere relationship'),

@@ -45,7 +45,7 @@ const capabilitiesFormat = z
   .meta({ id: 'Capabilities' });
 const capabilitiesBody = z
   .object({ context: contextFormat.describe('With the agent’s `token`, and the `proof` that came with it') })
-  .meta({ id: 'CapabilitiesRequest' });
+  .meta({ id: 'CapabilitiesRequest', example: { context: { token: '<the agent’s token>' } } });
 
 export function capabilityRoutes(app: TypedApp, service: Service): void {
   app.get('/v1/capabilities', {

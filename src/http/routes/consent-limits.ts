@@ -22,6 +22,7 @@ import { readPartyReference, requireGrantObjects, userReference } from '../grant
 import { agentFormat, EXAMPLE_LIMIT } from '../grant-terms.js';
 import { MAX_PAGE_LIMIT, nextPageFormat, PageTokens } from '../page-token.js';
 import { queryNumber } from '../query-number.js';
+import { shownLimitFormat } from '../shown-formats.js';
 import type { TypedApp } from '../typed-app.js';
 
 const DEFAULT_LIMITS = 200;
@@ -36,7 +37,7 @@ const limitsQuery = z.strictObject({
 const remainingLimitFormat = z.object({
   consent: z.uuid().optional().describe('The consent that has the limit'),
   delegation: z.string().optional().describe('The agent of the delegation that has the limit'),
-  limit: z.looseObject({}).describe('As it was set'),
+  limit: shownLimitFormat.describe('As it was set'),
   remaining: z
     .union([z.int().min(0), amountFormat])
     .describe('How many uses, or how much, there is room for now; what is reserved counts as used'),

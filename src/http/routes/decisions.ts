@@ -5,7 +5,6 @@ import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model
 import { BadRequest } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
 import { formatQuantityNumber } from '../../model/quantities.js';
-import { amountFormat } from '../../policy/schema/limits-format.js';
 import { formatCallerId, type Caller, type Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -16,8 +15,9 @@ import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { requireCaller, requireClient } from '../edge/request-party.js';
+import { decisionRecordFormat, outcomeFormat } from '../decision-record-json.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
-import { instantFormat, utcInstantFormat } from '../../runtime/instant-format.js';
+import { utcInstantFormat } from '../../runtime/instant-format.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { queryNumber } from '../query-number.js';
 
@@ -41,42 +41,6 @@ const decisionsQuery = z.strictObject({
 const decisionParams = z.object({
   id: z.string().max(64).describe('The id of a decision or a list, or `<id>.<n>`: item n, from 0, of a batch'),
 });
-const outcomeFormat = z
-  .strictObject({
-    outcome: z.enum(['executed', 'failed', 'abandoned']).describe('What the agent really did with the decision'),
-    at: instantFormat.optional(),
-    detail: z.string().max(2000).optional(),
-    properties: z.record(z.string(), z.unknown()).optional(),
-    actual: z
-      .strictObject({
-        count: z.int().min(0).optional(),
-        amount: amountFormat.optional(),
-      })
-      .optional()
-      .describe('What was really used of the limits, of "executed": at most what was reserved, which is the default'),
-  })
-  .refine(({ outcome, actual }) => actual === undefined || outcome === 'executed', {
-    message: 'is for the outcome "executed": the others used nothing',
-    path: ['actual'],
-  })
-  .meta({
-    id: 'Outcome',
-    example: { outcome: 'executed', actual: { count: 1, amount: { value: 1250, unit: 'EUR', decimals: 2 } } },
-  });
-const reportedOutcomeFormat = outcomeFormat.safeExtend({
-  reported_at: z.string(),
-  reported_by: z.string(),
-  exceeds_reservation: z.literal(true).optional().describe('More was used than was reserved'),
-});
-const decisionRecordFormat = z
-  .looseObject({
-    id: z.uuid(),
-    decision: z.boolean(),
-    revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
-    outcome: reportedOutcomeFormat.optional(),
-    redacted: z.literal(true).optional().describe('What the decision rests on is left out: only an admin is shown it'),
-  })
-  .meta({ id: 'DecisionRecord' });
 const decisionListFormat = z
   .object({ page: nextPageFormat, results: z.array(decisionRecordFormat) })
   .meta({ id: 'DecisionList' });

@@ -24,7 +24,21 @@ const metadataFormat = z
   })
   .meta({ id: 'Metadata' });
 const KEYS_PATH = '/.well-known/jwks.json';
-const keysFormat = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) }).meta({ id: 'Keys' });
+const keysFormat = z
+  .object({
+    keys: z.array(
+      z.looseObject({
+        kty: z.string(),
+        kid: z.string().optional(),
+        alg: z.string().optional(),
+        use: z.string().optional(),
+        crv: z.string().optional(),
+        x: z.string().optional(),
+        y: z.string().optional(),
+      }),
+    ),
+  })
+  .meta({ id: 'Keys' });
 const resourceMetadataFormat = z
   .object({
     resource: z.string(),

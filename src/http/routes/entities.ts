@@ -22,7 +22,7 @@ const entityBody = z
       .max(MAX_PARENTS)
       .default([]),
   })
-  .meta({ id: 'EntityAttributes' });
+  .meta({ id: 'EntityAttributes', example: { attributes: { status: 'active', name: 'Ann' }, parents: [] } });
 const entityFormat = z
   .object({
     type: z.string(),

@@ -8,7 +8,14 @@ import { filterRecords, type FilterableRecord } from '../../lists/filter.js';
 import { BadRequest } from '../../model/faults.js';
 import { yieldToEventLoop } from '../../runtime/yield.js';
 import type { Service } from '../../service/service.js';
-import { actionFormat, contextFormat, EXAMPLE_QUESTION, MAX_ITEMS, subjectFormat } from '../authzen-formats.js';
+import {
+  actionFormat,
+  contextFormat,
+  describeLater,
+  EXAMPLE_QUESTION,
+  MAX_ITEMS,
+  subjectFormat,
+} from '../authzen-formats.js';
 import { LIST_TURNS } from '../edge/decision-turns.js';
 import { authenticate } from '../edge/authentication.js';
 import { inputErrors, problemFormat } from '../edge/errors.js';
@@ -38,7 +45,7 @@ const filterBody = z
     records: z
       .array(z.unknown())
       .max(MAX_ITEMS)
-      .meta({ items: z.toJSONSchema(filteredRecordFormat, { unrepresentable: 'any', io: 'input' }) }),
+      .meta({ items: describeLater(filteredRecordFormat) }),
     context: contextFormat.nullish(),
   })
   .meta({

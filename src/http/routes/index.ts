@@ -37,8 +37,13 @@ export function indexRoutes(app: TypedApp): void {
     schema: {
       tags: ['operations'],
       summary: 'What this service is, and where to read on',
-      produces: ['application/json', 'text/html'],
-      response: { 200: z.union([indexFormat, z.string()]), 429: problemFormat },
+      response: {
+        200: {
+          description: 'As JSON, or as a page where that is asked for',
+          content: { 'application/json': { schema: indexFormat }, 'text/html': { schema: z.string() } },
+        },
+        429: problemFormat,
+      },
     },
     handler: (request, reply) => {
       if (request.headers.accept?.includes('text/html') === true)

@@ -29,7 +29,21 @@ const updatesBody = z
       .min(1)
       .max(MAX_UPDATES_PER_WRITE),
   })
-  .meta({ id: 'RelationshipUpdates' });
+  .meta({
+    id: 'RelationshipUpdates',
+    example: {
+      updates: [
+        {
+          operation: 'touch',
+          relationship: {
+            resource: { type: 'team', id: 'core' },
+            relation: 'member',
+            subject: { type: 'user', id: 'ben' },
+          },
+        },
+      ],
+    },
+  });
 
 const relationshipsQuery = z.strictObject({
   resource_type: typeFormat,

@@ -33,7 +33,10 @@ const revocationBody = z
     reason: z.string().max(1000).optional(),
   })
   .describe('Revokes the tokens that match every member: a user with an agent means that pair')
-  .meta({ id: 'RevocationRequest' });
+  .meta({
+    id: 'RevocationRequest',
+    example: { user: 'ann', agent: 'helper', reason: 'The laptop was lost' },
+  });
 const revocationFormat = z
   .object({
     id: z.uuid(),

@@ -17,7 +17,7 @@ export const amountFormat = z
   })
   .meta({ id: 'Amount', example: { value: 1250, unit: 'EUR', decimals: 2 } });
 
-const statedLimitFormat = z.strictObject({
+export const statedLimitFormat = z.strictObject({
   count: z.int().min(1).optional().describe('The most uses'),
   amount: amountFormat
     .optional()

@@ -1,5 +1,5 @@
 /** The adapters' common part: which tools are shown, and whether a call of one stops for an approval, runs, or is refused. */
-import type { Capability, Evaluation } from 'remit-client';
+import { RemitDenied, type Capability, type Evaluation } from 'remit-client';
 import { CallDecider, type CallDecision, type CheckedCall } from './call-decision.js';
 import { requireGuardOptions, type ToolClient, type ToolEvent, type ToolGuardOptions } from './guard-options.js';
 import { getRequestBinding, type RequestBinding } from './request-binding.js';
@@ -95,7 +95,13 @@ export class ToolGuard {
     const binding = getRequestBinding();
     if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
     const { token } = binding;
-    const capabilities = await this.client.capabilities(token === undefined ? {} : { token });
+    // An agent whose whole question is refused may do nothing.
+    const capabilities = await this.client
+      .capabilities(token === undefined ? {} : { token })
+      .catch((error: unknown): readonly Capability[] => {
+        if (error instanceof RemitDenied) return [];
+        throw error;
+      });
     return ({ action, resource }) =>
       capabilities.some(
         (entry) =>

@@ -1,7 +1,7 @@
 /** One call of the client: its deadline, its request, and what is told of it to the hook for logs and metrics. */
 import { CallDeadline, type CallOptions } from './deadline.js';
 import { RemitError, type RemitSetupError, type RemitUnavailable } from './errors.js';
-import type { CallCount, OutgoingRequest, Transport } from './transport.js';
+import type { CallCount, OutgoingRequest, StreamRequest, Transport } from './transport.js';
 import type { Endpoints } from './endpoints.js';
 
 /** The end of a call: it has no token, no key, no address and nothing of the question. */
@@ -25,6 +25,10 @@ export interface Call {
   readonly endpoints: Endpoints;
   /** Sends a request of the call. @returns the body of a good answer. @throws RemitUnavailable, RemitSetupError */
   readonly send: (request: OutgoingRequest) => Promise<unknown>;
+  /** Sends one whose body is a stream. @returns a good answer, with its body. @throws RemitUnavailable, RemitSetupError */
+  readonly open: (request: StreamRequest) => Promise<Response>;
+  /** The id by which the answer named its decision, in `Remit-Decision-Id`; undefined where it had none. */
+  readonly getDecisionId: () => string | undefined;
 }
 
 export class Caller {
@@ -38,36 +42,78 @@ export class Caller {
   /** Runs a call within its deadline, and tells the hook how it ended. @throws what the work throws */
   async run<T>(
     operation: string,
-    { signal, timeoutMs = this.timeoutMs }: CallOptions,
+    options: CallOptions,
     work: (call: Call) => Promise<T>,
     describe: (value: T) => CallResult = () => ({}),
   ): Promise<T> {
+    const { call, tell } = this.begin(operation, options);
+    try {
+      const value = await work(call);
+      tell(describe(value));
+      return value;
+    } catch (error) {
+      tellFailure(error, tell);
+      throw error;
+    } finally {
+      call.deadline.end();
+    }
+  }
+
+  /** The same for a call whose answer comes in pieces. @param options their deadline is one for each wait */
+  async *runStream<T, R>(
+    operation: string,
+    options: CallOptions,
+    work: (call: Call) => AsyncGenerator<T, R, undefined>,
+  ): AsyncGenerator<T, R, undefined> {
+    const { call, tell } = this.begin(operation, options);
+    let isOver = false;
+    try {
+      const value = yield* work(call);
+      isOver = true;
+      tell({});
+      return value;
+    } catch (error) {
+      isOver = true;
+      tellFailure(error, tell);
+      throw error;
+    } finally {
+      // Its reader has left before its end.
+      if (!isOver) tell({ result: 'unavailable', code: 'aborted' });
+      call.deadline.end();
+    }
+  }
+
+  private begin(
+    operation: string,
+    { signal, timeoutMs = this.timeoutMs }: CallOptions,
+  ): { readonly call: Call; readonly tell: (result: CallResult) => void } {
     const started = performance.now();
     const deadline = new CallDeadline(timeoutMs, signal);
     const count: CallCount = { attempts: 0 };
     const tell = (result: CallResult): void => {
-      const { status, attempts } = count;
+      const { status, attempts, decisionId } = count;
       const durationMs = performance.now() - started;
-      const event = { operation, result: 'done' as const, isCached: false, status, attempts, durationMs, ...result };
+      const common = { operation, result: 'done' as const, isCached: false, status, attempts, durationMs, decisionId };
       try {
-        this.onEvent?.(event);
+        this.onEvent?.({ ...common, ...result });
       } catch {
         // A hook that fails changes no decision.
       }
     };
-    try {
-      const send: Call['send'] = (request) => this.transport.send(request, deadline, count);
-      const value = await work({ deadline, endpoints: this.endpoints, send });
-      tell(describe(value));
-      return value;
-    } catch (error) {
-      if (error instanceof RemitError && error.kind !== 'denied')
-        tell(describeError(error as RemitUnavailable | RemitSetupError));
-      throw error;
-    } finally {
-      deadline.end();
-    }
+    const call: Call = {
+      deadline,
+      endpoints: this.endpoints,
+      send: (request) => this.transport.send(request, deadline, count),
+      open: (request) => this.transport.open(request, deadline, count),
+      getDecisionId: () => count.decisionId,
+    };
+    return { call, tell };
   }
+}
+
+function tellFailure(error: unknown, tell: (result: CallResult) => void): void {
+  if (error instanceof RemitError && error.kind !== 'denied')
+    tell(describeError(error as RemitUnavailable | RemitSetupError));
 }
 
 function describeError({ kind, code, status }: RemitUnavailable | RemitSetupError): CallResult {

@@ -13,8 +13,9 @@ import { CredentialHolder, type Credential } from './credential.js';
 import type { CallOptions } from './deadline.js';
 import { Endpoints } from './endpoints.js';
 import { RemitDenied, RemitSetupError, RemitUnavailable } from './errors.js';
-import { readEvaluation, type Evaluation } from './evaluation.js';
-import { filterRecords, type FilterAnswer, type FilterRequest } from './filter.js';
+import { readEvaluation, requireNotRefused, type Evaluation } from './evaluation.js';
+import { streamFilter, type FilterEnd, type FilterStreamOptions, type FilterStreamRequest } from './filter-stream.js';
+import { filterRecords, type FilterAnswer, type FilteredRecord, type FilterRequest } from './filter.js';
 import { carryOut, requireObligationTable, type ObligationTable } from './obligations.js';
 import { toWireQuestion, type Question, type WireQuestion } from './question.js';
 import { Searches } from './search.js';
@@ -63,6 +64,8 @@ export interface Capability {
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
+/** The time in which the service gives a stream up of which nothing comes. */
+const DEFAULT_IDLE_MS = 15_000;
 const MAX_ITEMS = 1_000;
 
 export class RemitClient {
@@ -109,7 +112,7 @@ export class RemitClient {
       throw new RemitSetupError('options', { detail: `at most ${MAX_ITEMS} questions can be asked at once` });
     // Without items the endpoint would answer one question, and there is none.
     if (wires.length === 0) return [];
-    return this.caller.run('canAll', options, async ({ deadline, endpoints, send }) => {
+    return this.caller.run('canAll', options, async ({ deadline, endpoints, send, getDecisionId }) => {
       const url = await endpoints.find('access_evaluations_endpoint', deadline);
       const body = { evaluations: wires, options: { evaluations_semantic: 'execute_all' } };
       const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
@@ -117,7 +120,10 @@ export class RemitClient {
       const items = isRecord(answer) ? answer['evaluations'] : undefined;
       // Fewer or more answers than questions belong to nothing.
       if (!Array.isArray(items) || items.length !== wires.length) throw new RemitUnavailable('answer');
-      const evaluations = wires.map((wire, i) => readEvaluation(items[i], wire));
+      const id = getDecisionId();
+      const evaluations = wires.map((wire, i) =>
+        readEvaluation(items[i], wire, id === undefined ? undefined : `${id}.${i}`),
+      );
       return deadline.race(Promise.all(evaluations.map((evaluation) => carryOut(evaluation, table))));
     });
   }
@@ -125,16 +131,33 @@ export class RemitClient {
   /** Returns those of the records that may be seen, masked. Remit has this. @throws RemitDenied, RemitUnavailable, RemitSetupError */
   async filter(request: FilterRequest, options: AskOptions = {}): Promise<FilterAnswer> {
     const table = this.getTable(options);
-    return this.caller.run('filter', options, (call) => filterRecords(call, request, table));
+    return this.caller.run('filter', options, (call) => filterRecords(call, request, table, options.idempotencyKey));
+  }
+
+  /**
+   * The same for as many records as there are: they are taken, and answered, as their reader goes on. It was whole where it ends
+   * without an error; what came of one that throws is a part that says nothing of the rest. Remit has this.
+   * @returns the permitted records in their order, masked, and at last the counts
+   * @throws RemitDenied, RemitUnavailable, RemitSetupError; what the records' source throws
+   */
+  filterStream(
+    request: FilterStreamRequest,
+    options: FilterStreamOptions = {},
+  ): AsyncGenerator<FilteredRecord, FilterEnd, undefined> {
+    const { signal, idleMs = DEFAULT_IDLE_MS } = options;
+    const table = this.getTable(options);
+    const waits = { timeoutMs: idleMs, ...(signal === undefined ? {} : { signal }) };
+    return this.caller.runStream('filterStream', waits, (call) => streamFilter(call, request, table, options));
   }
 
   /**
    * Lists what the agent may do. Remit has this.
+   * @throws RemitDenied where the whole question is refused; RemitUnavailable, RemitSetupError
    * @param agent the agent's token, where the client isn't the agent itself
    */
   async capabilities(agent: { readonly token?: string } & CallOptions = {}): Promise<readonly Capability[]> {
     const { token, ...options } = agent;
-    return this.caller.run('capabilities', options, async ({ endpoints, send }) => {
+    return this.caller.run('capabilities', options, async ({ endpoints, send, getDecisionId }) => {
       const url = endpoints.findOwn('/v1/capabilities');
       const answer = await send(
         token === undefined
@@ -142,6 +165,11 @@ export class RemitClient {
           : { method: 'POST', url, body: { context: { token } }, isRepeatable: true },
       );
       if (!isRecord(answer) || !Array.isArray(answer['capabilities'])) throw new RemitUnavailable('answer');
+      if (answer['capabilities'].length === 0) {
+        const none = { type: '', id: '' };
+        const question = { subject: none, action: { name: '' }, resource: none, context: {} };
+        requireNotRefused(answer['context'], question, getDecisionId());
+      }
       return answer['capabilities'] as readonly Capability[];
     });
   }
@@ -165,7 +193,7 @@ export class RemitClient {
     });
   }
 
-  private getTable({ obligations = [] }: AskOptions): ObligationTable {
+  private getTable({ obligations = [] }: Pick<AskOptions, 'obligations'>): ObligationTable {
     return { ...Object.fromEntries(obligations.map((type) => [type, true as const])), ...this.table };
   }
 
@@ -179,7 +207,7 @@ export class RemitClient {
     const url = await endpoints.find('access_evaluation_endpoint', deadline);
     const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
     const answer = await send({ method: 'POST', url, body: wire, headers, isRepeatable: true });
-    const evaluation = readEvaluation(answer, wire);
+    const evaluation = readEvaluation(answer, wire, call.getDecisionId());
     if (key !== undefined) this.cache?.keep(key, evaluation, started);
     return deadline.race(carryOut(evaluation, table));
   }

@@ -11,20 +11,41 @@ export interface CallOptions {
 
 export class CallDeadline {
   readonly signal: AbortSignal;
-  private readonly ends: number;
-  private readonly timer: NodeJS.Timeout;
+  private ends: number;
+  private timer: NodeJS.Timeout | undefined;
+  private isHeld = false;
+  private readonly timeout = new AbortController();
 
   /** @param given a signal that ends it earlier */
   constructor(
-    timeoutMs: number,
+    private readonly timeoutMs: number,
     private readonly given?: AbortSignal,
   ) {
-    const timeout = new AbortController();
+    const { signal } = this.timeout;
     this.ends = performance.now() + timeoutMs;
+    this.signal = given === undefined ? signal : AbortSignal.any([signal, given]);
+    this.restart();
+  }
+
+  /** Begins anew, where it is held to what is awaited next and not to the whole. */
+  restart(): void {
+    if (this.isHeld) return;
+    clearTimeout(this.timer);
+    this.ends = performance.now() + this.timeoutMs;
     this.timer = setTimeout(() => {
-      timeout.abort();
-    }, timeoutMs);
-    this.signal = given === undefined ? timeout.signal : AbortSignal.any([timeout.signal, given]);
+      this.timeout.abort();
+    }, this.timeoutMs);
+  }
+
+  /** Runs the work of others, however long it takes. */
+  hold(): void {
+    this.isHeld = true;
+    clearTimeout(this.timer);
+  }
+
+  release(): void {
+    this.isHeld = false;
+    this.restart();
   }
 
   get remainingMs(): number {
@@ -33,7 +54,7 @@ export class CallDeadline {
 
   /** Must be called, so that no timer is left over. */
   end(): void {
-    clearTimeout(this.timer);
+    this.hold();
   }
 
   /** The error of a call that was ended by this. */

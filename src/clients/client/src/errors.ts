@@ -45,6 +45,7 @@ const UNAVAILABLE = {
   status: 'the authorization service can not answer now',
   redirect: 'the authorization service answered with a redirect, which is never followed',
   answer: 'the authorization service gave an answer that can not be read',
+  incomplete: 'the answer of the authorization service broke off before its end',
   too_long: 'the authorization service gave an answer that is too long',
   credential: 'the credential for the authorization service could not be obtained',
 } as const;

@@ -54,8 +54,11 @@ export interface Evaluation {
   readonly mask: <T>(value: T) => T;
 }
 
-/** @throws RemitUnavailable where it is no decision */
-export function readEvaluation(answer: unknown, question: WireQuestion): Evaluation {
+/**
+ * @param decisionId what its header says, for an answer that doesn't say it itself
+ * @throws RemitUnavailable where it is no decision
+ */
+export function readEvaluation(answer: unknown, question: WireQuestion, decisionId?: string): Evaluation {
   if (!isRecord(answer) || typeof answer['decision'] !== 'boolean') throw new RemitUnavailable('answer');
   const context = answer['context'] ?? {};
   if (!isRecord(context)) throw new RemitUnavailable('answer');
@@ -68,7 +71,7 @@ export function readEvaluation(answer: unknown, question: WireQuestion): Evaluat
     allowed: isAllowed,
     code: isAllowed ? undefined : (code ?? readErrorCode(context['error']) ?? 'denied'),
     message: readReasonText(context['reason_user']),
-    id: readText(context['id']) ?? readText(context['evaluation_id']),
+    id: readText(context['id']) ?? readText(context['evaluation_id']) ?? decisionId,
     reasons,
     remedies: readList<Remedy>(context['remedies'], 'type'),
     obligations,
@@ -82,9 +85,9 @@ export function readEvaluation(answer: unknown, question: WireQuestion): Evaluat
 }
 
 /** @param context what was said beside a list. @throws RemitDenied where it says why the whole question is refused */
-export function requireNotRefused(context: unknown, question: WireQuestion): void {
+export function requireNotRefused(context: unknown, question: WireQuestion, decisionId?: string): void {
   if (isRecord(context) && Array.isArray(context['reasons']) && context['reasons'].length > 0)
-    throw new RemitDenied(readEvaluation({ decision: false, context }, question));
+    throw new RemitDenied(readEvaluation({ decision: false, context }, question, decisionId));
 }
 
 /** The question, which may have a token, is no member that a log prints. */

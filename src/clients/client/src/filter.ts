@@ -11,62 +11,116 @@ import {
   type Entity,
   type Properties,
   type QuestionContext,
+  type WireQuestion,
 } from './question.js';
 import { isRecord } from './strict-json.js';
 
-export interface FilterRequest<R extends Entity = Entity> {
+export interface FilterQuestion {
   readonly subject: Entity;
   readonly action: string | Action;
-  readonly records: readonly R[];
   readonly context?: QuestionContext;
+}
+export interface FilterRequest<R extends Entity = Entity> extends FilterQuestion {
+  readonly records: readonly R[];
 }
 export interface FilteredRecord {
   readonly type: string;
   readonly id: string;
   readonly properties: Properties;
 }
+/** A record that can't be asked about, and what is wrong with it. */
+export interface InvalidRecord {
+  /** Its place among the records of the request, from 0. */
+  readonly index: number;
+  readonly code: string;
+  readonly message: string;
+  readonly at: string;
+}
 export interface FilterAnswer {
+  /** The id of its record; undefined of a service that names none. */
+  readonly id: string | undefined;
   /** The permitted records in their order, masked. */
   readonly records: readonly FilteredRecord[];
-  /** The number of those left out, by the service or for an obligation that was not carried out. */
+  /** The number of those left out, by the service or for an obligation that was not carried out; invalid ones are among them. */
   readonly removed: number;
+  readonly invalid: readonly InvalidRecord[];
   /** All that the service said beside the records. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
 /** @throws RemitUnavailable, RemitSetupError; RemitDenied where the whole question is refused */
 export async function filterRecords(
-  { endpoints, send }: Call,
+  { endpoints, send, getDecisionId }: Call,
   request: FilterRequest,
   table: ObligationTable,
+  idempotencyKey?: string,
 ): Promise<FilterAnswer> {
-  const { subject, records, context } = request;
-  requireEntity(subject, 'subject');
-  const action = requireAction(request.action);
+  const { records } = request;
   for (const [i, record] of records.entries()) requireEntity(record, `records[${i}]`);
-  const declared = declareObligations(context, Object.keys(table));
-  const body = { subject, action, records, context: declared };
-  // Each record that comes back may be a use of a limit, so one that may have arrived isn't sent again.
+  const question = buildFilterQuestion(request, table);
+  const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+  // Each record that comes back may be a use of a limit, so one that may have arrived isn't sent again without a key.
+  const isRepeatable = idempotencyKey !== undefined;
   const url = endpoints.findOwn('/v1/filter');
-  const answer = await send({ method: 'POST', url, body, isRepeatable: false });
+  const answer = await send({ method: 'POST', url, body: { ...question, records }, headers, isRepeatable });
   if (!isRecord(answer) || !Array.isArray(answer['records'])) throw new RemitUnavailable('answer');
   const { records: answered, ...details } = answer;
-  requireNotRefused(details['context'], { subject, action, resource: subject, context: declared });
+  requireNotRefused(details['context'], { ...question, resource: question.subject }, getDecisionId());
+  const invalid = readInvalidRecords(details['invalid'], records.length);
   const permitted: FilteredRecord[] = [];
   let next = 0;
   for (const record of answered as unknown[]) {
-    if (!isRecord(record) || !isRecord(record['properties'])) throw new RemitUnavailable('answer');
+    if (!isRecord(record)) throw new RemitUnavailable('answer');
     // Only what was sent comes back, in its order: another record would be another question's.
     next = records.findIndex(({ type, id }, i) => i >= next && type === record['type'] && id === record['id']) + 1;
     if (next === 0) throw new RemitUnavailable('answer');
-    const { type, id } = record as { type: string; id: string };
-    const obligations = readObligations(record['obligations']);
-    if (obligations.length > 0) {
-      const question = { subject, action, resource: { type, id }, context: declared };
-      const allow = createEvaluation({ ...readEvaluation({ decision: true }, question), question, obligations });
-      if (!(await carryOut(allow, table)).allowed) continue;
-    }
-    permitted.push({ type, id, properties: record['properties'] });
+    const carriedOut = await carryOutRecord(record, question, table);
+    if (carriedOut !== undefined) permitted.push(carriedOut);
   }
-  return { records: permitted, removed: records.length - permitted.length, details };
+  const removed = records.length - permitted.length;
+  return { id: getDecisionId(), records: permitted, removed, invalid, details };
+}
+
+/** @throws RemitSetupError where it isn't one */
+export function buildFilterQuestion(
+  { subject, action, context }: FilterQuestion,
+  table: ObligationTable,
+): Omit<WireQuestion, 'resource'> {
+  requireEntity(subject, 'subject');
+  return { subject, action: requireAction(action), context: declareObligations(context, Object.keys(table)) };
+}
+
+/**
+ * Carries out what is left to do of a record that may be seen.
+ * @returns undefined where it could not be
+ * @throws RemitUnavailable where it is no record
+ */
+export async function carryOutRecord(
+  record: Readonly<Record<string, unknown>>,
+  question: Omit<WireQuestion, 'resource'>,
+  table: ObligationTable,
+): Promise<FilteredRecord | undefined> {
+  const { type, id, properties } = record;
+  if (typeof type !== 'string' || typeof id !== 'string' || !isRecord(properties)) throw new RemitUnavailable('answer');
+  const obligations = readObligations(record['obligations']);
+  if (obligations.length > 0) {
+    const asked = { ...question, resource: { type, id } };
+    const allow = createEvaluation({ ...readEvaluation({ decision: true }, asked), question: asked, obligations });
+    if (!(await carryOut(allow, table)).allowed) return undefined;
+  }
+  return { type, id, properties };
+}
+
+/** @throws RemitUnavailable where they can't be read, or aren't of the request */
+function readInvalidRecords(list: unknown, count: number): readonly InvalidRecord[] {
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) throw new RemitUnavailable('answer');
+  return list.map((entry: unknown): InvalidRecord => {
+    const { index, code, message, at = '' } = isRecord(entry) ? entry : {};
+    if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= count)
+      throw new RemitUnavailable('answer');
+    if (typeof code !== 'string' || typeof message !== 'string' || typeof at !== 'string')
+      throw new RemitUnavailable('answer');
+    return { index, code, message, at };
+  });
 }

@@ -23,10 +23,19 @@ interface Answer {
   readonly body: unknown;
   readonly headers: Headers;
 }
-/** The count of a call's attempts, and its last status. */
+/** A request whose body is sent while its answer is read, so it can't be sent again. */
+export interface StreamRequest extends Omit<OutgoingRequest, 'body' | 'isRepeatable' | 'isOpen'> {
+  readonly body: ReadableStream<Uint8Array>;
+  /** The type of the body and of its answer. */
+  readonly type: string;
+  /** Ends both. */
+  readonly signal: AbortSignal;
+}
+/** The count of a call's attempts, its last status, and the id that the service named its decision by. */
 export interface CallCount {
   attempts: number;
   status?: number | undefined;
+  decisionId?: string | undefined;
 }
 
 const RETRIED = new Set([429, 502, 503, 504]);
@@ -49,6 +58,7 @@ export class Transport {
       const result = await this.attempt(request, body, token, deadline);
       if (!(result instanceof RemitUnavailable)) {
         count.status = result.status;
+        count.decisionId = readDecisionId(result.headers);
         // A nonce may be asked for, and a token may have been replaced or taken back. Once each call.
         if (result.status === 401 && token !== undefined && !isRenewed && this.renew(request.url, token, result)) {
           isRenewed = true;
@@ -59,6 +69,31 @@ export class Transport {
       count.status = result.status ?? count.status;
       await this.pauseBeforeRetry(request, result, deadline, count.attempts);
     }
+  }
+
+  /** @returns the answer, whose body is still to be read. @throws RemitUnavailable, RemitSetupError */
+  async open(request: StreamRequest, deadline: CallDeadline, count: CallCount): Promise<Response> {
+    count.attempts += 1;
+    const { url, method, body, type, signal } = request;
+    const token = await deadline.race(this.credential.get());
+    const own = { accept: `${type}, application/json`, 'content-type': type };
+    const headers = { ...(await this.buildHeaders(request, undefined, token)), ...own };
+    // Without `half` a body that isn't at its end would be refused.
+    const response = await this.fetch(url, { method, headers, body, signal, redirect: 'manual', duplex: 'half' });
+    count.status = response.status;
+    count.decisionId = readDecisionId(response.headers);
+    await requireDirect(response);
+    if (response.ok) {
+      if (response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() === type) return response;
+      throw new RemitUnavailable('answer', { status: response.status });
+    }
+    if (RETRIED.has(response.status) || response.status >= 500) throw toStatusError(response);
+    const problem = await readJsonBody(response).catch(() => undefined);
+    // The next one is sent with another, or with the nonce that was asked for.
+    if (response.status === 401)
+      this.renew(url, token, { status: response.status, body: problem, headers: response.headers });
+    requireSuccess({ status: response.status, body: problem });
+    throw new RemitUnavailable('answer', { status: response.status });
   }
 
   private renew(url: URL, token: string, { headers }: Answer): boolean {
@@ -82,14 +117,11 @@ export class Transport {
         ...(body === undefined ? {} : { body }),
       });
       const { status } = response;
-      if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
-        await dropBody(response);
-        throw new RemitUnavailable('redirect', { status });
-      }
+      await requireDirect(response);
       if (response.ok) return { status, body: await readJsonBody(response), headers: response.headers };
       if (RETRIED.has(status) || status >= 500) {
         await dropBody(response);
-        const error = new RemitUnavailable('status', { status, retryAfter: readRetryAfter(response.headers) });
+        const error = toStatusError(response);
         if (RETRIED.has(status)) return error;
         throw error;
       }
@@ -103,7 +135,7 @@ export class Transport {
   }
 
   private async buildHeaders(
-    { url, method, headers }: OutgoingRequest,
+    { url, method, headers }: Pick<OutgoingRequest, 'url' | 'method' | 'headers'>,
     body: string | undefined,
     token: string | undefined,
   ): Promise<Record<string, string>> {
@@ -133,13 +165,31 @@ export class Transport {
   }
 }
 
+/** @throws RemitUnavailable where it leads elsewhere */
+async function requireDirect(response: Response): Promise<void> {
+  const { status, type } = response;
+  if (type !== 'opaqueredirect' && (status < 300 || status >= 400)) return;
+  await dropBody(response);
+  throw new RemitUnavailable('redirect', { status });
+}
+
+function toStatusError({ status, headers }: Response): RemitUnavailable {
+  return new RemitUnavailable('status', { status, retryAfter: readRetryAfter(headers) });
+}
+
+/** Reads Remit's header; what isn't an id of its kind is none. */
+function readDecisionId(headers: Headers): string | undefined {
+  const id = headers.get('remit-decision-id') ?? '';
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined;
+}
+
 function readRetryAfter(headers: Headers): number | undefined {
   const text = headers.get('retry-after') ?? '';
   return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
 /** @returns the body of a good answer. @throws RemitSetupError for one that refuses the request */
-function requireSuccess({ status, body }: Answer): unknown {
+function requireSuccess({ status, body }: Pick<Answer, 'status' | 'body'>): unknown {
   if (status >= 200 && status < 300) return body;
   const at = isRecord(body) && isRecord(body['error']) ? body['error']['at'] : undefined;
   // A place, and no text that the service may have taken from the request.

@@ -112,10 +112,43 @@ describe('records that come back', () => {
     expect(await fail(connect().filter({ subject, action, records }))).toMatchObject({ code: 'token_expired' });
   });
 
-  it('are not asked for twice where the first request may have arrived', async () => {
+  it('are not asked for twice where the first request may have arrived, unless a key makes it one', async () => {
     service.react(cutConnection);
     await fail(connect().filter({ subject, action, records }));
     expect(service.requests.length).toBe(1);
+    service.reactInTurn(cutConnection, answerJson({ records, removed: 0 }));
+    const asked = connect({ timeoutMs: 5_000 }).filter({ subject, action, records }, { idempotencyKey: 'mine' });
+    expect(await asked).toMatchObject({ records: [{ id: 'a' }, { id: 'b' }] });
+    expect(service.requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['mine', 'mine']);
+  });
+
+  it.each([[{}], [[{ index: 2, code: 'x', message: 'y' }]], [[{ index: 0.5, code: 'x', message: 'y' }]], [['0']]])(
+    'with invalid ones that are not of the request are no answer: %j',
+    async (invalid) => {
+      service.react(answerJson({ records: [], removed: 0, invalid }));
+      expect(await fail(connect().filter({ subject, action, records }))).toMatchObject({ code: 'answer' });
+    },
+  );
+});
+
+describe('the id of a decision', () => {
+  const id = '0199b6a0-5c1e-7c1a-9f0e-2d1c3b4a5000';
+  it('is that of the header where the answer has none', async () => {
+    service.react(answerJson({ decision: false }, 200, { 'remit-decision-id': id }));
+    expect(await connect().can(question)).toMatchObject({ allowed: false, id });
+    expect(await fail(connect().assert(question))).toMatchObject({ decisionId: id });
+    service.react(answerJson({ decision: false, context: { id: 'own' } }, 200, { 'remit-decision-id': id }));
+    expect(await connect().can(question)).toMatchObject({ id: 'own' });
+    service.react(
+      answerJson({ evaluations: [{ decision: true }, { decision: false }] }, 200, { 'remit-decision-id': id }),
+    );
+    const answers = await connect().canAll([question, question]);
+    expect(answers.map((answer) => answer.id)).toEqual([`${id}.0`, `${id}.1`]);
+  });
+
+  it('is none where the header has something else', async () => {
+    service.react(answerJson({ decision: false }, 200, { 'remit-decision-id': `${id}/../x` }));
+    expect(await connect().can(question)).toMatchObject({ id: undefined });
   });
 });
 

@@ -83,6 +83,7 @@ it('filter answers the permitted records, masked', async () => {
   expect(answer.records).toContainEqual({ type: 'employee', id: 'erin', properties: { name: 'erin' } });
   expect(answer.removed).toBe(records.length - answer.records.length);
   expect(answer.removed).toBeGreaterThan(0);
+  expect([answer.id, answer.invalid]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), []]);
 });
 
 it('an agent asks with its own token, and learns what it may do', async () => {
@@ -94,6 +95,13 @@ it('an agent asks with its own token, and learns what it may do', async () => {
   expect(employees?.actions.map(({ name }) => name)).toContain('read');
   // A client that has the agent's token is told the same.
   expect(await remit.capabilities({ token: tokens.reader })).toEqual(capabilities);
+  // None is another answer than a token that is refused.
+  await expect(remit.capabilities({ token: 'no.token.of-any' })).rejects.toMatchObject({
+    kind: 'denied',
+    code: expect.stringMatching(/^token_/) as string,
+    reasons: [{ code: expect.any(String) as string }],
+    decisionId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+  });
 });
 
 describe('an access request', () => {

@@ -1,0 +1,58 @@
+/** Reads an answer line by line, each as strict JSON: what is no line, is too long or has no line feed is no answer. */
+import type { CallDeadline } from './deadline.js';
+import { RemitUnavailable } from './errors.js';
+import { JsonProblem, parseJson } from './strict-json.js';
+
+/** A record that was sent is at most 256 KiB long. */
+const MAX_LINE_LENGTH = 4 * 1024 * 1024;
+
+/**
+ * @param deadline begins anew with each piece that comes
+ * @throws RemitUnavailable; what `fetch` throws where the connection breaks
+ */
+export async function* readJsonLines(
+  response: Response,
+  deadline: CallDeadline,
+): AsyncGenerator<unknown, void, undefined> {
+  if (response.body === null) return;
+  const { status } = response;
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let pieces: string[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = (await reader.read()) as { readonly done: boolean; readonly value?: Uint8Array };
+    deadline.restart();
+    const text = decode(() => decoder.decode(value, { stream: !done }));
+    const [rest = '', ...lines] = text.split('\n').reverse();
+    for (const line of lines.reverse()) {
+      yield parseLine([...pieces, line].join(''), status);
+      pieces = [];
+      length = 0;
+    }
+    pieces.push(rest);
+    length += rest.length;
+    if (length > MAX_LINE_LENGTH) throw new RemitUnavailable('too_long', { status });
+    if (!done) continue;
+    // A line that is cut off is none, also where what there is of it could be read.
+    if (length > 0) throw new RemitUnavailable('incomplete', { status });
+    return;
+  }
+}
+
+function decode(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    throw new RemitUnavailable('answer');
+  }
+}
+
+function parseLine(line: string, status: number): unknown {
+  try {
+    return parseJson(line);
+  } catch (error) {
+    if (error instanceof JsonProblem || error instanceof SyntaxError) throw new RemitUnavailable('answer', { status });
+    throw error;
+  }
+}

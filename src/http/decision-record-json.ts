@@ -1,0 +1,85 @@
+/** Decision records and the outcomes of decisions in the API's JSON. */
+import { z } from 'zod';
+import { amountFormat } from '../policy/schema/limits-format.js';
+import { instantFormat } from '../runtime/instant-format.js';
+import { obligationFormat, rationaleFormat, reasonFormat } from './answer-parts.js';
+
+export const outcomeFormat = z
+  .strictObject({
+    outcome: z.enum(['executed', 'failed', 'abandoned']).describe('What the agent really did with the decision'),
+    at: instantFormat.optional(),
+    detail: z.string().max(2000).optional(),
+    properties: z.record(z.string(), z.unknown()).optional(),
+    actual: z
+      .strictObject({
+        count: z.int().min(0).optional(),
+        amount: amountFormat.optional(),
+      })
+      .optional()
+      .describe('What was really used of the limits, of "executed": at most what was reserved, which is the default'),
+  })
+  .refine(({ outcome, actual }) => actual === undefined || outcome === 'executed', {
+    message: 'is for the outcome "executed": the others used nothing',
+    path: ['actual'],
+  })
+  .meta({
+    id: 'Outcome',
+    example: { outcome: 'executed', actual: { count: 1, amount: { value: 1250, unit: 'EUR', decimals: 2 } } },
+  });
+const reportedOutcomeFormat = outcomeFormat.safeExtend({
+  reported_at: z.string(),
+  reported_by: z.string(),
+  exceeds_reservation: z.literal(true).optional().describe('More was used than was reserved'),
+});
+const tokenRecordFormat = z.object({
+  issuer: z.string(),
+  jti: z.string().optional(),
+  client_id: z.string().optional(),
+  session: z.string().optional(),
+  transaction: z.string().optional(),
+});
+
+/** The record of a decision, or of a list, which has `search` and no reasons of its own. */
+export const decisionRecordFormat = z
+  .looseObject({
+    id: z.uuid(),
+    evaluated_at: z.string(),
+    client: z.string().describe('The id of the client that asked, or `agent:…` for an agent that asked for itself'),
+    decision: z.boolean().describe('Of a list: whether there was any result'),
+    dry_run: z.boolean(),
+    policy_version: z.string().describe('The version of the rules that decided: SHA-256 in hex'),
+    request: z
+      .looseObject({
+        subject: z.looseObject({ type: z.string(), id: z.string().optional() }).optional(),
+        action: z
+          .union([z.string(), z.looseObject({ name: z.string() })])
+          .optional()
+          .describe('Of a decision: its name'),
+        resource: z.looseObject({ type: z.string(), id: z.string().optional() }).optional(),
+        request_id: z.string().optional(),
+      })
+      .describe('What was asked'),
+    token: tokenRecordFormat.optional(),
+    reasons: z.array(reasonFormat).optional().describe('Of a decision'),
+    obligations: z.array(obligationFormat).optional().describe('Of a decision'),
+    rationale: rationaleFormat.optional().describe('Of a decision'),
+    approval: z
+      .object({ id: z.string(), approved_until: z.string() })
+      .optional()
+      .describe('The approval that the allow has used'),
+    reservation: z
+      .object({ decision: z.string(), settles_at: z.string().optional() })
+      .optional()
+      .describe('The reservation of limits that the allow made, or an earlier one with its `Idempotency-Key`'),
+    search: z.enum(['resource', 'subject', 'action', 'filter', 'capabilities']).optional().describe('Of a list'),
+    acting: z
+      .object({ user: z.string().optional(), agent: z.string().optional(), chain: z.array(z.string()) })
+      .optional()
+      .describe('Of a list: the parties'),
+    found: z.int().optional().describe('Of a list: the number of results'),
+    limit_exceeded: z.int().optional().describe('Of a filter: the records left out since a limit was reached'),
+    revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
+    outcome: reportedOutcomeFormat.optional(),
+    redacted: z.literal(true).optional().describe('What the decision rests on is left out: only an admin is shown it'),
+  })
+  .meta({ id: 'DecisionRecord' });
