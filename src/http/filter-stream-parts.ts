@@ -17,7 +17,6 @@ import { BODY_LIMITS } from './edge/json-body.js';
 import type { LineSource, TextLine } from './edge/line-source.js';
 import { requireCaller } from './edge/request-party.js';
 import type { StreamPace } from './edge/stream-pace.js';
-import { MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
 import { buildFilterTemplate, readFilterableRecord, summarizeFilter, type FilterQuestion } from './filter-records.js';
 import { readIdempotencyKey } from './idempotency-key.js';
 import { describeRefusal } from './list-refusal.js';
@@ -25,6 +24,11 @@ import { createBatchContext } from './request-context.js';
 
 /** The longest line: longer ones hold more than a record may, however its characters are written. */
 const MAX_LINE_BYTES = 256 * 1024;
+/**
+ * The longest part. Room is set aside for a whole one, so that streams never wait for each other with a part of it; a list as
+ * long as the longest would leave room for few streams.
+ */
+const MAX_PART_BYTES = 1024 * 1024;
 /** The ids of parts have room for so many numbers. */
 const MAX_PARTS = 4096;
 
@@ -61,7 +65,6 @@ export class FilterParts {
   /** Whether the question was not refused as a whole for some records. */
   private isAccepted = false;
   private refusal: ListRefusal | undefined;
-  private answeredBytes = 0;
 
   constructor(
     private readonly service: Service,
@@ -83,24 +86,22 @@ export class FilterParts {
     const isRefused = this.refusal?.isOfAllTypes === true && !this.isAccepted;
     // A question that is refused is answered so, and with nothing else.
     const answer = isRefused ? this.describeEnd() : isLast ? text + this.describeEnd() : text;
-    this.answeredBytes = Buffer.byteLength(answer);
     return { text: answer, isLast: isLast || isRefused };
   }
 
   private async readLines(): Promise<{ readonly stated: readonly TextLine[]; readonly isLast: boolean }> {
     const { lines, pace, signal } = this.stream;
     const stated: TextLine[] = [];
-    // What was answered before may not be taken yet.
-    let bytes = this.answeredBytes;
-    const maxBytes = bytes + MAX_FILTER_BODY_BYTES - MAX_LINE_BYTES;
-    while (stated.length < MAX_ITEMS && bytes <= maxBytes) {
+    let bytes = 0;
+    pace.leaveRoom();
+    while (stated.length < MAX_ITEMS && bytes <= MAX_PART_BYTES - MAX_LINE_BYTES) {
       signal.throwIfAborted();
       const line = await lines.next({ maxBytes: MAX_LINE_BYTES, signal, pace: pace.takeRate });
       if (line === undefined) return { stated, isLast: true };
       stated.push(line);
       pace.countQuestion();
       bytes += line.bytes?.length ?? 0;
-      await pace.hold(bytes);
+      await pace.takeRoom(bytes, MAX_PART_BYTES);
     }
     return { stated, isLast: false };
   }

@@ -59,7 +59,9 @@ export class FilterStreams {
       clearTimeout(timer);
       this.places.release(groups, 1);
     };
-    const pace = new StreamPace(request, lines, ending.signal);
+    const answer = new LineAnswer(streamIdleMs);
+    const countUnsent = (): number => answer.readableLength + reply.raw.writableLength;
+    const pace = new StreamPace(request, lines, ending.signal, streamIdleMs, countUnsent);
     // Its sender is waited for first, which is no work.
     pace.leavePlace();
     const id = newBatchId();
@@ -72,9 +74,13 @@ export class FilterStreams {
     } catch (error) {
       lines.stop();
       release();
-      throw error;
+      // Nobody reads it, and it isn't Remit that failed.
+      throw error instanceof ReaderGone ? new BadRequest('The caller has left.') : error;
     }
-    const answer = new LineAnswer(streamIdleMs);
+    // A reader learns of the answer, and of its id, though its first line may be far off.
+    reply.raw.once('pipe', () => {
+      reply.raw.flushHeaders();
+    });
     lines.isAnswered = !first.isLast;
     void this.writeParts(first, { request, reply, parts, answer, lines, signal: ending.signal }).finally(release);
     // Proxies that buffer answers would keep the sender waiting.

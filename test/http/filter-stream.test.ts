@@ -555,6 +555,28 @@ describe('a careless or hostile client', () => {
     await isAtRest(company);
   });
 
+  it('never waits for another stream without an end, however many ask for all the room there is', async () => {
+    const company = await startLimited({});
+    const sent = { to: company.address, key: 'one-key' };
+    // No record may be seen, so nothing is answered that would have to be read.
+    const body = toLines(await ask({}, company)) + repeat(300, employee('nobody', { name: 'x'.repeat(30_000) }));
+    const all = await Promise.all(Array.from({ length: 24 }, () => filter(body, sent)));
+    expect(all.map(({ lines, isWhole }) => [isWhole, endOf({ lines })?.end?.removed])).toEqual(
+      all.map(() => [true, 300]),
+    );
+    await isAtRest(company);
+  });
+
+  it('is told its id before there is a line to answer', async () => {
+    const company = await startLimited({});
+    const stream = openStream({ to: company.address, key: 'one-key' });
+    await stream.write(toLines(await ask({}, company)) + repeat(1000, employee('nobody')));
+    const response = await stream.response;
+    expect([response.status, response.headers.get('remit-decision-id')]).toEqual([200, expect.any(String)]);
+    await stream.end();
+    expect((await read(response)).lines).toEqual([{ end: expect.objectContaining({ returned: 0, removed: 1000 }) }]);
+  });
+
   it('that has used up its rate waits, and is answered in the end', async () => {
     const company = await startLimited({}, 100);
     const body = toLines(await ask({}, company)) + repeat(2500);

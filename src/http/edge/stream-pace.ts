@@ -14,21 +14,25 @@ import { requireParty } from './request-party.js';
 
 /** The interval at which a part that has to wait asks again. */
 const ASK_AGAIN_MS = 100;
-/** The steps in which room is taken. */
-const ROOM_BYTES = 64 * 1024;
 
 export class StreamPace {
   /** The requests that were taken of the caller's rate. */
   private charged: number;
   private questions = 0;
   private readonly parsed = { structures: 0, values: 0, charactersAgain: 0 };
-  private roomBytes = 0;
+  private holdsPart = false;
 
-  /** @param signal ends every wait, with its reason */
+  /**
+   * @param signal ends every wait, with its reason
+   * @param waitMs the longest wait for room
+   * @param countUnsent the bytes that were answered and aren't sent yet
+   */
   constructor(
     private readonly request: FastifyRequest,
     private readonly lines: Pick<LineSource, 'arrived'>,
     private readonly signal: AbortSignal,
+    private readonly waitMs: number,
+    private readonly countUnsent: () => number,
   ) {
     this.charged = request.rateCharge;
   }
@@ -60,13 +64,29 @@ export class StreamPace {
     }
   };
 
-  /** Sets room aside for what is held at the moment, and waits for it. */
-  async hold(bytes: number): Promise<void> {
-    const room = Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES;
+  /** Gives back the room of the part before. What of its answer isn't sent yet keeps as much as it takes. */
+  leaveRoom(): void {
     const { held, server } = this.request;
-    if (held === undefined || room === this.roomBytes) return;
-    while (!server.health.admission.resize(held, room)) await this.pause();
-    this.roomBytes = room;
+    if (held !== undefined) server.health.admission.resize(held, Math.min(held.longBytes, this.countUnsent()));
+    this.holdsPart = false;
+  }
+
+  /**
+   * Takes room for a whole part once its lines are longer than what each request has room for, and waits for it with nothing
+   * of it: streams that took it line by line would wait for each other without an end.
+   * @param bytes that the lines have so far
+   * @throws Fault `overloaded` where there is none in time
+   */
+  async takeRoom(bytes: number, partBytes: number): Promise<void> {
+    const { held, server } = this.request;
+    if (held === undefined || this.holdsPart || bytes <= held.shortBytes) return;
+    const givesUpAt = performance.now() + this.waitMs;
+    while (!server.health.admission.resize(held, this.countUnsent() + partBytes)) {
+      if (performance.now() >= givesUpAt) throw new Fault('overloaded', 'a part of a stream');
+      this.leaveRoom();
+      await this.pause();
+    }
+    this.holdsPart = true;
   }
 
   /**
