@@ -62,8 +62,47 @@ def forged(token: str) -> str:
     return f"{head}.{base64.urlsafe_b64encode(text).rstrip(b'=').decode()}.{signature}"
 
 
+def check_masking(masked, check) -> None:
+    def refuses(value, type="mask", fields=("ssn",)) -> bool:
+        obligation = {"id": type, "type": type, "properties": {"fields": list(fields)}}
+        try:
+            masked(value, {"context": {"obligations": [obligation]}})
+        except TypeError:
+            return True
+        return False
+
+    mask = {"id": "mask", "type": "mask", "properties": {"fields": ["address.street", "ssn"]}}
+    answer = {"context": {"obligations": [mask]}}
+    home, hidden = {"street": "Elm", "city": "Porto"}, {"city": "Porto"}
+    for name, value, expected in (
+        ("a field", {"ssn": "1", "name": "Erin"}, {"name": "Erin"}),
+        ("a nested field", {"address": home, "street": "Oak"}, {"address": hidden, "street": "Oak"}),
+        ("a field through a list", {"address": [home, home]}, {"address": [hidden, hidden]}),
+        ("a field through lists of lists", {"address": [[home]]}, {"address": [[hidden]]}),
+        ("a field whose name is a path", {"address.street": "Elm", "a": 1}, {"a": 1}),
+        ("a field below one whose name is a path", {"ssn.last": 1, "address.street.no": 2}, {}),
+        ("a record within an envelope", {"data": [{"address": home, "ssn": 1}]}, {"data": [{"address": hidden}]}),
+        ("a record within a field of a path", {"address": {"ssn": 1, "address": home}}, {"address": {"address": hidden}}),
+        ("a value where a path leads on", {"address": "Elm", "name": None}, {"address": "Elm", "name": None}),
+    ):
+        check(f"{name} is masked", masked(value, answer), expected)
+    record = type("Record", (), {"ssn": "1"})()
+    for name, arguments in (
+        ("a bare value", ("1",)),
+        ("a record that isn't plain", (record,)),
+        ("a record that isn't plain, within another", ({"a": [record]},)),
+        ("fields that aren't plain", ({"a": {"b": (record,)}},)),
+        ("another obligation", ({}, "visible_fields")),
+        ("a mask that can't be read", ({}, "mask", [""])),
+    ):
+        check(f"{name} is refused", refuses(*arguments), True)
+    check("nothing to mask", masked("1", {"context": {"obligations": []}}), "1")
+
+
 async def check_fastapi(tokens: dict, check) -> None:
-    app = load_recipe("fastapi")["app"]
+    recipe = load_recipe("fastapi")
+    check_masking(recipe["masked"], check)
+    app = recipe["app"]
     response = await get_employee(app, tokens["reader"])
     check("an agent reads, masked", (response.status_code, response.json()), (200, {"id": "erin", "name": "Erin"}))
     for name, token, status in (
