@@ -2,11 +2,9 @@
 
 import asyncio
 import base64
-import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import socket
 import subprocess
@@ -20,24 +18,23 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/guide/python.md").read_text()
-NAMES = ("API", "GUARD", "TOOLKIT")
 
 
-def write_config(directory: Path, keys: dict) -> Path:
+def write_config(directory: Path) -> Path:
+    """Makes keys and a configuration as the page says."""
     for folder in ("schema", "policies", "fixtures"):
         shutil.copytree(ROOT / folder, directory / folder)
     # Its rules for the night would make the outcome depend on the hour.
     (directory / "policies/agents.cedar").unlink()
     for file in (directory / "policies").glob("*.yaml"):
         file.unlink()
-    clients = re.search(r"```yaml\n(clients:\n.*?)```", PAGE, re.S)[1]
-    for name, key in keys.items():
-        clients = clients.replace(f"${name}_KEY_SHA256", hashlib.sha256(key.encode()).hexdigest())
-    config = directory / "fixtures/acme.remit.yaml"
-    text = config.read_text()
-    assert text.count("clients: []") == 1
-    config.write_text(text.replace("clients: []", clients))
-    return config
+    (directory / "clients.yaml").write_text(re.search(r"```yaml\n(clients:\n.*?)```", PAGE, re.S)[1])
+    commands = re.search(r"```sh\n(.*?)```", PAGE, re.S)[1]
+    subprocess.run(["sh", "-e", "-c", commands], cwd=directory, check=True)
+    for line in (directory / "keys.env").read_text().splitlines():
+        name, key = line.removeprefix("export ").split("=", 1)
+        os.environ[name] = key
+    return directory / "fixtures/python.remit.yaml"
 
 
 def load_recipe(name: str) -> dict:
@@ -62,8 +59,47 @@ def forged(token: str) -> str:
     return f"{head}.{base64.urlsafe_b64encode(text).rstrip(b'=').decode()}.{signature}"
 
 
+def check_masking(masked, check) -> None:
+    def refuses(value, type="mask", fields=("ssn",)) -> bool:
+        obligation = {"id": type, "type": type, "properties": {"fields": list(fields)}}
+        try:
+            masked(value, {"context": {"obligations": [obligation]}})
+        except TypeError:
+            return True
+        return False
+
+    mask = {"id": "mask", "type": "mask", "properties": {"fields": ["address.street", "ssn"]}}
+    answer = {"context": {"obligations": [mask]}}
+    home, hidden = {"street": "Elm", "city": "Porto"}, {"city": "Porto"}
+    for name, value, expected in (
+        ("a field", {"ssn": "1", "name": "Erin"}, {"name": "Erin"}),
+        ("a nested field", {"address": home, "street": "Oak"}, {"address": hidden, "street": "Oak"}),
+        ("a field through a list", {"address": [home, home]}, {"address": [hidden, hidden]}),
+        ("a field through lists of lists", {"address": [[home]]}, {"address": [[hidden]]}),
+        ("a field whose name is a path", {"address.street": "Elm", "a": 1}, {"a": 1}),
+        ("a field below one whose name is a path", {"ssn.last": 1, "address.street.no": 2}, {}),
+        ("a record within an envelope", {"data": [{"address": home, "ssn": 1}]}, {"data": [{"address": hidden}]}),
+        ("a record within a field of a path", {"address": {"ssn": 1, "address": home}}, {"address": {"address": hidden}}),
+        ("a value where a path leads on", {"address": "Elm", "name": None}, {"address": "Elm", "name": None}),
+    ):
+        check(f"{name} is masked", masked(value, answer), expected)
+    record = type("Record", (), {"ssn": "1"})()
+    for name, arguments in (
+        ("a bare value", ("1",)),
+        ("a record that isn't plain", (record,)),
+        ("a record that isn't plain, within another", ({"a": [record]},)),
+        ("fields that aren't plain", ({"a": {"b": (record,)}},)),
+        ("another obligation", ({}, "visible_fields")),
+        ("a mask that can't be read", ({}, "mask", [""])),
+    ):
+        check(f"{name} is refused", refuses(*arguments), True)
+    check("nothing to mask", masked("1", {"context": {"obligations": []}}), "1")
+
+
 async def check_fastapi(tokens: dict, check) -> None:
-    app = load_recipe("fastapi")["app"]
+    recipe = load_recipe("fastapi")
+    check_masking(recipe["masked"], check)
+    app = recipe["app"]
     response = await get_employee(app, tokens["reader"])
     check("an agent reads, masked", (response.status_code, response.json()), (200, {"id": "erin", "name": "Erin"}))
     for name, token, status in (
@@ -114,19 +150,18 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="remit-python-") as folder:
         directory = Path(folder)
-        keys = {name: secrets.token_urlsafe(32) for name in NAMES}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         env = {
             "PATH": os.environ["PATH"],
-            "REMIT_CONFIG": str(write_config(directory, keys)),
+            "REMIT_CONFIG": str(write_config(directory)),
             "REMIT_DATA": str(directory / "data"),
             "REMIT_PORT": str(port),
         }
         program = ["node", str(ROOT / "dist/main.js")]
         url = f"http://127.0.0.1:{port}"
-        os.environ.update({"REMIT_URL": url, **{f"{name}_KEY": key for name, key in keys.items()}})
+        os.environ["REMIT_URL"] = url
         service = subprocess.Popen([*program, "serve"], env=env, stdout=subprocess.DEVNULL)
         try:
             await_ready(service, url)

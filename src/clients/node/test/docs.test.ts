@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 
 const { url, key, tokens } = inject('service');
 const clients = fileURLToPath(new URL('../..', import.meta.url));
@@ -54,11 +54,61 @@ describe('examples', () => {
   it.each(['fastify', 'express', 'hono'])('%s.mjs is guarded, and masks', async (name) => {
     await expectGuarded(join(examples, `${name}.mjs`), { id: 'erin', name: 'Erin' });
   });
+
+  it('approvals.mjs lists what may be seen, and merges once an owner has approved', async () => {
+    const { api, address } = await startApi(join(examples, 'approvals.mjs'));
+    const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
+    const list = async (headers: Record<string, string>): Promise<Response> =>
+      fetch(`${address}/employees`, { headers });
+    const merge = async (branch: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${address}/repositories/payments-api/merge`, {
+        method: 'POST',
+        headers: { ...bearer(tokens.coder), ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ branch }),
+      });
+    try {
+      expect(await (await list(bearer(tokens.reader))).json()).toEqual([{ id: 'erin', name: 'Erin' }]);
+      const statuses = [{}, bearer('a.b.c'), bearer(`${tokens.reader.slice(0, -9)}AAAAAAAAA`), bearer(tokens.unscoped)];
+      expect(await Promise.all(statuses.map(async (headers) => (await list(headers)).status))).toEqual([
+        401, 401, 401, 403,
+      ]);
+
+      const denied = await merge('main');
+      expect(denied.status).toBe(403);
+      const { decision } = (await denied.json()) as { decision: string };
+      const retry = { 'denied-decision': decision };
+      const waiting = async (): Promise<readonly { id: string }[]> => {
+        const answer = await fetch(`${url}/v1/approvals?state=pending`, { headers: bearer(tokens.owner) });
+        return ((await answer.json()) as { results: { id: string }[] }).results;
+      };
+      await vi.waitFor(async () => expect(await waiting()).toHaveLength(1));
+      expect((await merge('main', retry)).status).toBe(403);
+      for (const { id } of await waiting()) {
+        const answer = await fetch(`${url}/v1/approvals/${id}/decision`, {
+          method: 'POST',
+          headers: { ...bearer(tokens.owner), 'content-type': 'application/json' },
+          body: '{"decision":"approve"}',
+        });
+        expect(answer.status).toBe(200);
+      }
+      expect((await merge('main')).status).toBe(403);
+      // The API may hear of its task a moment after the owner sees it.
+      const merged = await vi.waitFor(async () => {
+        const answer = await merge('main', retry);
+        expect(answer.status).toBe(200);
+        return answer.json();
+      });
+      expect(merged).toEqual({ merged: 'payments-api' });
+      expect((await merge('main', retry)).status).toBe(403);
+    } finally {
+      api.kill();
+    }
+  });
 });
 
-describe('the guide', () => {
-  const guide = read('../../docs/guide/guard-an-api.md');
+const guide = read('../../docs/guide/guard-an-api.md');
 
+describe('the guide', () => {
   it('shows parts of the examples', () => {
     const sources = readdirSync(examples)
       .filter((file) => file.endsWith('.mjs'))
@@ -129,6 +179,10 @@ app.get('/x', { config: { remit: { action: 'read', resource: (r) => ({ type: 't'
 app.get('/y', { config: { remit: { action: 'read' } } }, () => 'y');
 `,
     );
+    const shown = blocks(guide, 'ts');
+    expect(shown.length).toBeGreaterThan(1);
+    const files = shown.map((code, i) => ({ name: `guide-${i}.ts`, code }));
+    for (const { name, code } of files) writeFileSync(join(project, name), code);
     const compiler = join(clients, 'node_modules/typescript/bin/tsc');
     const types = join(clients, 'node_modules/@types');
     const options = [
@@ -144,9 +198,11 @@ app.get('/y', { config: { remit: { action: 'read' } } }, () => 'y');
       '--types',
       'node',
     ];
-    const result = await execute(process.execPath, [compiler, ...options, 'typed.ts'], { cwd: project }).catch(
-      (error: unknown) => error,
-    );
+    const result = await execute(
+      process.execPath,
+      [compiler, ...options, 'typed.ts', ...files.map(({ name }) => name)],
+      { cwd: project },
+    ).catch((error: unknown) => error);
     expect((result as { stdout: string }).stdout).toBe('');
   });
 });
