@@ -63,6 +63,8 @@ function describeOpening({ user, agent, task, ofClass }: TaskOpening, requester:
         ofClass === undefined ? binding : hashBinding(ofClass.askers),
         task.steps,
         task.emergency ?? null,
+        // Another end is another request: an approval is good for no longer than each that it answers asks for.
+        task.requested_until ?? null,
         ...(task.details === undefined ? [] : [formatCanonicalJson(task.details)]),
       ]),
     ),
