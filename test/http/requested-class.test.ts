@@ -233,6 +233,35 @@ describe('a class, however it is spelled', () => {
     for (const details of EQUAL) expect(await askClass(details), JSON.stringify(details)).toBe(narrow);
   }); // prettier-ignore
 
+  it('with another end is another task, since an approval is good for no longer than was asked', async () => {
+    const ends = (at: number | undefined): object => (at === undefined ? {} : { requested_until: minutes(at).toISOString() });
+    const ids = [];
+    for (const at of [undefined, 30, 60]) {
+      const id = await askClass([NARROW], merge(), ends(at));
+      expect(await askClass([NARROW], merge(), ends(at))).toBe(id);
+      expect((await remit.service.approvals.find(id))?.requested_until).toBe(at === undefined ? undefined : minutes(at).toISOString());
+      ids.push(id);
+      const requested = { more: { requested_access: ends(at) } };
+      ids.push(await requestAccess(remit, merge(), await ask(remit, merge()), requested));
+    }
+    expect(new Set(ids).size).toBe(6);
+    expect((await decide(ids[2] ?? '', 'olga', { ...UNTIL, until: minutes(45).toISOString() })).statusCode).toBe(200);
+    expect((await fetchApproval(remit, ids[2] ?? '')).approved_until).toBe(minutes(30).toISOString());
+  }); // prettier-ignore
+
+  it('covers a question from the background only where it is for the background', async () => {
+    const background = await remit.mint({ audience: 'git', user: 'ann', agent: 'coder', scope: 'code.write code.write.background', background: true });
+    const question = merge('release-1', 'api', { token: background });
+    const denied = await ask(remit, question);
+    expect(denied.context?.access_request, JSON.stringify(denied.context?.reasons)).toBeDefined();
+    const denial = { evaluation_id: denied.context?.id, expires_at: denied.context?.access_request?.expires_at };
+    for (const [access, status] of [['online', 400], [undefined, 202], ['background', 202]] as const) {
+      const body = { ...question, context: {}, denial, requested_access: { details: [respell({ access })] } };
+      const response = await remit.post('/access/v1/requests', body, { authorization: 'Bearer git-key' });
+      expect(response.statusCode, response.body).toBe(status);
+    }
+  }); // prettier-ignore
+
   it('is not asked for again after a no, nor is one that has questions in common with it', async () => {
     await decide(await askClass([NARROW]), 'olga', { decision: 'deny' });
     const wider = [
