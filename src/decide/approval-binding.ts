@@ -69,6 +69,11 @@ export function findPartyDifference(approved: ApprovalBinding, asked: ApprovalBi
   return ASKER_PLACES.find((place) => getHash(approved, place) !== getHash(asked, place));
 }
 
+/** The part of a binding that says who asks, and by whom. */
+export function selectAskers(binding: ApprovalBinding): ApprovalBinding {
+  return Object.fromEntries(Object.entries(binding).filter(([place]) => ASKER_PLACES.includes(place)));
+}
+
 /** The places that say who asks; a client's assertions about the subject do as well. */
 const ASKER_PLACES = ['client', 'user', 'agent', 'chain', 'issuer', 'subject'];
 const PARTY_PLACES = ['client', 'user', 'agent', 'chain', 'access', 'issuer', 'resource', 'action.name'];

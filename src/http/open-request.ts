@@ -1,12 +1,10 @@
 /** Opens the tasks of an access request: what is asked for must be what was denied, and lift it, and people must be able to read it. */
 import { listBoundNames } from '../decide/approval-binding.js';
 import { describeShownQuestion } from '../decide/shown-question.js';
-import type { AuthorizationDetail } from '../model/acting.js';
-import { formatRef } from '../model/ids.js';
 import { BadRequest } from '../model/faults.js';
 import { formatCallerId, type Caller } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
-import { formatCanonicalJson, formatStatedJson } from '../runtime/canonical-json.js';
+import { formatStatedJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
 import type { Service } from '../service/service.js';
 import type { TaskOpening } from '../store/asked-questions.js';
@@ -14,6 +12,7 @@ import { openTasks } from '../store/open-tasks.js';
 import { findEarlierRequest, type RequestRepeat } from '../store/request-bundles.js';
 import type { AskedTask } from '../store/stored-task.js';
 import type { AccessRequestBody } from './access-request-json.js';
+import { widenToClass } from './class-opening.js';
 import { findDenial, requireProvenActor, requireSameQuestion, type RequestableDenial } from './denied-question.js';
 import { AccessRequestProblem } from './edge/access-request-problem.js';
 import { readRequestedClass } from './requested-class.js';
@@ -21,7 +20,7 @@ import { joinItemPlace, listRequestedItems, type RequestedItem } from './request
 import { findRequestedTasks, toRequestedTasks, type RequestedTasks } from './requested-tasks.js';
 
 const DENIED_LATELY =
-  'The same was denied by an approver a short while ago. What policies don’t read makes no other question of it.';
+  'The same was denied by an approver a short while ago. What policies don’t read makes no other question of it, and a class that has questions in common with one that was denied is denied with it.';
 
 /**
  * Opens the tasks of a request, or finds those that are open, or those of the same request before.
@@ -53,8 +52,8 @@ async function openNew(
     requireProvenActor(denial, body.client?.actor);
     const { user, agent } = denial;
     const details = await readRequestedClass(service, caller, denial, item);
-    const task = describeTask(denial, item, service.now(), service.activePolicies.rules);
-    openings.push({ user, agent, task: details === undefined ? task : widenToClass(task, denial, details) });
+    const opening = { user, agent, task: describeTask(denial, item, service.now(), service.activePolicies.rules) };
+    openings.push(details === undefined ? opening : await widenToClass(service, opening, details, openings));
   }
   const now = service.now();
   const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
@@ -139,14 +138,4 @@ function describeTask(
     ...(offer.question_sha256 === undefined ? {} : { question_sha256: offer.question_sha256 }),
     ...(until === undefined ? {} : { requested_until: new Date(until).toISOString() }),
   };
-}
-
-/** A no to a class is to all equal ones, by whichever of its questions they are asked for. */
-function widenToClass(
-  task: AskedTask,
-  { user, agent }: RequestableDenial,
-  details: readonly AuthorizationDetail[],
-): AskedTask {
-  const parties = [user, agent].map((party) => (party === undefined ? null : formatRef(party)));
-  return { ...task, details, question_sha256: sha256(formatCanonicalJson({ parties, details })) };
 }

@@ -77,7 +77,7 @@ async function findUncovered(
   const held = new Map<string, CheckAnswer | undefined>(checks.map(({ permission }, i) => [permission, answers[i]]));
   const audience = caller.kind === 'client' ? caller.client.audience : undefined;
   const token = record.facts?.credential;
-  const tokenPurpose = token !== undefined && 'ok' in token && token.ok ? token.token.purpose : undefined;
+  const grant = token !== undefined && 'ok' in token && token.ok ? token.token : undefined;
   const stated = question.context;
   return checkDetailsCoverage(
     details,
@@ -90,8 +90,8 @@ async function findUncovered(
       types: [],
       attributes: { action: question.action.properties, context: stated, resource: question.resource.properties },
       findHolding: (permission) => held.get(permission),
-      purpose: Object.hasOwn(stated, 'purpose') ? stated['purpose'] : tokenPurpose,
-      access: 'online',
+      purpose: Object.hasOwn(stated, 'purpose') ? stated['purpose'] : grant?.purpose,
+      access: grant?.access ?? 'online',
     },
     'details',
   ).problem;

@@ -1,5 +1,6 @@
 /** The questions of an access request as rows of SQL, by what tells them from others. */
 import { v4 as uuid } from 'uuid';
+import type { ApprovalBinding } from '../model/approvals.js';
 import type { EntityRef } from '../model/ids.js';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
@@ -10,18 +11,28 @@ export interface TaskOpening {
   readonly user?: EntityRef | undefined;
   readonly agent?: EntityRef | undefined;
   readonly task: AskedTask;
+  /** Set where it opens one for a class of questions. */
+  readonly ofClass?:
+    | {
+        /** The part of the binding that says who asks: by which question of the class is no matter. */
+        readonly askers: ApprovalBinding;
+        /** Whether a person has said no to a part of the class lately. */
+        readonly isRefused: boolean;
+      }
+    | undefined;
 }
 
 /** The questions that are asked, as rows: `$1` of each statement that reads them. `item` is the question as it was submitted. */
 export const ASKED = `jsonb_to_recordset($1::jsonb) as a (n int, id uuid, user_type text, user_id text, agent_type text,
-  agent_id text, binding text, question text, asked text, task jsonb, item jsonb)`;
+  agent_id text, binding text, question text, asked text, refused bool,
+  task jsonb, item jsonb)`;
 /** The questions with the tasks that wait for them. */
 export const ASKED_TASKS = `${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked`;
 /** Whether a task for the same waits. */
 export const HAS_OPEN_TASK = `exists (select from approval_tasks o where o.state = 'pending' and o.asked_sha256 = a.asked)`;
 /** Whether a person has said no to the same since `$2`. */
-export const WAS_DENIED = `exists (select from approval_tasks d where d.state = 'denied' and d.question_sha256 = a.question
-  and d.decided > $2::timestamptz)`;
+export const WAS_DENIED = `(a.refused or exists (select from approval_tasks d where d.state = 'denied'
+  and d.question_sha256 = a.question and d.decided > $2::timestamptz))`;
 /** Tasks of a pair: those of the row `f`. */
 export const OF_SAME_PAIR = `o.user_type = f.user_type and o.user_id = f.user_id and o.agent_type = f.agent_type and o.agent_id = f.agent_id`;
 
@@ -36,8 +47,8 @@ export function formatAsked(
   );
 }
 
-function describeOpening({ user, agent, task }: TaskOpening, requester: string): object {
-  const binding = sha256(JSON.stringify(Object.entries(task.binding).sort()));
+function describeOpening({ user, agent, task, ofClass }: TaskOpening, requester: string): object {
+  const binding = hashBinding(task.binding);
   return {
     id: uuid(),
     user_type: user?.type ?? '',
@@ -49,14 +60,21 @@ function describeOpening({ user, agent, task }: TaskOpening, requester: string):
     asked: sha256(
       JSON.stringify([
         requester,
-        binding,
+        ofClass === undefined ? binding : hashBinding(ofClass.askers),
         task.steps,
         task.emergency ?? null,
+        // Another end is another request: an approval is good for no longer than each that it answers asks for.
+        task.requested_until ?? null,
         ...(task.details === undefined ? [] : [formatCanonicalJson(task.details)]),
       ]),
     ),
+    refused: ofClass?.isRefused ?? false,
     task,
   };
+}
+
+function hashBinding(binding: ApprovalBinding): string {
+  return sha256(JSON.stringify(Object.entries(binding).sort()));
 }
 
 /** The places that don't tell one question from another: they say by whom, and by which way, it is asked. */

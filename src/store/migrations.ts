@@ -1,7 +1,7 @@
 /** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
-import { APPROVAL_TABLES } from './approval-tables.js';
+import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
@@ -130,6 +130,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   // A retry reserves what its first question doesn't hold.
   [...HOLDING_FUNCTIONS, ...RESERVING_FUNCTION],
   FORGETTING_FUNCTIONS,
+  SPARING_FUNCTIONS,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -111,6 +111,29 @@ export function constraintIncludes(outer: unknown, inner: unknown): boolean {
   });
 }
 
+/** Whether some value may meet both. True where that can't be told. */
+export function mayConstraintsMeet(a: unknown, b: unknown): boolean {
+  const [tests, others] = [readConstraintTests(a), readConstraintTests(b)];
+  if (typeof tests === 'string' || typeof others === 'string') return true;
+  return Object.entries(tests).every(([name, limit]) =>
+    Object.entries(others).every(
+      ([other, otherLimit]) =>
+        !excludesLimit(name, limit, other, otherLimit) && !excludesLimit(other, otherLimit, name, limit),
+    ),
+  );
+}
+
+/** Whether no value can pass the first test and the other one as well, for sure. */
+function excludesLimit(name: string, limit: unknown, other: string, otherLimit: unknown): boolean {
+  const holds = (value: unknown): boolean => CONSTRAINT_TESTS[other]?.holds(value, otherLimit) !== false;
+  if (name === 'equals') return !holds(limit);
+  // Each element of a list counts, and a test of the whole list is one of each: none of those that may be there passes.
+  if (name === 'one_of') return other !== 'equals' && Array.isArray(limit) && !limit.some(holds);
+  if (name === 'max' && other === 'min') return compareValues(limit, otherLimit, (order) => order < 0);
+  if (name !== other || (name !== 'prefix' && name !== 'within')) return false;
+  return !holds(limit) && CONSTRAINT_TESTS[name]?.holds(otherLimit, limit) === false;
+}
+
 /** The tests of a constraint: a mere value is to be equalled. @returns what isn't understood, behind its name */
 function readConstraintTests(constraint: unknown): ConstraintTests | string {
   if (['string', 'number', 'boolean'].includes(typeof constraint)) return { equals: constraint };

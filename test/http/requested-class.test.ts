@@ -204,6 +204,92 @@ describe('a request for a class', () => {
   });
 });
 
+describe('a class, however it is spelled', () => {
+  const NARROW = { ...RELEASES, resources: ['repository:api'], constraints: { 'action.branch': 'release-1' } };
+  const respell = (more: object): object => ({ ...NARROW, ...more });
+  const refused = async (details: readonly object[], question = merge()): Promise<boolean> => {
+    const denied = await ask(remit, question);
+    const denial = { evaluation_id: denied.context?.id, expires_at: denied.context?.access_request?.expires_at };
+    const body = { ...question, context: {}, denial, requested_access: { details } };
+    const { statusCode, body: text } = await remit.post('/access/v1/requests', body, { authorization: 'Bearer git-key' });
+    expect([202, 400], text).toContain(statusCode);
+    if (statusCode === 400) expect(text).toContain('not_requestable');
+    return statusCode === 400;
+  }; // prettier-ignore
+  const EQUAL: readonly (readonly object[])[] = [
+    [NARROW, NARROW],
+    [respell({ constraints: { 'action.branch': { equals: 'release-1' } } })],
+    [respell({ actions: ['merge', 'merge'], resources: ['repository:api', 'repository:api'] })],
+    [NARROW, respell({ purpose: 'payroll' })],
+  ];
+
+  it('is one task, by whichever of its questions it is asked for', async () => {
+    const wide = await askClass();
+    for (const question of [merge('release-2'), merge('release-1', 'web'), merge('release-1', 'api', { ticket: 'T-3' })])
+      expect(await askClass([RELEASES], question)).toBe(wide);
+    expect(await askClass([respell({ resources: ['repository:*', 'repository:api'], constraints: RELEASES.constraints })])).toBe(wide);
+    const narrow = await askClass([NARROW]);
+    expect(narrow).not.toBe(wide);
+    for (const details of EQUAL) expect(await askClass(details), JSON.stringify(details)).toBe(narrow);
+  }); // prettier-ignore
+
+  it('with another end is another task, since an approval is good for no longer than was asked', async () => {
+    const ends = (at: number | undefined): object => (at === undefined ? {} : { requested_until: minutes(at).toISOString() });
+    const ids = [];
+    for (const at of [undefined, 30, 60]) {
+      const id = await askClass([NARROW], merge(), ends(at));
+      expect(await askClass([NARROW], merge(), ends(at))).toBe(id);
+      expect((await remit.service.approvals.find(id))?.requested_until).toBe(at === undefined ? undefined : minutes(at).toISOString());
+      ids.push(id);
+      const requested = { more: { requested_access: ends(at) } };
+      ids.push(await requestAccess(remit, merge(), await ask(remit, merge()), requested));
+    }
+    expect(new Set(ids).size).toBe(6);
+    expect((await decide(ids[2] ?? '', 'olga', { ...UNTIL, until: minutes(45).toISOString() })).statusCode).toBe(200);
+    expect((await fetchApproval(remit, ids[2] ?? '')).approved_until).toBe(minutes(30).toISOString());
+  }); // prettier-ignore
+
+  it('covers a question from the background only where it is for the background', async () => {
+    const background = await remit.mint({ audience: 'git', user: 'ann', agent: 'coder', scope: 'code.write code.write.background', background: true });
+    const question = merge('release-1', 'api', { token: background });
+    const denied = await ask(remit, question);
+    expect(denied.context?.access_request, JSON.stringify(denied.context?.reasons)).toBeDefined();
+    const denial = { evaluation_id: denied.context?.id, expires_at: denied.context?.access_request?.expires_at };
+    for (const [access, status] of [['online', 400], [undefined, 202], ['background', 202]] as const) {
+      const body = { ...question, context: {}, denial, requested_access: { details: [respell({ access })] } };
+      const response = await remit.post('/access/v1/requests', body, { authorization: 'Bearer git-key' });
+      expect(response.statusCode, response.body).toBe(status);
+    }
+  }); // prettier-ignore
+
+  it('is not asked for again after a no, nor is one that has questions in common with it', async () => {
+    await decide(await askClass([NARROW]), 'olga', { decision: 'deny' });
+    const wider = [
+      [RELEASES],
+      [respell({ constraints: { 'action.branch': { one_of: ['release-1', 'release-2'] } } })],
+      [respell({ constraints: {}, datatypes: ['repository'] })],
+      [respell({ privileges: ['push'] })],
+      [respell({ access: 'background', constraints: { branch: 'release-1' } })],
+    ];
+    for (const details of [...EQUAL, ...wider]) expect(await refused(details), JSON.stringify(details)).toBe(true);
+    expect(await refused([{ ...RELEASES, resources: ['repository:web'] }], merge('release-2', 'web'))).toBe(false);
+    expect(await refused([respell({ constraints: { 'action.branch': 'release-2' } })], merge('release-2'))).toBe(false);
+    remit.at(minutes(61));
+    expect(await refused([NARROW])).toBe(false);
+  }); // prettier-ignore
+
+  it('is one task of one request as well', async () => {
+    const denied = await ask(remit, merge());
+    const denial = { evaluation_id: denied.context?.id, expires_at: denied.context?.access_request?.expires_at };
+    const { action, resource, subject } = merge();
+    const items = [NARROW, ...EQUAL[1] ?? []].map((detail) => ({ action, resource, denial, requested_access: { details: [detail] } }));
+    const response = await remit.post('/access/v1/requests', { subject, items }, { authorization: 'Bearer git-key' });
+    expect(response.statusCode, response.body).toBe(202);
+    const [counted] = await remit.service.database.run([{ sql: 'select count(*)::int as tasks from approval_tasks' }]);
+    expect(counted).toEqual([{ tasks: 1 }]);
+  }); // prettier-ignore
+});
+
 describe('an answer to a class', () => {
   it('is for all of it or a part, until an end, and shown as it is', async () => {
     const id = await askClass();

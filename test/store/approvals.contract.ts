@@ -429,6 +429,28 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       return ((await getDatabase().run([{ sql, params: [decision] }]))[0] ?? []).length;
     };
 
+    it('is told of once for a decision, and once in an hour where it is good until an end', async () => {
+      const standing = await approved({}, { ...yes(), scope: 'until', approved_until: later(300).toISOString() });
+      const told = async (at: Date, decision = uuid()): Promise<number> => {
+        expect(await use(standing.id, decision, at)).toBeNull();
+        return countReaders(decision);
+      };
+      const [first, late] = [uuid(), uuid()];
+      expect(await told(NOW, first)).toBe(1);
+      const crowd = await Promise.all(Array.from({ length: 10 }, (_, i) => told(later(i * 6))));
+      expect(crowd).toEqual(crowd.map(() => 0));
+      expect(await told(later(60), late)).toBe(1);
+      // A retry is told of under the decision that it repeats.
+      expect([await told(later(130), first), await told(later(130), late)]).toEqual([1, 1]);
+      expect(await told(later(130))).toBe(1);
+      const other = await approved({}, { ...yes(), scope: 'until' });
+      const released = uuid();
+      expect([await use(other.id, released), await countReaders(released)]).toEqual([null, 1]);
+      await getDatabase().run([{ sql: 'select release_approvals($1::uuid[])', params: [`{${released}}`] }]);
+      const next = uuid();
+      expect([await use(other.id, next), await countReaders(next)]).toEqual([null, 1]);
+    });
+
     it('is used up with the record of one decision, of however many replicas at once', async () => {
       const replicas = [new DecisionStore(getDatabase()), new DecisionStore(getDatabase())] as const;
       const [once, other] = [await approved(), await approved()];

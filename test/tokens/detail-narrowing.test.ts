@@ -5,6 +5,7 @@ import type { AuthorizationDetail } from '../../src/model/acting.js';
 import { checkDetailsCoverage, type CoverageRequest } from '../../src/tokens/authorization-details.js';
 import type { StatedAttributes } from '../../src/tokens/detail-constraints.js';
 import { detailCovers, detailsCover } from '../../src/tokens/detail-narrowing.js';
+import { mayDetailMeet } from '../../src/tokens/detail-overlap.js';
 
 const word = fc.constantFrom('a', 'b', 'c');
 const words = fc.uniqueArray(word, { minLength: 1, maxLength: 3 });
@@ -144,6 +145,40 @@ describe('details', () => {
       { numRuns: 5_000 },
     );
     expect(hits).toBeGreaterThan(50);
+  });
+
+  it('that cover a question in common meet, and meet what they cover', () => {
+    let hits = 0;
+    const pair = detail.chain((a) =>
+      fc
+        .oneof(narrower(a), detail, singleTest.map((x): AuthorizationDetail => ({ ...a, constraints: { ...a.constraints, x } })))
+        .chain((b) => fc.tuple(fc.constant(a), fc.constant(b), fc.oneof(fitting(a), fitting(b), question))),
+    ); // prettier-ignore
+    fc.assert(
+      fc.property(pair, ([a, b, request]) => {
+        expect(mayDetailMeet(a, b)).toBe(mayDetailMeet(b, a));
+        if (!covers(a, request) || !covers(b, request)) return;
+        hits += 1;
+        expect(mayDetailMeet(a, b)).toBe(true);
+      }),
+      { numRuns: 5_000 },
+    );
+    expect(hits).toBeGreaterThan(50);
+  });
+
+  it.each<[object, object]>([
+    [{ actions: ['a'] }, { actions: ['b'] }],
+    [{ resources: ['doc:1'] }, { resources: ['doc:2', 'team:*'] }],
+    [{ resources: { type: 'doc', permission: 'view' } }, { resources: ['team:1'] }],
+    [{ identifier: 'doc:1' }, { identifier: '2' }],
+    [{ constraints: { x: 'v' } }, { constraints: { x: { one_of: ['w', 'u'] } } }],
+    [{ constraints: { x: { prefix: 'a-' } } }, { constraints: { x: { prefix: 'b-' } } }],
+    [{ constraints: { x: { within: '/a' } } }, { constraints: { x: { within: '/b' } } }],
+    [{ constraints: { x: { max: 5 } } }, { constraints: { x: { min: 6 } } }],
+    [{ constraints: { x: { one_of: ['a', 'b'] } } }, { constraints: { x: { one_of: ['c'] } } }],
+  ])('%j and %j have no question in common', (a, b) => {
+    const whole = { type: 'remit', actions: ['a'] };
+    expect(mayDetailMeet({ ...whole, ...a }, { ...whole, ...b })).toBe(false);
   });
 
   it('cover themselves', () => {
