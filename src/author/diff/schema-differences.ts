@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { significantTokens, tokenizeSchema } from '../../graph/schema/lexer.js';
 import type { Rules } from '../../policy/load.js';
 import type { CedarType, RecordMembers } from '../../policy/schema/types.js';
-import type { Action } from '../../policy/schema/action.js';
+import type { Action, Elevation } from '../../policy/schema/action.js';
 
 export interface SchemaDifference {
   readonly what: 'action' | 'definition' | 'permission' | 'relation' | 'caveat';
@@ -62,6 +62,11 @@ function compareActions(before: Action, after: Action): string[] {
     '@scope': action.scope,
     'scope for background use': action.backgroundScope,
     '@consent': action.consent,
+    '@effect': action.effect,
+    '@limit': action.limits.map(({ text }) => text),
+    '@amount': action.amount?.join('.'),
+    '@elevation': action.elevation && describeElevation(action.elevation),
+    '@emergency': action.emergency,
     '@title': action.title,
     principals: action.principalTypes.map(({ object }) => object).sort(),
     groups: action.groups.map(({ id }) => id).sort(),
@@ -75,6 +80,10 @@ function compareActions(before: Action, after: Action): string[] {
   return Object.keys(was).flatMap((key) =>
     isDeepStrictEqual(was[key], is[key]) ? [] : [`${key}: ${describeValueChange(was[key], is[key])}`],
   );
+}
+
+function describeElevation({ relation, by, seconds, condition }: Elevation): string {
+  return `${relation} by ${by} for ${seconds} s if ${condition}`;
 }
 
 /** One line for each member and for each member within it: `employee.ssn?: String @class("pii")`. */
