@@ -2,6 +2,7 @@
 import { MASKING_TYPES, type AccessRequestTask, type Evaluation, type TaskStatus } from 'remit-client';
 import type { RequestBinding } from './request-binding.js';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
+import { requireKnownAction } from './known-actions.js';
 import { buildToolQuestion, type ToolArguments, type ToolQuestion } from './tool-question.js';
 import { refuseTool, toToolRefusal, type ToolRefusal } from './tool-refusal.js';
 import {
@@ -94,12 +95,14 @@ export class CallDecider {
   }
 
   private async ask(
-    { question, args }: CheckedCall,
+    { tool, question, args }: CheckedCall,
     binding: RequestBinding,
     approval: WaitingApproval | undefined,
   ): Promise<Evaluation> {
     const asked = buildToolQuestion(question, args, binding, approval?.id);
-    return this.client.can(asked, { obligations: MASKING_TYPES });
+    const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
+    if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
+    return evaluation;
   }
 
   /** A task that can't be asked about, or is another process's, may still be answered. */

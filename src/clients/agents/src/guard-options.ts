@@ -7,6 +7,7 @@ import type {
   Evaluation,
   Outcome,
   Question,
+  Searches,
 } from 'remit-client';
 import type { ToolQuestions } from './tool-question.js';
 import type { RefusalCode } from './tool-refusal.js';
@@ -18,6 +19,8 @@ export interface ToolClient {
   outcome(decisionId: string, outcome: Outcome): Promise<void>;
   capabilities(agent?: { readonly token?: string }): Promise<readonly Capability[]>;
   requestAccess(denied: Evaluation, options?: AccessRequestOptions): Promise<AccessRequestTask>;
+  /** Tells an action that the service doesn't know from one that the agent may do on nothing. */
+  readonly search?: Pick<Searches, 'resources'>;
 }
 /** The end of a call, or a step of it. It has nothing of the arguments, the subject or the result. */
 export interface ToolEvent {

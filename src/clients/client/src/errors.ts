@@ -74,6 +74,7 @@ const SETUP = {
   forbidden: 'the authorization service does not let this client ask this',
   question: 'the authorization service can not read the question',
   not_found: 'the authorization service does not have this',
+  action: 'the authorization service does not know an action that is asked about',
   identity: 'the metadata is of another authorization service',
   origin: 'an address in an answer is of another server, which the credential is not sent to',
 } as const;

@@ -1,6 +1,7 @@
 /** Asks an AuthZEN authorization service whether something may be done, and fails closed. */
 export { createClient, RemitClient } from './client.js';
-export type { AskOptions, Capability, ClientOptions, Outcome } from './client.js';
+export type { AskOptions, ClientOptions, Outcome } from './client.js';
+export type { Capability } from './capabilities.js';
 export { RemitDenied, RemitError, RemitSetupError, RemitUnavailable } from './errors.js';
 export type { SetupCode, UnavailableCode } from './errors.js';
 export type { AccessRequestOffer, Evaluation, Obligation, Reason, Remedy } from './evaluation.js';

@@ -3,7 +3,7 @@ import { createClient, RemitDenied, RemitSetupError, type Question } from 'remit
 import { describe, expect, inject, it } from 'vitest';
 import { collect } from '../../support/collect.js';
 
-const { url, key, tokens } = inject('service');
+const { url, key, askerKey, tokens } = inject('service');
 const remit = createClient({ url, key, timeoutMs: 20_000, obligations: { mask: true } });
 const read: Question = {
   subject: { type: 'user', id: 'alice' },
@@ -96,6 +96,11 @@ it('an agent asks with its own token, and learns what it may do', async () => {
   expect(await remit.capabilities({ token: tokens.reader })).toEqual(capabilities);
 });
 
+it('capabilities of a token that is refused are no empty list', async () => {
+  const denied = { kind: 'denied', code: 'token_malformed', remedies: [{ type: 'token' }] };
+  await expect(remit.capabilities({ token: 'x' })).rejects.toMatchObject(denied);
+});
+
 describe('an access request', () => {
   const merge: Question = {
     subject: { type: 'user', id: 'carol' },
@@ -180,5 +185,26 @@ describe('what is wrongly set up', () => {
       at: 'resource.id',
     });
     await expect(createClient({ url: `${url}/elsewhere`, key }).can(read)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('says which permission a client lacks, and does not blame one where the agent’s token is missing', async () => {
+    const asker = createClient({ url, key: askerKey });
+    const lacks = (permission: string) => ({
+      kind: 'setup',
+      code: 'forbidden',
+      message: `the authorization service does not let this client ask this: it lacks the permission "${permission}" (status 403)`,
+    });
+    const { subject, action, context } = read;
+    const search = { subject, action, context: { ...context }, resource: { type: 'employee' } };
+    await expect(collect(asker.search.resources(search))).rejects.toMatchObject(lacks('search'));
+    await expect(asker.capabilities({ token: tokens.reader })).rejects.toMatchObject(lacks('search'));
+    const filtered = asker.filter({ subject, action, context: { ...context }, records: [] });
+    await expect(filtered).rejects.toMatchObject(lacks('filter'));
+    for (const client of [asker, remit])
+      await expect(client.capabilities()).rejects.toMatchObject({
+        kind: 'setup',
+        code: 'options',
+        message: expect.stringContaining('there is no token of an agent') as string,
+      });
   });
 });
