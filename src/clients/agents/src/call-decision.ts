@@ -83,7 +83,7 @@ export class CallDecider {
     const evaluation = await this.ask(call, binding, undefined);
     if (evaluation.allowed || evaluation.accessRequest === undefined) return toDecision(evaluation);
     // Without an answer the deny stands as it is.
-    const task = await this.client.requestAccess(evaluation).catch((error: unknown) => {
+    const task = await this.requestAccess(evaluation, call).catch((error: unknown) => {
       this.options.onError?.(error);
     });
     if (task === undefined) return toDecision(evaluation);
@@ -92,6 +92,11 @@ export class CallDecider {
     await this.approvals.set(key, { id: task.id, digest: digestArguments(call.args), expiresAt });
     this.tellRequested(task, call.tool);
     return waitFor(evaluation);
+  }
+
+  /** @throws what the option throws; RemitDenied, RemitUnavailable, RemitSetupError */
+  private async requestAccess(denied: Evaluation, { tool, args }: CheckedCall): Promise<AccessRequestTask> {
+    return this.client.requestAccess(denied, this.options.accessRequest?.(denied, tool, structuredClone(args)));
   }
 
   private async ask(

@@ -9,7 +9,7 @@ import type {
   Question,
   Searches,
 } from 'remit-client';
-import type { ToolQuestions } from './tool-question.js';
+import type { ToolArguments, ToolQuestions } from './tool-question.js';
 import type { RefusalCode } from './tool-refusal.js';
 import type { ApprovalStore } from './waiting-approvals.js';
 
@@ -38,6 +38,8 @@ export interface ToolGuardOptions {
   readonly hides?: boolean;
   /** Told of each approval that was asked for, so that people hear of it. No call waits for it. */
   readonly onApprovalRequested?: (task: AccessRequestTask, tool: string) => unknown;
+  /** The options of the request for an approval, such as its `justification`, or the `details` of a class of calls. */
+  readonly accessRequest?: (denied: Evaluation, tool: string, args: ToolArguments) => AccessRequestOptions | undefined;
   readonly approvals?: ApprovalStore;
   /** Told of each call, for logs and metrics. */
   readonly onEvent?: (event: ToolEvent) => void;

@@ -139,7 +139,10 @@ export class RemitClient {
     });
   }
 
-  /** Asks people for the approvals that would lift a denial. @throws RemitUnavailable, RemitSetupError */
+  /**
+   * Asks people for the approvals that would lift a denial.
+   * @throws RemitDenied where they can't be asked about it; RemitUnavailable, RemitSetupError
+   */
   async requestAccess(
     denied: RemitDenied | Evaluation,
     options: AccessRequestOptions = {},

@@ -9,7 +9,14 @@ export type { Action, Entity, Properties, Question, QuestionContext, WireQuestio
 export type { ObligationHandler, ObligationTable } from './obligations.js';
 export type { FilterAnswer, FilteredRecord, FilterRequest } from './filter.js';
 export type { ActionSearch, FoundAction, FoundEntity, ResourceSearch, Searches, SubjectSearch } from './search.js';
-export type { AccessRequestOptions, AccessRequestTask, TaskState, TaskStatus, WaitOptions } from './access-request.js';
+export type {
+  AccessRequestOptions,
+  AccessRequestTask,
+  RequestedDetail,
+  TaskState,
+  TaskStatus,
+  WaitOptions,
+} from './access-request.js';
 export type { CallEvent, EventHook } from './caller.js';
 export type { CacheOptions } from './cache.js';
 export type { CallOptions } from './deadline.js';

@@ -152,7 +152,15 @@ function requireSuccess({ status, body }: Answer): unknown {
         : status === 404 || status === 405
           ? 'not_found'
           : 'question';
-  throw new RemitSetupError(code, { status, at: place, detail: status === 403 ? explainForbidden(body) : undefined });
+  const detail = status === 403 ? explainForbidden(body) : undefined;
+  throw new RemitSetupError(code, { status, at: place, detail, problem: readProblemName(body) });
+}
+
+function readProblemName(body: unknown): string | undefined {
+  const type = isRecord(body) ? body['type'] : undefined;
+  return typeof type === 'string'
+    ? /^urn:openid:authzen:access-request:error:([a-z_]{1,64})$/.exec(type)?.[1]
+    : undefined;
 }
 
 /** Says what a client lacks, in words of this package: of the service's own only the permissions' names are taken. */

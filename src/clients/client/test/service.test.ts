@@ -115,11 +115,11 @@ describe('an access request', () => {
     timeoutMs: 20_000,
     obligations: { notification: ({ properties }) => told.push(properties['topic']) },
   });
-  const answerTask = async (id: string, decision: string): Promise<void> => {
+  const answerTask = async (id: string, decision: string, scope?: string): Promise<void> => {
     const response = await fetch(`${url}/v1/approvals/${id}/decision`, {
       method: 'POST',
       headers: { authorization: `Bearer ${tokens.owner}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ decision }),
+      body: JSON.stringify({ decision, scope }),
     });
     expect(response.status, await response.text()).toBe(200);
   };
@@ -157,7 +157,35 @@ describe('an access request', () => {
   });
 
   it('is refused where no approval would help', async () => {
-    await expect(remit.requestAccess(await remit.can({ ...read, action: 'delete' }))).rejects.toThrow(RemitSetupError);
+    const hopeless = remit.requestAccess(await remit.can({ ...read, action: 'delete' }));
+    await expect(hopeless).rejects.toMatchObject({
+      kind: 'denied',
+      message: 'denied: policy_forbid, and no approval for it can be asked for',
+    });
+    await expect(remit.requestAccess(await remit.can(read))).rejects.toThrow(RemitSetupError);
+    // The binding of a denial that the service doesn't find requestable.
+    const { id: dryRun } = await git.can({ ...merge, context: { ...merge.context, dry_run: true } });
+    const denied = await git.can(merge);
+    const forged = Object.defineProperty({ ...denied, id: dryRun, accessRequest: { expires_at: '2100-01-01T00:00:00Z' } }, 'question', { value: denied.question }); // prettier-ignore
+    await expect(git.requestAccess(forged)).rejects.toMatchObject({ kind: 'denied', code: 'approval_required' });
+  });
+
+  it('for a class of questions has the details that approvers read, and is good for each of them', async () => {
+    const releases = {
+      type: 'remit',
+      actions: ['merge'],
+      resources: ['repository:payments-api'],
+      constraints: { 'action.branch': { one_of: ['main', 'release'] } },
+    };
+    const denied = await git.can(merge);
+    const requestedUntil = new Date(Date.now() + 3_600_000).toISOString();
+    const task = await git.requestAccess(denied, { details: [releases], requestedUntil });
+    const waiting = task.wait({ pollMs: 20 });
+    await answerTask(task.id, 'approve', 'until');
+    expect(await waiting).toMatchObject({ status: 'approved' });
+    const context = { ...merge.context, ...task.question?.context };
+    for (const branch of ['main', 'release', 'main'])
+      expect(await git.can({ ...merge, action: { name: 'merge', properties: { branch } }, context })).toMatchObject({ allowed: true }); // prettier-ignore
   });
 });
 
