@@ -1,6 +1,7 @@
 /** Starts the real service for all tests: the sample company without its rules for the night, so that no test has an hour. */
 import { execFile, spawn } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,19 @@ import type { TestProject } from 'vitest/node';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const execute = promisify(execFile);
+const PERMISSIONS = [
+  'evaluate',
+  'search',
+  'filter',
+  'asserts_subject',
+  'asserts_attributes',
+  'asserts_certificate',
+  'asserts_confirmation',
+  'delegate',
+  'metrics',
+  'admin',
+];
+const OBLIGATIONS = ['mask', 'visible_fields', 'notification'];
 const program = join(root, 'dist/main.js');
 
 /** What the tests are told of the service. */
@@ -17,6 +31,8 @@ export interface ServiceAccess {
   readonly url: string;
   /** The key of a client that may do everything. */
   readonly key: string;
+  /** The key of one that may only ask single questions. */
+  readonly askerKey: string;
   readonly tokens: Readonly<Record<TokenName, string>>;
   /** How its command line is run. */
   readonly program: string;
@@ -40,7 +56,8 @@ declare module 'vitest' {
 
 export default async function startService(project: TestProject): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), 'remit-packages-'));
-  const config = writeSample(directory);
+  const [key, askerKey] = [randomUUID(), randomUUID()];
+  const config = writeSample(directory, key, askerKey);
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
   const data = join(directory, 'data');
@@ -58,7 +75,8 @@ export default async function startService(project: TestProject): Promise<() => 
   );
   project.provide('service', {
     url,
-    key: readFileSync(join(data, 'dev.key'), 'utf8').trim(),
+    key,
+    askerKey,
     tokens: tokens as ServiceAccess['tokens'],
     program,
     env,
@@ -70,13 +88,27 @@ export default async function startService(project: TestProject): Promise<() => 
   };
 }
 
-function writeSample(directory: string): string {
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function writeSample(directory: string, key: string, askerKey: string): string {
   for (const folder of ['schema', 'policies', 'fixtures'])
     cpSync(join(root, folder), join(directory, folder), { recursive: true });
   const policies = join(directory, 'policies');
   for (const file of readdirSync(policies))
     if (file === 'agents.cedar' || !file.endsWith('.cedar')) rmSync(join(policies, file));
   const config = join(directory, 'fixtures/acme.remit.yaml');
+  const clients = [
+    { id: 'dev', key_sha256: sha256(key), may: PERMISSIONS, supported_obligations: OBLIGATIONS },
+    { id: 'asker', key_sha256: sha256(askerKey), may: ['evaluate'] },
+  ];
+  const sample = readFileSync(config, 'utf8');
+  if (!sample.includes('\nclients: []\n')) throw new Error('the sample has clients of its own');
+  writeFileSync(
+    config,
+    sample.replace('\nclients: []\n', () => `\nclients: ${JSON.stringify(clients)}\n`),
+  );
   // A denied request can be made again at once: the frameworks' tests make the same ones.
   appendFileSync(config, '\napprovals: { cooldown: PT0S }\n');
   return config;

@@ -23,7 +23,7 @@ const KEPT_FUNCTIONS: readonly string[] = ['description', 'inputSchema', 'output
 /**
  * Guards tools for the request that it is called in.
  * @returns those that are shown to the agent
- * @throws TypeError for a tool that isn't run here or has no question; RemitUnavailable, RemitSetupError
+ * @throws TypeError for a tool that isn't run here or has no question; RemitDenied, RemitUnavailable, RemitSetupError
  */
 export async function guard<T extends Readonly<Record<string, object>>>(
   tools: T,

@@ -2,6 +2,7 @@
 import { MASKING_TYPES, type AccessRequestTask, type Evaluation, type TaskStatus } from 'remit-client';
 import type { RequestBinding } from './request-binding.js';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
+import { requireKnownAction } from './known-actions.js';
 import { buildToolQuestion, type ToolArguments, type ToolQuestion } from './tool-question.js';
 import { refuseTool, toToolRefusal, type ToolRefusal } from './tool-refusal.js';
 import {
@@ -82,7 +83,7 @@ export class CallDecider {
     const evaluation = await this.ask(call, binding, undefined);
     if (evaluation.allowed || evaluation.accessRequest === undefined) return toDecision(evaluation);
     // Without an answer the deny stands as it is.
-    const task = await this.client.requestAccess(evaluation).catch((error: unknown) => {
+    const task = await this.requestAccess(evaluation, call).catch((error: unknown) => {
       this.options.onError?.(error);
     });
     if (task === undefined) return toDecision(evaluation);
@@ -93,13 +94,20 @@ export class CallDecider {
     return waitFor(evaluation);
   }
 
+  /** @throws what the option throws; RemitDenied, RemitUnavailable, RemitSetupError */
+  private async requestAccess(denied: Evaluation, { tool, args }: CheckedCall): Promise<AccessRequestTask> {
+    return this.client.requestAccess(denied, this.options.accessRequest?.(denied, tool, structuredClone(args)));
+  }
+
   private async ask(
-    { question, args }: CheckedCall,
+    { tool, question, args }: CheckedCall,
     binding: RequestBinding,
     approval: WaitingApproval | undefined,
   ): Promise<Evaluation> {
     const asked = buildToolQuestion(question, args, binding, approval?.id);
-    return this.client.can(asked, { obligations: MASKING_TYPES });
+    const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
+    if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
+    return evaluation;
   }
 
   /** A task that can't be asked about, or is another process's, may still be answered. */

@@ -7,8 +7,9 @@ import type {
   Evaluation,
   Outcome,
   Question,
+  Searches,
 } from 'remit-client';
-import type { ToolQuestions } from './tool-question.js';
+import type { ToolArguments, ToolQuestions } from './tool-question.js';
 import type { RefusalCode } from './tool-refusal.js';
 import type { ApprovalStore } from './waiting-approvals.js';
 
@@ -18,6 +19,8 @@ export interface ToolClient {
   outcome(decisionId: string, outcome: Outcome): Promise<void>;
   capabilities(agent?: { readonly token?: string }): Promise<readonly Capability[]>;
   requestAccess(denied: Evaluation, options?: AccessRequestOptions): Promise<AccessRequestTask>;
+  /** Tells an action that the service doesn't know from one that the agent may do on nothing. */
+  readonly search?: Pick<Searches, 'resources'>;
 }
 /** The end of a call, or a step of it. It has nothing of the arguments, the subject or the result. */
 export interface ToolEvent {
@@ -35,6 +38,8 @@ export interface ToolGuardOptions {
   readonly hides?: boolean;
   /** Told of each approval that was asked for, so that people hear of it. No call waits for it. */
   readonly onApprovalRequested?: (task: AccessRequestTask, tool: string) => unknown;
+  /** The options of the request for an approval, such as its `justification`, or the `details` of a class of calls. */
+  readonly accessRequest?: (denied: Evaluation, tool: string, args: ToolArguments) => AccessRequestOptions | undefined;
   readonly approvals?: ApprovalStore;
   /** Told of each call, for logs and metrics. */
   readonly onEvent?: (event: ToolEvent) => void;

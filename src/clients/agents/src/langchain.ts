@@ -16,7 +16,7 @@ const CALLS: readonly unknown[] = [StructuredTool, Tool, DynamicTool, DynamicStr
 /**
  * Guards tools for the request that it is called in.
  * @returns those that are shown to the agent
- * @throws TypeError for a tool that can't be guarded, or has no question; RemitUnavailable, RemitSetupError
+ * @throws TypeError for a tool that can't be guarded, or has no question; RemitDenied, RemitUnavailable, RemitSetupError
  */
 export async function guard<T extends object>(
   tools: readonly T[],

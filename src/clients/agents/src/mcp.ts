@@ -19,7 +19,7 @@ export interface McpResult {
 }
 /** The part of the official client that is guarded. The guarded client does this, and nothing else. */
 export interface McpTools<L extends McpToolList, R extends object = object> {
-  /** Guarded, it lists what is shown to the agent. @throws RemitUnavailable, RemitSetupError, what the client throws */
+  /** Guarded, it lists what is shown to the agent. @throws RemitDenied, RemitUnavailable, RemitSetupError, what the client throws */
   readonly listTools: (params?: { cursor?: string }) => Promise<L>;
   /**
    * Guarded, it calls a tool where it may be called. A refusal is a result with `isError`. MCP's clients have no approvals of

@@ -23,7 +23,7 @@ const ERROR_TEXT = 'An error occurred while running the tool. Please try again.'
  * Guards function tools for the request that it is called in. The arguments that are asked about are those that the model wrote: a
  * default of the tool's schema isn't among them.
  * @returns those that are shown to the agent
- * @throws TypeError for a tool that isn't run here or has no question; RemitUnavailable, RemitSetupError
+ * @throws TypeError for a tool that isn't run here or has no question; RemitDenied, RemitUnavailable, RemitSetupError
  */
 export async function guard<T extends object>(
   tools: readonly T[],

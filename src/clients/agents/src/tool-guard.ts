@@ -1,6 +1,7 @@
 /** The adapters' common part: which tools are shown, and whether a call of one stops for an approval, runs, or is refused. */
-import { RemitDenied, type Capability, type Evaluation } from 'remit-client';
+import type { Capability, Evaluation } from 'remit-client';
 import { CallDecider, type CallDecision, type CheckedCall } from './call-decision.js';
+import { requireKnownActions } from './known-actions.js';
 import { requireGuardOptions, type ToolClient, type ToolEvent, type ToolGuardOptions } from './guard-options.js';
 import { getRequestBinding, type RequestBinding } from './request-binding.js';
 import { copyArguments, findToolQuestion, isSameArguments, type ToolQuestion } from './tool-question.js';
@@ -37,17 +38,28 @@ export class ToolGuard {
 
   /**
    * Finds the tools that are shown to the agent: each has a question, and the agent may do its action on something.
-   * @throws TypeError where two have one name, or outside of a request; RemitUnavailable, RemitSetupError
+   * @throws TypeError where two have one name, or outside of a request; RemitDenied where the request's token or its agent is
+   * refused; RemitSetupError, also for an action that the service doesn't know; RemitUnavailable
    */
   async findShown(names: readonly string[]): Promise<ReadonlySet<string>> {
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice !== undefined) throw new TypeError(`remit: two tools are called ${twice}`);
-    const isShown = await this.createFilter();
-    const shown = names.filter((name) => {
+    const questions = names.flatMap((name) => {
       const question = findToolQuestion(this.options.question, name);
-      return question !== undefined && isShown(question);
+      return question === undefined ? [] : [[name, question] as const];
     });
-    return new Set(shown);
+    if (this.options.hides === false) return new Set(questions.map(([name]) => name));
+    const binding = getRequestBinding();
+    if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
+    const { token } = binding;
+    const capabilities = await this.client.capabilities(token === undefined ? {} : { token });
+    const absent = questions.filter(([, question]) => findCapability(capabilities, question) === undefined);
+    await requireKnownActions(absent, binding, this.client, this.options.onError);
+    const shown = questions.filter(([, question]) => {
+      const capability = findCapability(capabilities, question);
+      return capability !== undefined && !needsOtherToken(capability);
+    });
+    return new Set(shown.map(([name]) => name));
   }
 
   /**
@@ -88,26 +100,6 @@ export class ToolGuard {
   /** Refuses a call for a reason of the framework's. */
   refuse(tool: string, code: RefusalCode): ToolRefusal {
     return this.tellRefusal(tool, refuseTool(code));
-  }
-
-  private async createFilter(): Promise<(question: ToolQuestion) => boolean> {
-    if (this.options.hides === false) return () => true;
-    const binding = getRequestBinding();
-    if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
-    const { token } = binding;
-    // An agent whose whole question is refused may do nothing.
-    const capabilities = await this.client
-      .capabilities(token === undefined ? {} : { token })
-      .catch((error: unknown): readonly Capability[] => {
-        if (error instanceof RemitDenied) return [];
-        throw error;
-      });
-    return ({ action, resource }) =>
-      capabilities.some(
-        (entry) =>
-          entry.resource_type === resource.type &&
-          entry.actions.some((capability) => capability.name === action && !needsOtherToken(capability)),
-      );
   }
 
   private check({ tool, args, callId }: ToolCall): CheckedCall | ToolRefusal {
@@ -179,7 +171,19 @@ export class ToolGuard {
   }
 }
 
+type ActionCapability = Capability['actions'][number];
+
+function findCapability(
+  capabilities: readonly Capability[],
+  { action, resource }: ToolQuestion,
+): ActionCapability | undefined {
+  return capabilities
+    .filter((entry) => entry.resource_type === resource.type)
+    .flatMap(({ actions }) => actions)
+    .find(({ name }) => name === action);
+}
+
 /** An action that lacks a scope is one that no answer of the user, or of others, makes possible with this token. */
-function needsOtherToken({ remedies }: Capability['actions'][number]): boolean {
+function needsOtherToken({ remedies }: ActionCapability): boolean {
   return remedies.some((remedy) => 'type' in remedy && remedy.type === 'scope');
 }

@@ -92,6 +92,49 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         expect(all.shown).toHaveLength(5);
       });
 
+      it('does not hide all tools where the request has no good token: it says so', async () => {
+        const [head = '', body = ''] = tokens.reader.split('.');
+        for (const [token, code] of [
+          ['x', 'token_malformed'],
+          [`${head}.${body}.AAAA`, 'token_signature_invalid'],
+        ])
+          // prettier-ignore
+          await expect(start({ ...ALICE, token: token ?? '' }, [read])).rejects.toMatchObject({ kind: 'denied', code });
+        const none = start({ subject: ALICE.subject }, [read]);
+        await expect(none).rejects.toMatchObject({
+          kind: 'setup',
+          message: expect.stringContaining('there is no token of an agent') as string,
+        });
+        expect(ran).toEqual([]);
+      });
+
+      it('names the tool whose action the service doesn’t know, and the action that is meant', async () => {
+        const slip = (action: string, type: string): ToolQuestions => ({
+          ...(question as object),
+          delete_employee: { action, resource: { type, id: ({ id }) => id } },
+        });
+        const failed: unknown[] = [];
+        const tell = { ...guard, onError: (error: unknown) => failed.push(error) };
+        const fresh = createClient({ url, key, timeoutMs: 20_000 });
+        const say = 'the authorization service does not know an action that is asked about: the tool delete_employee';
+        for (const [action, type, end] of [
+          ['delte', 'employee', 'asks for "delte" on "employee" (did you mean "delete"?)'],
+          ['delete', 'employe', 'asks for "delete" on "employe" (did you mean "employee"?)'],
+          ['transmogrify', 'employee', 'asks for "transmogrify" on "employee"'],
+        ] as const) {
+          const guarded = { ...tell, question: slip(action, type) };
+          const error = { kind: 'setup', code: 'action', message: `${say} ${end}` };
+          await expect(start(ALICE, [], { guard: guarded, client: fresh })).rejects.toMatchObject(error);
+          expect(failed).toEqual([]);
+          const { results } = await start(ALICE, [call('delete_employee', { id: 'erin' })], {
+            guard: { ...guarded, hides: false },
+            client: fresh,
+          });
+          expect([results['call-1'], failed.splice(0)]).toMatchObject([{ code: 'misconfigured' }, [error]]);
+        }
+        expect(ran).toEqual([]);
+      });
+
       it('runs what is allowed, and masks its result', async () => {
         const { results } = await start(ALICE, [read]);
         expect(results['call-1']).toEqual({ id: 'erin', name: 'Erin' });

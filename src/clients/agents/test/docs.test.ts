@@ -28,6 +28,16 @@ it.each(['ai', 'langchain', 'openai', 'mcp'])('the example %s.mjs is guarded, an
   ]);
 });
 
+it.each(['ai', 'langchain', 'openai', 'mcp'])('the example %s.mjs says what is wrong with its token', async (name) => {
+  const { AGENT_TOKEN: _token, ...bare } = env;
+  const run = (more: Record<string, string>): Promise<unknown> =>
+    execute(process.execPath, [join(clients, 'examples', `${name}.mjs`)], { env: { ...bare, ...more } });
+  const say = (text: string): object => ({ code: 1, stdout: '', stderr: expect.stringContaining(text) as string });
+  await expect(run({ AGENT_TOKEN: 'x' })).rejects.toMatchObject(say('RemitDenied: denied: token_malformed'));
+  await expect(run({ AGENT_TOKEN: '' })).rejects.toMatchObject(say('TypeError: remit: the token is a text'));
+  await expect(run({})).rejects.toMatchObject(say('RemitSetupError: the client is wrongly set up: there is no token'));
+});
+
 describe('the package in an empty project', () => {
   const project = mkdtempSync(join(tmpdir(), 'remit-agents-'));
   beforeAll(async () => {

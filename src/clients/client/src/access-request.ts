@@ -10,11 +10,22 @@ import type { WireQuestion } from './question.js';
 import { isRecord } from './strict-json.js';
 import type { OutgoingRequest } from './transport.js';
 
+/** Questions that an approval is asked for at once, by the members of `authorization_details`. */
+export interface RequestedDetail {
+  readonly type: string;
+  readonly actions?: readonly string[];
+  /** The resources that it is about, each as `type:id`. */
+  readonly resources: readonly string[];
+  readonly constraints?: Readonly<Record<string, unknown>>;
+  readonly [member: string]: unknown;
+}
 export interface AccessRequestOptions extends CallOptions {
   /** The reason for the access, which those who answer read. */
   readonly justification?: string;
   readonly requestedUntil?: string;
   readonly emergency?: boolean;
+  /** The class of questions that it is for, in the place of the one that was denied, which one of them must cover. Remit has this. */
+  readonly details?: readonly RequestedDetail[];
   /** The same key asks for the same task; a new one by default. */
   readonly idempotencyKey?: string;
 }
@@ -36,6 +47,9 @@ export interface WaitOptions {
 
 const STATUSES: readonly string[] = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'failed'];
 const POLL_MS = 2_000;
+const NOT_REQUESTABLE = 'and no approval for it can be asked for';
+/** What the service says of a denial that people can't be asked about any more: nothing of it is wrongly set up. */
+const REFUSED_DENIALS: readonly string[] = ['not_requestable', 'expired_denial'];
 
 interface ReceivedTask {
   readonly state: TaskState;
@@ -109,14 +123,15 @@ export class AccessRequestTask {
   }
 }
 
-/** @throws RemitSetupError where nothing can be asked for */
+/** @throws RemitDenied where the deny offers no request; RemitSetupError where there is no deny */
 export function requireRequestable(denied: RemitDenied | Evaluation): Evaluation {
   const evaluation = denied instanceof RemitDenied ? denied.evaluation : denied;
-  if (!evaluation.allowed && evaluation.accessRequest !== undefined) return evaluation;
-  throw new RemitSetupError('options', { detail: 'no approval would lift this denial' });
+  if (evaluation.allowed) throw new RemitSetupError('options', { detail: 'what is allowed needs no approval' });
+  if (evaluation.accessRequest === undefined) throw new RemitDenied(evaluation, NOT_REQUESTABLE);
+  return evaluation;
 }
 
-/** Submits the request. @throws RemitUnavailable, RemitSetupError */
+/** Submits the request. @throws RemitDenied where the denial can't be asked about any more; RemitUnavailable, RemitSetupError */
 export async function submitAccessRequest(
   caller: Caller,
   { deadline, endpoints, send }: Call,
@@ -129,7 +144,7 @@ export async function submitAccessRequest(
     offer?.endpoint === undefined
       ? await endpoints.find('access_request_endpoint', deadline)
       : requireSameOrigin(offer.endpoint, base);
-  const { justification, requestedUntil, emergency } = options;
+  const { justification, requestedUntil, emergency, details } = options;
   // The token and its proof are the caller's own, and a task is bound to the question without them.
   const { token: _token, proof: _proof, supported_obligations: _supported, ...context } = question.context;
   const body = {
@@ -145,10 +160,14 @@ export async function submitAccessRequest(
     requested_access: {
       ...(requestedUntil === undefined ? {} : { requested_until: requestedUntil }),
       ...(emergency === undefined ? {} : { emergency }),
+      ...(details === undefined ? {} : { details }),
     },
   };
   const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-  const answer = await send({ method: 'POST', url, body, headers, isRepeatable: true });
+  const answer = await send({ method: 'POST', url, body, headers, isRepeatable: true }).catch((error: unknown) => {
+    const isRefused = error instanceof RemitSetupError && REFUSED_DENIALS.includes(error.problem ?? '');
+    throw isRefused ? new RemitDenied(evaluation, NOT_REQUESTABLE) : error;
+  });
   return new AccessRequestTask(caller, base, readTask(answer, base), question);
 }
 

@@ -8,12 +8,13 @@ import {
 } from './access-request.js';
 import { requireSafeUrl } from './address.js';
 import { AllowCache, type CacheOptions } from './cache.js';
+import { readCapabilities, type Capability } from './capabilities.js';
 import { Caller, type Call, type CallResult, type EventHook } from './caller.js';
 import { CredentialHolder, type Credential } from './credential.js';
 import type { CallOptions } from './deadline.js';
 import { Endpoints } from './endpoints.js';
 import { RemitDenied, RemitSetupError, RemitUnavailable } from './errors.js';
-import { readEvaluation, requireNotRefused, type Evaluation } from './evaluation.js';
+import { readEvaluation, type Evaluation } from './evaluation.js';
 import { streamFilter, type FilterEnd, type FilterStreamOptions, type FilterStreamRequest } from './filter-stream.js';
 import { filterRecords, type FilterAnswer, type FilteredRecord, type FilterRequest } from './filter.js';
 import { carryOut, requireObligationTable, type ObligationTable } from './obligations.js';
@@ -52,15 +53,6 @@ export interface Outcome {
   readonly properties?: Readonly<Record<string, unknown>>;
   /** The quantities that were really used of the limits, of `executed`. */
   readonly actual?: Readonly<Record<string, unknown>>;
-}
-export interface Capability {
-  readonly resource_type: string;
-  readonly actions: readonly {
-    readonly name: string;
-    readonly title: string;
-    readonly status: string;
-    readonly remedies: readonly object[];
-  }[];
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
@@ -152,29 +144,27 @@ export class RemitClient {
 
   /**
    * Lists what the agent may do. Remit has this.
-   * @throws RemitDenied where the whole question is refused; RemitUnavailable, RemitSetupError
    * @param agent the agent's token, where the client isn't the agent itself
+   * @throws RemitDenied where the token, or the agent, is refused as such; RemitUnavailable, RemitSetupError
    */
   async capabilities(agent: { readonly token?: string } & CallOptions = {}): Promise<readonly Capability[]> {
     const { token, ...options } = agent;
-    return this.caller.run('capabilities', options, async ({ endpoints, send, getDecisionId }) => {
+    return this.caller.run('capabilities', options, async ({ endpoints, send }) => {
       const url = endpoints.findOwn('/v1/capabilities');
-      const answer = await send(
+      const answer =
         token === undefined
-          ? { method: 'GET', url, isRepeatable: true }
-          : { method: 'POST', url, body: { context: { token } }, isRepeatable: true },
-      );
-      if (!isRecord(answer) || !Array.isArray(answer['capabilities'])) throw new RemitUnavailable('answer');
-      if (answer['capabilities'].length === 0) {
-        const none = { type: '', id: '' };
-        const question = { subject: none, action: { name: '' }, resource: none, context: {} };
-        requireNotRefused(answer['context'], question, getDecisionId());
-      }
-      return answer['capabilities'] as readonly Capability[];
+          ? await send({ method: 'GET', url, isRepeatable: true }).catch((error: unknown) => {
+              throw explainMissingToken(error);
+            })
+          : await send({ method: 'POST', url, body: { context: { token } }, isRepeatable: true });
+      return readCapabilities(answer);
     });
   }
 
-  /** Asks people for the approvals that would lift a denial. @throws RemitUnavailable, RemitSetupError */
+  /**
+   * Asks people for the approvals that would lift a denial.
+   * @throws RemitDenied where they can't be asked about it; RemitUnavailable, RemitSetupError
+   */
   async requestAccess(
     denied: RemitDenied | Evaluation,
     options: AccessRequestOptions = {},
@@ -211,6 +201,13 @@ export class RemitClient {
     if (key !== undefined) this.cache?.keep(key, evaluation, started);
     return deadline.race(carryOut(evaluation, table));
   }
+}
+
+/** A client that is no agent has nothing of its own to list, and lacks no permission either: it lacks the agent's token. */
+function explainMissingToken(error: unknown): unknown {
+  if (!(error instanceof RemitSetupError) || error.code !== 'forbidden') return error;
+  const detail = 'there is no token of an agent, and capabilities are those of an agent';
+  return new RemitSetupError('options', { status: error.status, detail });
 }
 
 function describeEvaluation({ allowed, code, isCached, id }: Evaluation): CallResult {

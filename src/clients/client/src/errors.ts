@@ -19,8 +19,9 @@ export class RemitDenied extends RemitError {
   // Private to the language, so that no log that prints an error has the question's token or an address.
   readonly #evaluation: Evaluation;
 
-  constructor(evaluation: Evaluation) {
-    super(`denied: ${evaluation.code ?? 'no reason was told'}`);
+  /** @param more the rest of the sentence, after the reason */
+  constructor(evaluation: Evaluation, more?: string) {
+    super(`denied: ${evaluation.code ?? 'no reason was told'}${more === undefined ? '' : `, ${more}`}`);
     this.code = evaluation.code ?? 'denied';
     this.reasons = evaluation.reasons;
     this.remedies = evaluation.remedies;
@@ -75,6 +76,7 @@ const SETUP = {
   forbidden: 'the authorization service does not let this client ask this',
   question: 'the authorization service can not read the question',
   not_found: 'the authorization service does not have this',
+  action: 'the authorization service does not know an action that is asked about',
   identity: 'the metadata is of another authorization service',
   origin: 'an address in an answer is of another server, which the credential is not sent to',
 } as const;
@@ -87,6 +89,8 @@ export class RemitSetupError extends RemitError {
   readonly status: number | undefined;
   /** The place in the question, as the service said. */
   readonly at: string | undefined;
+  /** The problem with an access request, as AuthZEN's profile names it: `not_requestable`. */
+  readonly problem: string | undefined;
 
   constructor(
     readonly code: SetupCode,
@@ -94,6 +98,7 @@ export class RemitSetupError extends RemitError {
       readonly status?: number | undefined;
       readonly at?: string | undefined;
       readonly detail?: string | undefined;
+      readonly problem?: string | undefined;
     } = {},
   ) {
     const { status, at, detail } = more;
@@ -107,5 +112,6 @@ export class RemitSetupError extends RemitError {
     );
     this.status = status;
     this.at = at;
+    this.problem = more.problem;
   }
 }

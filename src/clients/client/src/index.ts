@@ -1,6 +1,7 @@
 /** Asks an AuthZEN authorization service whether something may be done, and fails closed. */
 export { createClient, RemitClient } from './client.js';
-export type { AskOptions, Capability, ClientOptions, Outcome } from './client.js';
+export type { AskOptions, ClientOptions, Outcome } from './client.js';
+export type { Capability } from './capabilities.js';
 export { RemitDenied, RemitError, RemitSetupError, RemitUnavailable } from './errors.js';
 export type { SetupCode, UnavailableCode } from './errors.js';
 export type { AccessRequestOffer, Evaluation, Obligation, Reason, Remedy } from './evaluation.js';
@@ -9,7 +10,14 @@ export type { ObligationHandler, ObligationTable } from './obligations.js';
 export type { FilterAnswer, FilteredRecord, FilterRequest, InvalidRecord } from './filter.js';
 export type { FilterEnd, FilterStreamOptions, FilterStreamRequest } from './filter-stream.js';
 export type { ActionSearch, FoundAction, FoundEntity, ResourceSearch, Searches, SubjectSearch } from './search.js';
-export type { AccessRequestOptions, AccessRequestTask, TaskState, TaskStatus, WaitOptions } from './access-request.js';
+export type {
+  AccessRequestOptions,
+  AccessRequestTask,
+  RequestedDetail,
+  TaskState,
+  TaskStatus,
+  WaitOptions,
+} from './access-request.js';
 export type { CallEvent, EventHook } from './caller.js';
 export type { CacheOptions } from './cache.js';
 export type { CallOptions } from './deadline.js';

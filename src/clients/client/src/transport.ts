@@ -202,5 +202,23 @@ function requireSuccess({ status, body }: Pick<Answer, 'status' | 'body'>): unkn
         : status === 404 || status === 405
           ? 'not_found'
           : 'question';
-  throw new RemitSetupError(code, { status, at: place });
+  const detail = status === 403 ? explainForbidden(body) : undefined;
+  throw new RemitSetupError(code, { status, at: place, detail, problem: readProblemName(body) });
+}
+
+function readProblemName(body: unknown): string | undefined {
+  const type = isRecord(body) ? body['type'] : undefined;
+  return typeof type === 'string'
+    ? /^urn:openid:authzen:access-request:error:([a-z_]{1,64})$/.exec(type)?.[1]
+    : undefined;
+}
+
+/** Says what a client lacks, in words of this package: of the service's own only the permissions' names are taken. */
+function explainForbidden(body: unknown): string | undefined {
+  const message = isRecord(body) && isRecord(body['error']) ? body['error']['message'] : undefined;
+  if (typeof message !== 'string') return undefined;
+  const [, permissions] = /^This client may not ("[a-z_]{1,32}"(?: or "[a-z_]{1,32}"){0,8})\.$/.exec(message) ?? [];
+  if (permissions !== undefined) return `it lacks the permission ${permissions}`;
+  const [, parties] = /^This is for (agents|people|people and agents|clients)\b/.exec(message) ?? [];
+  return parties === undefined ? undefined : `this is for ${parties}`;
 }

@@ -332,6 +332,25 @@ describe('the credential', () => {
   });
 });
 
+it.each<[string, unknown, string | undefined]>([
+  [
+    'its words of permissions',
+    'This client may not "search" or "filter".',
+    'it lacks the permission "search" or "filter"',
+  ],
+  ['its words of parties', 'This is for agents, with a token of their own.', 'this is for agents'],
+  ['a token in their place', `This client may not "${TOKEN}".`, undefined],
+  ['more after them', `This client may not "search". ${TOKEN}`, undefined],
+  ['a party that is none', `This is for ${TOKEN}.`, undefined],
+  ['no text', { text: TOKEN }, undefined],
+])('a 403 passes on nothing of the service’s own texts but names: %s', async (_name, message, detail) => {
+  service.react(answerJson({ error: { code: 'forbidden', message } }, 403));
+  await expect(connect().can(question)).rejects.toMatchObject({
+    code: 'forbidden',
+    message: `the authorization service does not let this client ask this${detail === undefined ? '' : `: ${detail}`} (status 403)`,
+  });
+});
+
 describe('options', () => {
   it.each([
     ['plain http', { url: 'http://pdp.example' }],

@@ -3,7 +3,7 @@ import { createClient, RemitDenied, RemitSetupError, type Question } from 'remit
 import { describe, expect, inject, it } from 'vitest';
 import { collect } from '../../support/collect.js';
 
-const { url, key, tokens } = inject('service');
+const { url, key, askerKey, tokens } = inject('service');
 const remit = createClient({ url, key, timeoutMs: 20_000, obligations: { mask: true } });
 const read: Question = {
   subject: { type: 'user', id: 'alice' },
@@ -104,6 +104,11 @@ it('an agent asks with its own token, and learns what it may do', async () => {
   });
 });
 
+it('capabilities of a token that is refused are no empty list', async () => {
+  const denied = { kind: 'denied', code: 'token_malformed', remedies: [{ type: 'token' }] };
+  await expect(remit.capabilities({ token: 'x' })).rejects.toMatchObject(denied);
+});
+
 describe('an access request', () => {
   const merge: Question = {
     subject: { type: 'user', id: 'carol' },
@@ -118,11 +123,11 @@ describe('an access request', () => {
     timeoutMs: 20_000,
     obligations: { notification: ({ properties }) => told.push(properties['topic']) },
   });
-  const answerTask = async (id: string, decision: string): Promise<void> => {
+  const answerTask = async (id: string, decision: string, scope?: string): Promise<void> => {
     const response = await fetch(`${url}/v1/approvals/${id}/decision`, {
       method: 'POST',
       headers: { authorization: `Bearer ${tokens.owner}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ decision }),
+      body: JSON.stringify({ decision, scope }),
     });
     expect(response.status, await response.text()).toBe(200);
   };
@@ -160,7 +165,35 @@ describe('an access request', () => {
   });
 
   it('is refused where no approval would help', async () => {
-    await expect(remit.requestAccess(await remit.can({ ...read, action: 'delete' }))).rejects.toThrow(RemitSetupError);
+    const hopeless = remit.requestAccess(await remit.can({ ...read, action: 'delete' }));
+    await expect(hopeless).rejects.toMatchObject({
+      kind: 'denied',
+      message: 'denied: policy_forbid, and no approval for it can be asked for',
+    });
+    await expect(remit.requestAccess(await remit.can(read))).rejects.toThrow(RemitSetupError);
+    // The binding of a denial that the service doesn't find requestable.
+    const { id: dryRun } = await git.can({ ...merge, context: { ...merge.context, dry_run: true } });
+    const denied = await git.can(merge);
+    const forged = Object.defineProperty({ ...denied, id: dryRun, accessRequest: { expires_at: '2100-01-01T00:00:00Z' } }, 'question', { value: denied.question }); // prettier-ignore
+    await expect(git.requestAccess(forged)).rejects.toMatchObject({ kind: 'denied', code: 'approval_required' });
+  });
+
+  it('for a class of questions has the details that approvers read, and is good for each of them', async () => {
+    const releases = {
+      type: 'remit',
+      actions: ['merge'],
+      resources: ['repository:payments-api'],
+      constraints: { 'action.branch': { one_of: ['main', 'release'] } },
+    };
+    const denied = await git.can(merge);
+    const requestedUntil = new Date(Date.now() + 3_600_000).toISOString();
+    const task = await git.requestAccess(denied, { details: [releases], requestedUntil });
+    const waiting = task.wait({ pollMs: 20 });
+    await answerTask(task.id, 'approve', 'until');
+    expect(await waiting).toMatchObject({ status: 'approved' });
+    const context = { ...merge.context, ...task.question?.context };
+    for (const branch of ['main', 'release', 'main'])
+      expect(await git.can({ ...merge, action: { name: 'merge', properties: { branch } }, context })).toMatchObject({ allowed: true }); // prettier-ignore
   });
 });
 
@@ -188,5 +221,26 @@ describe('what is wrongly set up', () => {
       at: 'resource.id',
     });
     await expect(createClient({ url: `${url}/elsewhere`, key }).can(read)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('says which permission a client lacks, and does not blame one where the agent’s token is missing', async () => {
+    const asker = createClient({ url, key: askerKey });
+    const lacks = (permission: string) => ({
+      kind: 'setup',
+      code: 'forbidden',
+      message: `the authorization service does not let this client ask this: it lacks the permission "${permission}" (status 403)`,
+    });
+    const { subject, action, context } = read;
+    const search = { subject, action, context: { ...context }, resource: { type: 'employee' } };
+    await expect(collect(asker.search.resources(search))).rejects.toMatchObject(lacks('search'));
+    await expect(asker.capabilities({ token: tokens.reader })).rejects.toMatchObject(lacks('search'));
+    const filtered = asker.filter({ subject, action, context: { ...context }, records: [] });
+    await expect(filtered).rejects.toMatchObject(lacks('filter'));
+    for (const client of [asker, remit])
+      await expect(client.capabilities()).rejects.toMatchObject({
+        kind: 'setup',
+        code: 'options',
+        message: expect.stringContaining('there is no token of an agent') as string,
+      });
   });
 });

@@ -7,8 +7,19 @@ import { Guard, requireRouteQuestion } from './guard.js';
 import type { Refusal } from './refusal.js';
 import type { GuardOptions, RouteQuestion } from './route-question.js';
 
+declare global {
+  // Express's types take members of requests from this namespace.
+  // eslint-disable-next-line @typescript-eslint/no-namespace
+  namespace Express {
+    interface Request {
+      /** The decision that let the request through; undefined on routes that no guard is on. */
+      remit?: Evaluation;
+    }
+  }
+}
+
 /** A request that was let through has the decision. */
-export type GuardedRequest = Request & { remit?: Evaluation };
+export type GuardedRequest = Request;
 
 /** A middleware, which says so when it is called without anything. */
 export type OpenHandler = RequestHandler & (() => RequestHandler);

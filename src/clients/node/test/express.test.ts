@@ -15,6 +15,14 @@ afterAll(() => service.stop());
 const question = { action: 'read', resource: { type: 'employee', id: 'erin' } };
 const handler: RequestHandler = (_request, response) => void response.json({ salary: 1, name: 'E' });
 
+/** The type check of the packages holds that a handler has the decision, which may be missing. */
+export const typedHandler: RequestHandler = (request, response) => {
+  // @ts-expect-error a route without a guard has no decision
+  const id: string | undefined = request.remit.id;
+  const code: string | undefined = request.remit?.code;
+  response.json({ id, code });
+};
+
 describe.each([
   ['Express 5', express],
   ['Express 4', express4 as typeof express],
