@@ -4,6 +4,7 @@ import { interrupt, isGraphInterrupt } from '@langchain/langgraph';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
 import { ToolGuard, type ToolCall } from './tool-guard.js';
 import { isToolRefusal } from './tool-refusal.js';
+import type { MaskValue, ResultForm } from './tool-result.js';
 
 type RunTool = (args: unknown, runManager: unknown, config: unknown) => unknown;
 
@@ -37,26 +38,39 @@ function guardLangChainTool(toolGuard: ToolGuard, tool: object): StructuredTool 
     throw new TypeError(`remit: the tool ${name} is called in a way of its own, so it can't be guarded`);
   const guarded: RunTool = async (args, runManager, config) => {
     const call = { tool: name, args: toNamedArguments(args), callId: readCallId(config) };
-    const result = await runGuarded(toolGuard, call, () => (run as RunTool).call(tool, args, runManager, config));
+    const hasArtifact = tool.responseFormat === 'content_and_artifact';
+    const execute = (): unknown => (run as RunTool).call(tool, args, runManager, config);
+    const result = await runGuarded(toolGuard, call, execute, hasArtifact ? { maskParts: maskBoth } : {});
     if (!isToolRefusal(result)) return result;
     const text = JSON.stringify(result);
-    return tool.responseFormat === 'content_and_artifact' ? [text, result] : text;
+    return hasArtifact ? [text, result] : text;
   };
   // All else is the tool's own: its name, schema, callbacks and format.
   return Object.create(tool, { _call: { value: guarded } }) as StructuredTool;
 }
 
-async function runGuarded(toolGuard: ToolGuard, call: ToolCall, execute: () => unknown): Promise<unknown> {
-  if (!(await toolGuard.needsApproval(call))) return toolGuard.run(call, execute);
+/** Masks a content and its artifact, each as a result of its own. @throws TypeError where the result is no such pair */
+function maskBoth(result: unknown, mask: MaskValue): unknown {
+  if (!Array.isArray(result) || result.length !== 2) throw new TypeError('the result is no content with its artifact');
+  return result.map((part: unknown) => (part === undefined || part === null ? part : mask(part)));
+}
+
+async function runGuarded(
+  toolGuard: ToolGuard,
+  call: ToolCall,
+  execute: () => unknown,
+  form: ResultForm,
+): Promise<unknown> {
+  if (!(await toolGuard.needsApproval(call))) return toolGuard.run(call, execute, form);
   let answer: unknown;
   try {
     answer = interrupt(toApprovalRequest(call));
   } catch (error) {
     if (isGraphInterrupt(error)) throw error;
     // Outside of a graph, or of one that keeps no state, nothing stops and is resumed.
-    return toolGuard.run(call, execute);
+    return toolGuard.run(call, execute, form);
   }
-  return isApproval(answer) ? toolGuard.run(call, execute) : toolGuard.refuse(call.tool, 'rejected');
+  return isApproval(answer) ? toolGuard.run(call, execute, form) : toolGuard.refuse(call.tool, 'rejected');
 }
 
 /** The form of LangChain's own middleware for approvals, so that what shows its requests shows these. */

@@ -66,9 +66,17 @@ function maskMcpResult(result: unknown, mask: MaskValue): McpResult {
       if (type !== 'text' || typeof text !== 'string') throw new TypeError('the part can not be masked');
       return { type, text: mask(text) };
     }),
-    ...(structuredContent === undefined
-      ? {}
-      : { structuredContent: mask(structuredContent) as Readonly<Record<string, unknown>> }),
+    ...(structuredContent === undefined ? {} : { structuredContent: maskStructured(structuredContent, mask) }),
     ...(isError === undefined ? {} : { isError }),
   };
+}
+
+/** Servers that return a bare value have it as `result`, since what is structured is an object. It is masked as the value it is. */
+function maskStructured(
+  content: Readonly<Record<string, unknown>>,
+  mask: MaskValue,
+): Readonly<Record<string, unknown>> {
+  const { result, ...others } = content;
+  if (result !== undefined && result !== null && Object.keys(others).length === 0) return { result: mask(result) };
+  return mask(content) as Readonly<Record<string, unknown>>;
 }

@@ -1,5 +1,5 @@
 /** The results of tools with the masks of a decision carried out. A result that can't be masked isn't shown. */
-import { maskJson, MASKING_TYPES, parseExactJson, type Evaluation } from 'remit-client';
+import { maskJson, MASKING_TYPES, type Evaluation } from 'remit-client';
 import { refuseTool } from './tool-refusal.js';
 
 /** Masks a text that is JSON, or an object. @throws where it is neither */
@@ -19,7 +19,7 @@ export function createResultMask(
 ): ((result: unknown) => unknown) | undefined {
   const masks = evaluation.obligations.filter(({ type }) => MASKING_TYPES.includes(type));
   if (masks.length === 0) return undefined;
-  const maskText = (text: string): string => maskJson(JSON.stringify(maskTexts(parseExactJson(text), maskText)), masks);
+  const maskText = (text: string): string => maskJson(text, masks, (value) => maskMessageParts(value, maskText));
   const maskValue: MaskValue = (value) =>
     typeof value === 'string' ? maskText(value) : JSON.parse(maskText(toText(value)));
   return (result) => {
@@ -39,15 +39,23 @@ function toText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** Texts within a result may be records as well: those that look like JSON, and the parts of messages that are texts. */
-function maskTexts(value: unknown, maskText: (text: string) => string): unknown {
-  if (typeof value === 'string') return /^\s*[[{]/.test(value) ? maskText(value) : value;
-  if (Array.isArray(value)) return value.map((element: unknown) => maskTexts(element, maskText));
+/** The parts of messages that are texts; in each the record may be what the text says. */
+const TEXT_PARTS: readonly unknown[] = ['text', 'input_text', 'output_text'];
+/** The parts of messages, as all frameworks name them, that have what no mask can read. */
+const OPAQUE_PART =
+  /^(?:(?:input|output)[_-])?(?:image|audio|video|file|media|resource|blob)(?:[_-](?:url|data|id|file[_-]id|link))?$/;
+
+/** @throws TypeError where a part can't be masked */
+function maskMessageParts(value: unknown, maskText: (text: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((element: unknown) => maskMessageParts(element, maskText));
   if (typeof value !== 'object' || value === null) return value;
-  const { type } = value as { readonly type?: unknown };
+  const { type, lc, lg_name } = value as Readonly<Record<string, unknown>>;
+  const isOpaque = typeof type === 'string' && OPAQUE_PART.test(type);
+  // LangChain's messages and commands have their texts under names of their own.
+  if (isOpaque || lc !== undefined || lg_name !== undefined) throw new TypeError('the part can not be masked');
   const members = Object.entries(value).map(([name, inner]: [string, unknown]) => {
-    const isMessagePart = type === 'text' && name === 'text' && typeof inner === 'string';
-    return [name, isMessagePart ? maskText(inner) : maskTexts(inner, maskText)] as const;
+    const isText = TEXT_PARTS.includes(type) && name === 'text' && typeof inner === 'string';
+    return [name, isText ? maskText(inner) : maskMessageParts(inner, maskText)] as const;
   });
   return Object.fromEntries(members);
 }

@@ -1,5 +1,7 @@
 /** Ways around a guard, of one framework each, and laws of the parts that all share. */
-import { tool as langChainTool } from '@langchain/core/tools';
+import { ToolMessage } from '@langchain/core/messages';
+import { tool as langChainTool, type StructuredTool } from '@langchain/core/tools';
+import { Command } from '@langchain/langgraph';
 import * as ai from 'ai';
 import fc from 'fast-check';
 import { createClient, type Evaluation } from 'remit-client';
@@ -154,6 +156,31 @@ describe('LangChain', () => {
     expect(await invoke('grace')).toMatchObject({ content: expect.stringContaining('"refused":true') as string });
   });
 
+  it.each<[string, unknown]>([
+    ['a content that is plain text', ['Erin earns 125000', { name: 'Erin' }]],
+    ['an artifact that is plain text', ['{}', 'Erin earns 125000']],
+    ['an artifact of rows', ['{}', [['Erin', 125_000]]]],
+    ['a part of a message', [[{ type: 'input_text', text: 'Erin earns 125000' }], null]],
+  ])('does not show %s', async (_name, result) => {
+    const tool = langChainTool(() => result, { name: 'read', schema, responseFormat: 'content_and_artifact' }) as unknown as StructuredTool; // prettier-ignore
+    const [guarded] = await guardLangChain([tool], client, options);
+    const shown: unknown = await asAlice(() => guarded?.invoke({ type: 'tool_call', id: '1', name: 'read', args: { id: 'erin' } })); // prettier-ignore
+    expect(JSON.stringify(shown)).toContain('not_shown');
+    expect(JSON.stringify(shown)).not.toContain('125');
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a message', () => new ToolMessage({ content: 'Erin earns 125000', tool_call_id: '1' })],
+    ['a command', () => new Command({ update: { messages: [new ToolMessage({ content: 'Erin earns 125000', tool_call_id: '1' })] } })], // prettier-ignore
+    ['a list of messages', () => [new ToolMessage({ content: 'Erin earns 125000', tool_call_id: '1' })]],
+  ])('does not show %s', async (_name, result) => {
+    const tool = langChainTool(() => result() as string, { name: 'read', schema });
+    const [guarded] = await guardLangChain([tool], client, options);
+    const shown = await asAlice(() => guarded?.invoke({ id: 'erin' }));
+    expect(JSON.stringify(shown)).toContain('not_shown');
+    expect(JSON.stringify(shown)).not.toContain('125');
+  });
+
   it('refuses what waits for an approval where nothing can be stopped', async () => {
     const ran = vi.fn(() => 'merged');
     const [tool] = await guardLangChain([langChainTool(ran, { name: 'merge', schema: z.object({ branch: z.string() }) })], client, options); // prettier-ignore
@@ -205,12 +232,28 @@ describe('MCP', () => {
     [{ type: 'image', data: 'eA==', mimeType: 'image/png' }],
     [{ type: 'resource', resource: { uri: 'x:y', text: JSON.stringify(RECORD) } }],
     [{ type: 'text', text: 'salary: 125000' }],
+    [{ type: 'text', text: '["Erin earns 125000"]' }],
+    [{ type: 'text', text: '{"columns":["salary"],"rows":[[125000]]}' }],
   ])('shows no part that can not be masked: %j', async (part) => {
     const result = await callRead(serve({ content: [part] }));
     expect(result).toMatchObject({
       isError: true,
       content: [{ text: expect.stringContaining('not_shown') as string }],
     });
+  });
+
+  it.each<[unknown]>([['Erin earns 125000'], [['Erin earns 125000']], [125_000], [[[125_000]]]])(
+    'shows no bare value that is wrapped to be structured: %j',
+    async (result) => {
+      const shown = await callRead(serve({ content: [], structuredContent: { result } }));
+      expect(shown).toMatchObject({ isError: true });
+      expect(JSON.stringify(shown)).not.toContain('125');
+    },
+  );
+
+  it('masks a list that is wrapped to be structured', async () => {
+    const shown = await callRead(serve({ content: [], structuredContent: { result: [RECORD] } }));
+    expect(shown).toEqual({ content: [], structuredContent: { result: [MASKED] } });
   });
 
   it('passes nothing on beside the name and the arguments that were asked about', async () => {

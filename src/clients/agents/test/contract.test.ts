@@ -263,6 +263,7 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         ['a list', [RECORD, RECORD], [{ id: 'erin', name: 'Erin' }, { id: 'erin', name: 'Erin' }]], // prettier-ignore
         ['an envelope', { data: [{ employee: RECORD }] }, { data: [{ employee: { id: 'erin', name: 'Erin' } }] }],
         ['a text of JSON', JSON.stringify(RECORD), { id: 'erin', name: 'Erin' }],
+        ['a text of a text within', { body: JSON.stringify(JSON.stringify(RECORD)) }, { body: JSON.stringify('{"id":"erin","name":"Erin"}') }], // prettier-ignore
         ['a text within', { body: JSON.stringify(RECORD) }, { body: '{"id":"erin","name":"Erin"}' }],
         ['a value with toJSON', { toJSON: () => RECORD }, { id: 'erin', name: 'Erin' }],
       ])('is masked in %s', async (_name, result, shown) => {
@@ -276,6 +277,13 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         ['a key that is given twice', '{"ssn":"x","s\\u0073n":"000-12-3456"}'],
         ['lines of JSON', `${JSON.stringify(RECORD)}\n${JSON.stringify(RECORD)}`],
         ['a message’s part', { type: 'text', text: `salary: ${RECORD.salary}` }],
+        ['a list of texts', [`Erin earns ${RECORD.salary}`]],
+        ['rows', { columns: ['name', 'ssn'], rows: [['Erin', RECORD.ssn]] }],
+        ['a model’s input', { type: 'input_text', text: `salary: ${RECORD.salary}` }],
+        ['a model’s output', { parts: [{ type: 'output_text', text: `salary: ${RECORD.salary}` }] }],
+        ['an image', { type: 'image', image: RECORD.ssn }],
+        ['a sound', [{ type: 'input_audio', data: RECORD.ssn }]],
+        ['a file within a text', { body: JSON.stringify({ type: 'file', file: RECORD.ssn }) }],
         ['broken JSON within', { body: JSON.stringify(RECORD).slice(0, -1) }],
       ])('isn’t shown as %s', async (_name, result) => {
         answer = () => result;

@@ -66,7 +66,9 @@ export function readEvaluation(answer: unknown, question: WireQuestion, decision
   const reasons = readList<Reason>(context['reasons'], 'code');
   const code = readText(context['reason']) ?? reasons[0]?.code;
   const offer = context['access_request'];
-  const isAllowed = answer['decision'];
+  // What could not be decided is no allow, whatever stands beside it.
+  const hasError = (context['error'] ?? undefined) !== undefined;
+  const isAllowed = answer['decision'] && !hasError;
   return createEvaluation({
     allowed: isAllowed,
     code: isAllowed ? undefined : (code ?? readErrorCode(context['error']) ?? 'denied'),
@@ -77,7 +79,7 @@ export function readEvaluation(answer: unknown, question: WireQuestion, decision
     obligations,
     validUntil: readText(context['valid_until']),
     accessRequest: isRecord(offer) ? (offer as unknown as AccessRequestOffer) : undefined,
-    isUndecided: isRecord(context['error']),
+    isUndecided: hasError,
     isCached: false,
     question,
     context,

@@ -11,6 +11,10 @@ const REMOVED = Symbol('removed');
 const VISIBLE_CHARACTERS = 4;
 /** A value that leaves fewer characters hidden is hidden as a whole. */
 const MIN_HIDDEN_CHARACTERS = 4;
+/** The depth at which a text that is JSON may stand in others. */
+const MAX_TEXT_DEPTH = 8;
+/** A text that was meant to be JSON: where it can't be read, it was cut or spoiled. */
+const BROKEN_JSON = /^\s*[[{](?:\s*["[{]|[^]*"\s*:)/;
 
 /** Whether an obligation says what it hides or shows in a form that is understood. */
 export function isMasking({ type, properties }: Obligation): boolean {
@@ -28,20 +32,64 @@ export function applyMask<T>(value: T, obligations: readonly Obligation[]): T {
   const masking = selectMasking(obligations);
   if (masking.length === 0) return value;
   const plain: unknown = value === undefined ? undefined : JSON.parse(JSON.stringify(value));
-  return applyMasking(plain, masking, false) as T;
+  return applyMasking(plain, masking) as T;
 }
+
+/** Changes a value that was read from JSON before it is masked. @throws where it may not be shown */
+export type PrepareValue = (value: unknown) => unknown;
 
 /**
  * Returns a JSON text as it may be seen, where the record may be within it: a field is hidden in every object, whatever it
- * stands in. The fields that may be shown are those of the value itself, or of its elements. `null` stays it.
- * @throws JsonProblem where the text can't be written again as it is; TypeError as `applyMask`
+ * stands in, also in texts that are JSON. The fields that may be shown are those of the value itself, or of its elements.
+ * `null` stays it.
+ * @param prepare is given the value, and those of the texts within
+ * @throws JsonProblem where the text can't be written again as it is; TypeError as `applyMask`, and for a list within a list,
+ * whose members no mask knows
  */
-export function maskJson(text: string, obligations: readonly Obligation[]): string {
+export function maskJson(text: string, obligations: readonly Obligation[], prepare?: PrepareValue): string {
   const value = parseExactJson(text);
   // Nothing is all that it says.
   if (value === null) return 'null';
   const masking = selectMasking(obligations);
-  return JSON.stringify(masking.length === 0 ? value : applyMasking(value, masking, true));
+  return JSON.stringify(masking.length === 0 ? value : maskWithin(value, masking, prepare, 0));
+}
+
+function maskWithin(
+  value: unknown,
+  masking: readonly Obligation[],
+  prepare: PrepareValue = (same) => same,
+  depth: number,
+): unknown {
+  if (depth > MAX_TEXT_DEPTH) throw new TypeError('texts are within texts too deeply');
+  return applyMasking(prepare(value), masking, (text) => maskTextWithin(text, masking, prepare, depth + 1));
+}
+
+/** Masks a text that stands in a field: one that isn't JSON as a whole is shown, since the field isn't hidden. */
+function maskTextWithin(text: string, masking: readonly Obligation[], prepare: PrepareValue, depth: number): string {
+  if (!/^\s*["[{]/.test(text)) return text;
+  let value: unknown;
+  try {
+    value = parseExactJson(text);
+  } catch (error) {
+    if (isAnyJson(text) || BROKEN_JSON.test(text)) throw error;
+    return text;
+  }
+  const masked =
+    typeof value === 'string'
+      ? maskTextWithin(value, masking, prepare, depth + 1)
+      : maskWithin(value, masking, prepare, depth);
+  const [before, after] = [JSON.stringify(value), JSON.stringify(masked)];
+  return before === after ? text : after;
+}
+
+/** Tells whether a reader that is less strict could read it. */
+function isAnyJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws TypeError where one can't be read */
@@ -51,13 +99,21 @@ function selectMasking(obligations: readonly Obligation[]): readonly Obligation[
   return masking;
 }
 
-/** @param plain a value that was read from JSON. @throws TypeError where it has no fields */
-function applyMasking(plain: unknown, masking: readonly Obligation[], anywhere: boolean): unknown {
-  if (typeof plain !== 'object' || plain === null) throw new TypeError('what is to be masked has no fields');
-  return masking.reduce<unknown>((masked, obligation) => applyObligation(masked, obligation, anywhere), plain);
+/** Masks a text that stands in a record. */
+type MaskText = (text: string) => string;
+
+/**
+ * @param plain a value that was read from JSON
+ * @param maskText is given where the record may be anywhere within the value
+ * @throws TypeError where it has no fields, or is a list of anything but objects
+ */
+function applyMasking(plain: unknown, masking: readonly Obligation[], maskText?: MaskText): unknown {
+  const hasFields = Array.isArray(plain) ? plain.every(isRecord) : isRecord(plain);
+  if (!hasFields) throw new TypeError('what is to be masked has no fields');
+  return masking.reduce<unknown>((masked, obligation) => applyObligation(masked, obligation, maskText), plain);
 }
 
-function applyObligation(value: unknown, { type, properties }: Obligation, anywhere: boolean): unknown {
+function applyObligation(value: unknown, { type, properties }: Obligation, maskText: MaskText | undefined): unknown {
   const fields = properties['fields'] as readonly string[];
   if (type === 'visible_fields')
     return keepFields(
@@ -66,7 +122,7 @@ function applyObligation(value: unknown, { type, properties }: Obligation, anywh
     );
   const modes = isRecord(properties['modes']) ? properties['modes'] : {};
   const tree = buildTree(fields, (field) => (Object.hasOwn(modes, field) ? modes[field] : 'remove'));
-  return hideFields(value, [tree], anywhere ? tree : undefined);
+  return hideFields(value, [tree], maskText === undefined ? undefined : { tree, maskText });
 }
 
 /** A tree of fields by the parts of their paths; `end` is set where a field's path ends. */
@@ -110,23 +166,27 @@ function keepFields(value: unknown, tree: FieldTree<true>): unknown {
   });
 }
 
-/**
- * @param trees the places in the tree of fields that the value may stand at
- * @param root the tree where a field may begin in any object
- */
-function hideFields(
-  value: unknown,
-  trees: readonly FieldTree<unknown>[],
-  root: FieldTree<unknown> | undefined,
-): unknown {
-  if (Array.isArray(value)) return value.map((element) => hideFields(element, trees, root));
+/** The tree whose fields may begin in any object, and the mask of texts. */
+interface Anywhere {
+  readonly tree: FieldTree<unknown>;
+  readonly maskText: MaskText;
+}
+
+/** @param trees the places in the tree of fields that the value may stand at */
+function hideFields(value: unknown, trees: readonly FieldTree<unknown>[], anywhere: Anywhere | undefined): unknown {
+  if (Array.isArray(value)) {
+    // A row of a table has no names, so it can't be told what is hidden of it.
+    if (anywhere !== undefined && value.some(Array.isArray)) throw new TypeError('a list within a list has no fields');
+    return value.map((element) => hideFields(element, trees, anywhere));
+  }
+  if (typeof value === 'string' && anywhere !== undefined) return anywhere.maskText(value);
   if (!isRecord(value)) return value;
   return mapMembers(value, (name, inner) => {
     const nodes = trees.flatMap((tree) => descend(tree, name) ?? []);
     const [end] = nodes.flatMap((node) => node.end ?? []);
     if (end !== undefined) return hideValue(inner, end.mode);
-    if (nodes.length === 0 && root === undefined) return inner;
-    return hideFields(inner, root === undefined ? nodes : [...nodes, root], root);
+    if (nodes.length === 0 && anywhere === undefined) return inner;
+    return hideFields(inner, anywhere === undefined ? nodes : [...nodes, anywhere.tree], anywhere);
   });
 }
 

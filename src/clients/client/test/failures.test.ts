@@ -459,3 +459,16 @@ it('capabilities of another’s token are asked for in the body', async () => {
     body: `{"context":{"token":"${TOKEN}"}}`,
   });
 });
+
+it.each([{ code: 'timeout' }, 'timeout', false])('an allow with an error beside it is none: %j', async (error) => {
+  const service = new StandIn();
+  await service.start();
+  try {
+    service.react(answerJson({ decision: true, context: { error } }));
+    const asking = createClient({ url: service.url, key: 'k' });
+    const question = { subject: { type: 'user', id: 'a' }, action: 'read', resource: { type: 'doc', id: '1' } };
+    expect(await asking.can(question)).toMatchObject({ allowed: false, isUndecided: true });
+  } finally {
+    await service.stop();
+  }
+});

@@ -13,6 +13,11 @@ const { record } = fc.letrec<{ record: Record<string, unknown>; value: unknown }
   record: fc.dictionary(names, tie('value'), { maxKeys: 4 }),
   value: fc.oneof({ maxDepth: 3 }, leaf, tie('record'), fc.array(tie('value'), { maxLength: 3 })),
 }));
+/** The same without lists within lists. */
+const { tidy } = fc.letrec<{ tidy: Record<string, unknown>; value: unknown }>((tie) => ({
+  tidy: fc.dictionary(names, tie('value'), { maxKeys: 4 }),
+  value: fc.oneof({ maxDepth: 3 }, leaf, tie('tidy'), fc.array(fc.oneof(leaf, tie('tidy')), { maxLength: 3 })),
+}));
 const field = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('.'));
 const fields = fc.uniqueArray(field, { minLength: 1, maxLength: 4 });
 const mode = fc.constantFrom('remove', 'null', 'redact', 'last4');
@@ -54,7 +59,7 @@ function valuesOf(value: unknown, name: string): unknown[] {
 
 it('anywhere: hides a field in every object, whatever it stands in, and at least what it hides otherwise', () => {
   fc.assert(
-    fc.property(record, fields, (value, listed) => {
+    fc.property(tidy, fields, (value, listed) => {
       const everywhere = maskAnywhere(value, [mask([...listed, 'c'])]);
       expect(valuesOf(everywhere, 'c')).toEqual([]);
       // Masking once more, from the root alone, finds nothing that is left.
@@ -102,4 +107,60 @@ it('shows no ending of a number that JSON does not have', () => {
     '[{"a":"****"},{"a":"****"},{"a":"****5678"}]',
   );
   expect(applyMask<unknown>({ a: Infinity }, ending)).toEqual({ a: '****' });
+});
+
+/** Ways to wrap a value in which a mask still finds its fields. */
+const wraps: ((value: unknown) => unknown)[] = [
+  (value) => ({ w: value }),
+  (value) => ({ w: [value] }),
+  (value) => ({ w: JSON.stringify(value) }),
+  (value) => ({ w: [` ${JSON.stringify(value)}\n`] }),
+  (value) => ({ w: JSON.stringify(JSON.stringify(value)) }),
+];
+
+it('anywhere: shows nothing of a hidden field or of a value that has no name, however it is wrapped', () => {
+  const secret = 'Erin earns 61000';
+  const nameless = fc.constantFrom<unknown>([[secret]], [[[secret]]], [{ w: 1 }, [secret]], { rows: [[secret]] });
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...wraps), { maxLength: 4 }), nameless, (chosen, bare) => {
+      const wrap = (value: unknown): unknown => chosen.reduce((inner, each) => each(inner), value);
+      const shown = maskAnywhere(wrap({ salary: secret, name: 'E' }), [mask(['salary'])]);
+      expect(JSON.stringify(shown)).not.toContain(secret);
+      expect(JSON.stringify(shown)).toContain('name');
+      expect(() => maskAnywhere(wrap(bare), [mask(['salary'])])).toThrow(TypeError);
+    }),
+  );
+});
+
+describe('anywhere', () => {
+  it.each<[string, unknown]>([
+    ['a list of texts', ['Erin earns 61000']],
+    ['a list of numbers', [61_000]],
+    ['a list of an object and a text', [{ name: 'E' }, 'Erin earns 61000']],
+    ['rows', { columns: ['name', 'salary'], rows: [['Erin', 61_000]] }],
+    ['a text that is a list of texts', { w: '["Erin earns 61000"]' }],
+    ['a text that is broken JSON', { w: '{"salary":61000' }],
+    ['a text that names a field twice', { w: '[1,{"salary":61000,"salary":1}]' }],
+  ])('refuses %s', (_name, value) => {
+    expect(() => maskAnywhere(value, [mask(['salary'])])).toThrow();
+  });
+
+  it('refuses texts within texts past a depth', () => {
+    let value: unknown = { name: 'E' };
+    for (let i = 0; i < 10; i += 1) value = { w: JSON.stringify(value) };
+    expect(() => maskAnywhere(value, [mask(['salary'])])).toThrow(TypeError);
+  });
+
+  it.each(['[draft] a text', '{name}', '"so" she said', ' { "a": [1, 2] }', 'see {"a":1}', '"a"', '{}'])(
+    'leaves the text of a field that is not hidden as it is: %s',
+    (text) => {
+      expect(maskAnywhere({ w: text, tags: ['a', 1] }, [mask(['salary'])])).toEqual({ w: text, tags: ['a', 1] });
+    },
+  );
+
+  it('a list has objects only, where one record is masked too', () => {
+    expect(() => applyMask<unknown>([{ salary: 1 }, 'x'], [mask(['salary'])])).toThrow(TypeError);
+    expect(() => applyMask<unknown>([{ salary: 1 }, 'x'], [visible(['name'])])).toThrow(TypeError);
+    expect(applyMask<unknown>([], [mask(['salary'])])).toEqual([]);
+  });
 });

@@ -1,7 +1,7 @@
 /** Holds a response of Node's back until it is whole, whichever way it is written, so that it can be masked and sent. */
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Obligation } from 'remit-client';
-import { BodyCollector, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
+import { BodyCollector, COMPARING_HEADERS, maskBody, selectUnsafeHeaders, TELLING_HEADERS } from './masked-body.js';
 import { refuseUnmasked } from './refusal.js';
 import { replaceWays } from './sealed-response.js';
 
@@ -63,7 +63,7 @@ function finish(
   let masked = maskBody(body, head, masks);
   if (masked === undefined) {
     const refusal = refuseUnmasked(response.statusCode);
-    response.removeHeader('content-encoding');
+    for (const name of selectUnsafeHeaders(response.getHeaderNames())) response.removeHeader(name);
     response.statusCode = refusal.status;
     response.statusMessage = '';
     for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);

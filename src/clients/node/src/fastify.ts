@@ -5,7 +5,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Evaluation, Obligation } from 'remit-client';
 import { Guard, requireRouteQuestion } from './guard.js';
-import { collectStream, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
+import { collectStream, COMPARING_HEADERS, maskBody, selectUnsafeHeaders, TELLING_HEADERS } from './masked-body.js';
 import { refuseMisconfigured, refuseUnmasked, type Refusal } from './refusal.js';
 import type { GuardOptions, RouteQuestion } from './route-question.js';
 import { sealResponse } from './sealed-response.js';
@@ -39,6 +39,7 @@ const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => 
   const guard = new Guard(options);
   const open = new Set(options.open ?? []);
   const masking = new WeakMap<FastifyRequest, Masking>();
+  const failures = new WeakMap<FastifyRequest, string>();
   const isOpen = ({ config, method, url }: Pick<RouteOptions, 'config' | 'method' | 'url'>): boolean =>
     config?.public === true || [method].flat().every((name) => open.has(`${name} ${url}`));
 
@@ -71,10 +72,18 @@ const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => 
     }
     return undefined;
   });
+  app.addHook('onError', async (request, _reply, error) => {
+    if (masking.has(request)) failures.set(request, JSON.stringify(error.message));
+  });
   app.addHook('onSend', async (request, reply, payload) => {
     const masked = masking.get(request);
     if (masked === undefined) return payload;
-    const body = await maskPayload(reply, payload, masked.masks, options.maxMaskedBytes);
+    // An error's text, as the framework itself answers with it, may have what is to be masked.
+    const text = failures.get(request);
+    const body =
+      text !== undefined && typeof payload === 'string' && payload.includes(text)
+        ? refusePayload(reply)
+        : await maskPayload(reply, payload, masked.masks, options.maxMaskedBytes);
     masked.unseal();
     return body;
   });
@@ -102,7 +111,7 @@ async function maskPayload(
     for (const [name, value] of payload.headers) reply.header(name, value);
     payload = payload.body;
   }
-  for (const name of TELLING_HEADERS) reply.removeHeader(name);
+  removeHeaders(reply, TELLING_HEADERS);
   if (payload === undefined || payload === null) return payload;
   const isStream = typeof payload === 'object' && Symbol.asyncIterator in payload;
   const body = await collectStream(isStream ? (payload as AsyncIterable<unknown>) : [payload], maxBytes);
@@ -111,11 +120,23 @@ async function maskPayload(
     contentEncoding: reply.getHeader('content-encoding') as string | undefined,
   };
   const masked = maskBody(body, head, masks);
-  if (masked !== undefined) return masked;
+  return masked ?? refusePayload(reply);
+}
+
+/** Replaces an answer that can't be shown. @returns the body */
+function refusePayload(reply: FastifyReply): string {
   const refusal = refuseUnmasked(reply.statusCode);
-  reply.removeHeader('content-encoding');
+  removeHeaders(reply, selectUnsafeHeaders(Object.keys(reply.getHeaders())));
   reply.code(refusal.status).headers(refusal.headers);
   return JSON.stringify(refusal.body);
+}
+
+/** A header may have been set on Node's response as well, from which it would be sent. */
+function removeHeaders(reply: FastifyReply, names: readonly string[]): void {
+  for (const name of names) {
+    reply.removeHeader(name);
+    reply.raw.removeHeader(name);
+  }
 }
 
 function isResponse(payload: unknown): payload is Response {

@@ -102,6 +102,8 @@ describe('an answer that has to be masked', () => {
     await new Promise((resolve) => server.once('listening', resolve));
     const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`);
     const result = [response.status, await response.text()];
+    for (const name of ['location', 'x-salary', 'trailer', 'transfer-encoding'])
+      expect(response.headers.get(name)).toBeNull();
     server.closeAllConnections();
     server.close();
     return result;
@@ -126,6 +128,28 @@ describe('an answer that has to be masked', () => {
     expect(
       await ask((_request, response) => void response.type('json').end('7b2273616c617279223a317d', 'hex')),
     ).toEqual([200, '{}']);
+  });
+
+  it('is sent in one way, whichever the handler says, and without trailers', async () => {
+    for (const headers of [
+      { 'transfer-encoding': 'chunked' },
+      { trailer: 'x-sum' },
+      { 'transfer-encoding': 'chunked', trailer: 'x-sum' },
+    ])
+      // prettier-ignore
+      expect(
+        await ask((_request, response) => {
+          response.set(headers);
+          response.json({ salary: 1, name: 'E' });
+        }),
+      ).toEqual([200, '{"name":"E"}']);
+  });
+
+  it('has no header of the handler’s where it can not be shown', async () => {
+    const answer: RequestHandler = (_request, response) => {
+      response.set({ location: '/x?salary=61000', 'x-salary': '61000', trailer: 'x-sum' }).type('html').send('<p>');
+    };
+    expect(await ask(answer)).toEqual([500, expect.stringContaining('not_shown')]);
   });
 
   it('is not sent as a script', async () => {

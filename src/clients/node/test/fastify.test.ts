@@ -72,7 +72,11 @@ describe('an answer that has to be masked', () => {
     await build(app);
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const result = await fetch(url + path).then(
-      async (response) => [response.status, await response.text()] as const,
+      async (response) => {
+        for (const name of ['location', 'x-salary', 'trailer', 'transfer-encoding'])
+          expect(response.headers.get(name)).toBeNull();
+        return [response.status, await response.text()] as const;
+      },
       () => 'cut' as const,
     );
     await app.close();
@@ -135,6 +139,31 @@ describe('an answer that has to be masked', () => {
   it('is masked in a Response, with its status', async () => {
     const answer = (): Response => Response.json(record, { status: 201, headers: { etag: '"x"' } });
     expect(await ask((app) => void app.get('/r', { config }, answer))).toEqual([201, '{"name":"E"}']);
+  });
+
+  it('is sent in one way, whichever the handler says, and without trailers', async () => {
+    for (const headers of [{ 'transfer-encoding': 'chunked' }, { trailer: 'x-sum' }])
+      expect(
+        await ask((app) => void app.get('/r', { config }, (_request, reply) => reply.headers(headers).send(record))),
+      ).toEqual([200, '{"name":"E"}']);
+  });
+
+  it('has no header of the handler’s where it can not be shown', async () => {
+    const headers = { location: '/x?salary=61000', 'x-salary': '61000', 'content-type': 'text/html' };
+    expect(
+      await ask((app) => void app.get('/r', { config }, (_request, reply) => reply.headers(headers).send('<p>'))),
+    ).toEqual([500, expect.stringContaining('not_shown')]);
+  });
+
+  it('has no header of Node’s response, and no text of an error', async () => {
+    expect(
+      await ask((app) => {
+        app.get('/r', { config }, (_request, reply) => {
+          reply.raw.setHeader('location', '/x?salary=61000');
+          throw new Error('salary: 61000');
+        });
+      }),
+    ).toEqual([500, expect.not.stringContaining('61000')]);
   });
 
   it('is not known to the next request', async () => {
