@@ -574,7 +574,9 @@ describe('a careless or hostile client', () => {
     const response = await stream.response;
     expect([response.status, response.headers.get('remit-decision-id')]).toEqual([200, expect.any(String)]);
     await stream.end();
-    expect((await read(response)).lines).toEqual([{ end: expect.objectContaining({ returned: 0, removed: 1000 }) }]);
+    expect((await read(response)).lines).toEqual([
+      { end: expect.objectContaining({ returned: 0, removed: 1000 }) as object },
+    ]);
   });
 
   it('that has used up its rate waits, and is answered in the end', async () => {
