@@ -14,11 +14,11 @@ export interface Capability {
 }
 
 /** @throws RemitUnavailable; RemitDenied where it is empty since the token or the agent is refused, which is no answer of "nothing" */
-export function readCapabilities(answer: unknown): readonly Capability[] {
+export function readCapabilities(answer: unknown, decisionId: string | undefined): readonly Capability[] {
   if (!isRecord(answer) || !Array.isArray(answer['capabilities'])) throw new RemitUnavailable('answer');
   const capabilities = answer['capabilities'] as readonly Capability[];
   const none = { type: '', id: '' };
-  if (capabilities.length === 0)
-    requireNotRefused(answer['context'], { subject: none, action: { name: '' }, resource: none, context: {} });
+  const question = { subject: none, action: { name: '' }, resource: none, context: {} };
+  if (capabilities.length === 0) requireNotRefused(answer['context'], question, decisionId);
   return capabilities;
 }

@@ -149,7 +149,7 @@ export class RemitClient {
    */
   async capabilities(agent: { readonly token?: string } & CallOptions = {}): Promise<readonly Capability[]> {
     const { token, ...options } = agent;
-    return this.caller.run('capabilities', options, async ({ endpoints, send }) => {
+    return this.caller.run('capabilities', options, async ({ endpoints, send, getDecisionId }) => {
       const url = endpoints.findOwn('/v1/capabilities');
       const answer =
         token === undefined
@@ -157,7 +157,7 @@ export class RemitClient {
               throw explainMissingToken(error);
             })
           : await send({ method: 'POST', url, body: { context: { token } }, isRepeatable: true });
-      return readCapabilities(answer);
+      return readCapabilities(answer, getDecisionId());
     });
   }
 
