@@ -1,7 +1,7 @@
 /** Remit's filter: records go in, those that may be seen come out, masked. */
 import type { Call } from './caller.js';
 import { RemitUnavailable } from './errors.js';
-import { createEvaluation, readEvaluation, readObligations, requireNotRefused } from './evaluation.js';
+import { createEvaluation, readEvaluation, readObligations, requireNotRefused, type Obligation } from './evaluation.js';
 import { carryOut, type ObligationTable } from './obligations.js';
 import {
   declareObligations,
@@ -27,6 +27,8 @@ export interface FilteredRecord {
   readonly type: string;
   readonly id: string;
   readonly properties: Properties;
+  /** What the caller has to do with the record: the obligations that it has taken on with `true`. Absent where there are none. */
+  readonly obligations?: readonly Obligation[];
 }
 /** A record that can't be asked about, and what is wrong with it. */
 export interface InvalidRecord {
@@ -108,7 +110,8 @@ export async function carryOutRecord(
     const allow = createEvaluation({ ...readEvaluation({ decision: true }, asked), question: asked, obligations });
     if (!(await carryOut(allow, table)).allowed) return undefined;
   }
-  return { type, id, properties };
+  const entrusted = obligations.filter((obligation) => table[obligation.type] === true);
+  return { type, id, properties, ...(entrusted.length === 0 ? {} : { obligations: entrusted }) };
 }
 
 /** @throws RemitUnavailable where they can't be read, or aren't of the request */

@@ -106,6 +106,13 @@ describe('records that come back', () => {
     expect(await connect().filter({ subject, action, records })).toMatchObject({ records: [{ id: 'b' }], removed: 1 });
   });
 
+  it('with an obligation that the caller carries out come with it', async () => {
+    const obligations = [{ id: 'x', type: 'watermark', properties: { text: 'draft' } }];
+    service.react(answerJson({ records: [{ ...records[0], obligations }, records[1]], removed: 0 }));
+    const answer = await connect({ obligations: { watermark: true } }).filter({ subject, action, records });
+    expect(answer.records).toEqual([{ ...records[0], obligations }, records[1]]);
+  });
+
   it('of a refused question are none', async () => {
     const context = { reasons: [{ code: 'token_expired' }] };
     service.react(answerJson({ records: [], removed: 2, context }));
