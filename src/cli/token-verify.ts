@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JSONWebKeySet } from 'jose';
 import { loadConfig, type Config } from '../config/config.js';
+import type { DelegationToken } from '../model/delegation-token.js';
 import { Fault, FAULTS } from '../model/faults.js';
 import { openDevelopmentIssuer } from '../issue/development-issuer.js';
 import { SIGNATURE_ALGORITHMS } from '../tokens/algorithms.js';
@@ -124,12 +125,22 @@ async function verifyClaims(
     const verification = await new TokenVerifier(issuers).verify(text, audience, now);
     if (!verification.ok) return { signature, valid: false, reasons: [verification.reason] };
     if (verification.token.mode === 'unknown')
-      return { signature, valid: false, reasons: [{ code: 'token_actor_invalid', message: 'It names no agent.' }] };
+      return {
+        signature,
+        valid: false,
+        reasons: [{ code: 'token_actor_invalid', message: describeMissingAgent(verification.token) }],
+      };
     return { signature, valid: true, reasons: [] };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return { signature, valid: false, reasons: [{ code: error.code, message: FAULTS[error.code] }] };
   }
+}
+
+/** A token that no question can be asked by may be one that a client logs in with. */
+function describeMissingAgent({ clientId, soleSubject }: DelegationToken): string {
+  if (clientId === undefined || soleSubject === undefined) return 'It names no agent.';
+  return `It names no agent, so nothing can be asked by it. It is of client "${clientId}" alone (sub "${soleSubject}"): that one may log in with it where clients[].token says so.`;
 }
 
 /** The token's own issuer and audiences, by which its keys are found; empty where it can't be read. */

@@ -76,13 +76,16 @@ function recordPurpose({ purpose }: Properties, decisiveNames: ReadonlySet<strin
   return [['purpose', typeof purpose === 'string' && purpose.length <= MAX_PURPOSE_LENGTH ? purpose : null]];
 }
 
-/** The credential without `rctx`, which is the requester's own, may be personal, and decides nothing. */
+/**
+ * The credential without what decides nothing: `rctx`, which is the requester's own and may be personal, and by what a client could
+ * log in.
+ */
 function omitRequester(
   credential: NonNullable<UnboundQuestion['credential']>,
 ): NonNullable<UnboundQuestion['credential']> {
   if (!('ok' in credential) || !credential.ok) return credential;
   const { token, singleUseProof: _singleUseProof, ...rest } = credential;
-  return { ...rest, token: { ...token, requester: undefined }, singleUseProof: undefined };
+  return { ...rest, token: { ...token, requester: undefined, soleSubject: undefined }, singleUseProof: undefined };
 }
 
 function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFacts, 'caller' | 'said'> {

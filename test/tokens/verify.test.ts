@@ -172,6 +172,7 @@ describe('a token that is believed', () => {
         jti: 'j1',
         chainComplete: true,
         agentIsClient: false,
+        soleSubject: undefined,
       },
       accepted: { audience: 'hr-api', detailTypes: [] },
     });
@@ -216,6 +217,7 @@ describe('a token that is believed', () => {
         jti: undefined,
         chainComplete: true,
         agentIsClient: false,
+        soleSubject: undefined,
       },
       accepted: { audience: 'hr-api', detailTypes: [] },
     });
@@ -251,6 +253,8 @@ describe('a token that is believed', () => {
         jti: undefined,
         chainComplete: false,
         agentIsClient: true,
+        // No client is called so, and only a client logs in by its own name.
+        soleSubject: 'alice',
       },
       accepted: { audience: 'hr-api', detailTypes: ['payment'] },
     });
