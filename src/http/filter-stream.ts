@@ -74,7 +74,7 @@ export class FilterStreams {
     } catch (error) {
       lines.stop();
       release();
-      // Nobody reads it, and it isn't Remit that failed.
+      // No one is there to read it, and it isn't Remit that failed.
       throw error instanceof ReaderGone ? new BadRequest('The caller has left.') : error;
     }
     // A reader learns of the answer, and of its id, though its first line may be far off.

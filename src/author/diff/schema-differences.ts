@@ -65,7 +65,7 @@ function compareActions(before: Action, after: Action): string[] {
     '@effect': action.effect,
     '@limit': action.limits.map(({ text }) => text),
     '@amount': action.amount?.join('.'),
-    '@elevation': action.elevation && describeElevation(action.elevation),
+    '@elevation': action.elevation && formatElevation(action.elevation),
     '@emergency': action.emergency,
     '@title': action.title,
     principals: action.principalTypes.map(({ object }) => object).sort(),
@@ -82,7 +82,7 @@ function compareActions(before: Action, after: Action): string[] {
   );
 }
 
-function describeElevation({ relation, by, seconds, condition }: Elevation): string {
+function formatElevation({ relation, by, seconds, condition }: Elevation): string {
   return `${relation} by ${by} for ${seconds} s if ${condition}`;
 }
 

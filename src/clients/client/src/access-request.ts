@@ -48,7 +48,7 @@ export interface WaitOptions {
 const STATUSES: readonly string[] = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'failed'];
 const POLL_MS = 2_000;
 const NOT_REQUESTABLE = 'and no approval for it can be asked for';
-/** What the service says of a denial that people can't be asked about any more: nothing of it is wrongly set up. */
+/** The service's codes for a denial that people can't be asked about any more: nothing of it is wrongly set up. */
 const REFUSED_DENIALS: readonly string[] = ['not_requestable', 'expired_denial'];
 
 interface ReceivedTask {

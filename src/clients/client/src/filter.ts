@@ -27,7 +27,7 @@ export interface FilteredRecord {
   readonly type: string;
   readonly id: string;
   readonly properties: Properties;
-  /** What the caller has to do with the record: the obligations that it has taken on with `true`. Absent where there are none. */
+  /** The obligations that the caller has taken on with `true`, to be carried out with the record. Absent where there are none. */
   readonly obligations?: readonly Obligation[];
 }
 /** A record that can't be asked about, and what is wrong with it. */
