@@ -95,7 +95,8 @@ export async function filterRecords(
   }
   const { permitted, invalid, removed } = selection;
   const named = [...(part?.earlierTypes ?? []), ...records.map(({ type }) => type)];
-  const types = [...new Set(named)].slice(0, MAX_REFUSED_TYPES);
+  // A question about no record may yet be refused whatever it is about.
+  const types = [...new Set(named.length > 0 ? named : listActionTypes(template, deps))].slice(0, MAX_REFUSED_TYPES);
   const templates = types.map((type) => toQuestion({ ...template.resource, type }));
   const isEmpty = permitted.length === 0 && templates.length > 0;
   const refusal = isEmpty ? await findListRefusal(templates, graph, deps, 'resource') : undefined;
@@ -118,6 +119,13 @@ export async function filterRecords(
   const handedOut = permitted.filter((_record, i) => reserved[i] === true);
   selection.leaveOut('limit_exceeded', permitted.length - handedOut.length);
   return { id, records: handedOut.map(({ shown }) => shown), removed, invalid, refusal };
+}
+
+/** The types of resources that the question's action is on; that of the placeholder where there is no such action. */
+function listActionTypes({ action, resource }: Question, { rules }: DecisionDeps): string[] {
+  const actions = rules().vocabulary.actions.filter(({ name }) => name === action.name);
+  const types = actions.flatMap(({ resourceTypes }) => resourceTypes.map(({ object }) => object));
+  return types.length > 0 ? types : [resource.type];
 }
 
 interface PermittedRecord {

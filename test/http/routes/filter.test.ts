@@ -159,7 +159,12 @@ describe('a list', () => {
     ] as const) {
       const found = await filter({ ...body, ...change });
       expect([found.records, found.context?.reasons[0]?.code, found.removed]).toEqual([[], code, { [code]: 1 }]);
+      // Whatever it is about, and so about nothing as well.
+      const none = await filter({ ...body, ...change, records: [] });
+      expect([none.records, none.context?.reasons[0]?.code, none.removed]).toEqual([[], code, {}]);
     }
+    const nothing = { ...body, context: { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES }) }, records: [] };
+    expect(await filter(nothing)).toEqual({ records: [], removed: {} });
     const context = { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES }) };
     expect(await filter({ ...body, context, records: [{ type: 'employee', id: 'zoe' }] })).toEqual({ records: [], removed: { relationship_missing: 1 } });
   }); // prettier-ignore
