@@ -1,5 +1,5 @@
 /**
- * Notes in memory what the dry runs of one batch would use, so that each finds what those before it would have left. Nothing of it
+ * Notes in memory what the dry runs of one batch would use, so that each finds what the others have left by then. Nothing of it
  * is stored. The evaluation route decides dry runs of a batch with it.
  */
 import { findRooms, hasRoom } from '../govern/limits/judge.js';
