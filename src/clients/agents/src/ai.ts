@@ -1,6 +1,7 @@
 /** Guards the tools of the Vercel AI SDK, versions 6 and 7: `generateText({ tools: await guard(tools, client, { question }) })`. */
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
 import { ToolGuard } from './tool-guard.js';
+import { cloneArguments } from './tool-question.js';
 import { isToolRefusal } from './tool-refusal.js';
 import { isPieces, takeLastPiece } from './tool-result.js';
 
@@ -40,10 +41,12 @@ function guardAiTool(toolGuard: ToolGuard, name: string, tool: object): object {
   const { type, execute, needsApproval, toModelOutput } = tool as AiTool;
   if (!RUN_HERE.includes(type) || typeof execute !== 'function')
     throw new TypeError(`remit: the tool ${name} isn't run here, so it can't be guarded`);
-  const run = (input: unknown, options: AiCallOptions): Promise<unknown> =>
-    toolGuard.run({ tool: name, args: input, callId: options.toolCallId }, () =>
-      (execute as Execute).call(tool, input, options),
+  const run = (input: unknown, options: AiCallOptions): Promise<unknown> => {
+    const args = cloneArguments(input);
+    return toolGuard.run({ tool: name, args, callId: options.toolCallId }, () =>
+      (execute as Execute).call(tool, args, options),
     );
+  };
   const members = Object.entries(tool).filter(
     ([member, value]) => typeof value !== 'function' || KEPT_FUNCTIONS.includes(member),
   );

@@ -3,6 +3,7 @@ import { DynamicStructuredTool, DynamicTool, StructuredTool, Tool } from '@langc
 import { interrupt, isGraphInterrupt } from '@langchain/langgraph';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
 import { ToolGuard, type ToolCall } from './tool-guard.js';
+import { cloneArguments } from './tool-question.js';
 import { isToolRefusal } from './tool-refusal.js';
 import type { MaskValue, ResultForm } from './tool-result.js';
 
@@ -36,7 +37,8 @@ function guardLangChainTool(toolGuard: ToolGuard, tool: object): StructuredTool 
   const run: unknown = Reflect.get(tool, '_call');
   if (typeof run !== 'function' || Reflect.get(tool, 'invoke') !== INVOKE || !CALLS.includes(Reflect.get(tool, 'call')))
     throw new TypeError(`remit: the tool ${name} is called in a way of its own, so it can't be guarded`);
-  const guarded: RunTool = async (args, runManager, config) => {
+  const guarded: RunTool = async (original, runManager, config) => {
+    const args = typeof original === 'string' ? original : cloneArguments(original);
     const call = { tool: name, args: toNamedArguments(args), callId: readCallId(config) };
     const hasArtifact = tool.responseFormat === 'content_and_artifact';
     const execute = (): unknown => (run as RunTool).call(tool, args, runManager, config);

@@ -67,6 +67,19 @@ export function copyArguments(args: unknown): ToolArguments {
   return copy as ToolArguments;
 }
 
+/** Stands for arguments that can't be copied, and is refused as they are. */
+const UNREADABLE = Symbol('arguments that JSON has not');
+
+/** Copies arguments for the question and the call alike, so that what is asked about can't change until it is run. */
+export function cloneArguments(args: unknown): unknown {
+  try {
+    copyArguments(args);
+    return structuredClone(args);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
 const MAX_ARGUMENT_DEPTH = 32;
 
 function toPlainValue(value: unknown, depth: number): unknown {

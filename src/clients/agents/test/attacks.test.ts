@@ -43,6 +43,26 @@ describe('the AI SDK', () => {
     expect(Object.keys(guarded.read).sort()).toEqual(['execute', 'inputSchema', 'needsApproval']);
   });
 
+  it('runs with what was asked about, whatever becomes of the arguments meanwhile', async () => {
+    const ran: unknown[] = [];
+    const tool = { inputSchema, execute: (input: object) => (ran.push(input), RECORD) };
+    const guarded = await guardAi({ read: tool }, client, options);
+    const changing = { id: 'erin' };
+    const running = asAlice(() => executeOf(guarded.read)(changing, call('1')));
+    changing.id = 'zoe';
+    expect(await running).toEqual(MASKED);
+    let reads = 0;
+    const twoFaced = Object.defineProperty({}, 'id', {
+      enumerable: true,
+      get: () => ((reads += 1) > 2 ? 'zoe' : 'erin'),
+    });
+    await asAlice(() => executeOf(guarded.read)(twoFaced, call('2')));
+    expect(ran).toEqual([{ id: 'erin' }, { id: 'erin' }]);
+    // A proxy can't be copied, so it says nothing that could be held to.
+    const unclear = await asAlice(() => executeOf(guarded.read)(new Proxy({ id: 'erin' }, {}), call('3')));
+    expect([isToolRefusal(unclear), ran.length]).toEqual([true, 2]);
+  });
+
   it('masks each piece of a result, and tells the outcome at its end', async () => {
     const events: ToolEvent[] = [];
     const tool = {
