@@ -59,12 +59,13 @@ function offerLines(offer: Explanation['asks_for']): string[] {
 
 function approvalLines(approval: Explanation['approval']): string[] {
   if (approval === undefined) return [];
-  const { id, approvers, scope, approved_until: end, emergency } = approval;
+  const { id, approvers, scope, approved_until: end, emergency, details = [] } = approval;
   const uses = scope === undefined ? '' : scope === 'once' ? ', for one use' : ', for any number of uses';
   return [
     '',
     `  it used the approval ${id}, good until ${end}${uses}${emergency === undefined ? '' : ', given in an emergency'}`,
     ...approvers.map(({ by, at }) => `    by ${by}${at === undefined ? '' : ` at ${at}`}`),
+    ...details.map((detail) => `    for all questions that this covers: ${JSON.stringify(detail)}`),
   ];
 }
 

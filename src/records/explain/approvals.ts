@@ -1,4 +1,5 @@
 /** Explains what a decision has to do with approvals: what would have lifted a deny, and the approval that an allow has used. */
+import type { AuthorizationDetail } from '../../model/acting.js';
 import type { ApprovalStep } from '../../model/approvals.js';
 import type { DecisionRecord } from '../../model/decision.js';
 import { describeRef } from '../../model/ids.js';
@@ -20,6 +21,8 @@ export interface ExplainedApproval {
   readonly approvers: readonly { readonly by: string; readonly at?: string }[];
   readonly scope?: 'once' | 'until';
   readonly emergency?: string;
+  /** The class of questions that it is good for; absent where it is for one question. */
+  readonly details?: readonly AuthorizationDetail[];
 }
 
 /** @returns undefined where no approval would have lifted it */
@@ -70,5 +73,6 @@ export function explainUsedApproval({
     approvers,
     ...(read === undefined ? {} : { scope: read.scope }),
     ...(read?.emergency === undefined ? {} : { emergency: read.emergency }),
+    ...(read?.details === undefined ? {} : { details: read.details }),
   };
 }

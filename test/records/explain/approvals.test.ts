@@ -87,6 +87,17 @@ describe('a decision that an approval has to do with', () => {
     });
   });
 
+  it('says which questions an approval of a class is good for', async () => {
+    const details = [{ type: 'remit', actions: ['merge'], resources: ['repository:*'] }];
+    const approval = await approve(remit, question, await ask(remit, question), ['olga'], {
+      more: { requested_access: { details } },
+      decision: { scope: 'until', until: minutes(30).toISOString() },
+    });
+    const explanation = explain(remit, await recordOf(remit, await ask(remit, presenting(question, approval))));
+    expect(explanation.approval).toMatchObject({ id: approval.id, scope: 'until', details });
+    expect(explanationText(explanation)).toContain('for all questions that this covers: {"type":"remit",');
+  });
+
   it('is what people can allow, also where it was asked as a dry run, and none where more is missing', async () => {
     const people = [{ type: 'approval', permission: 'own' }];
     for (const context of [{}, { dry_run: true }]) {
