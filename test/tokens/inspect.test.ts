@@ -74,6 +74,7 @@ const NORMALIZED: TokenInspection['token'] = {
   jti: undefined,
   chainComplete: true,
   agentIsClient: false,
+  soleSubject: undefined,
 };
 
 describe('a token that is good', () => {
