@@ -38,8 +38,10 @@ export class AllowCache {
 
   /** @param credential whose question it is: several may ask through one client */
   getKey(question: WireQuestion, credential: string): string {
+    // As it is sent: a Date is a text there, and what is undefined is absent.
+    const sent: unknown = JSON.parse(JSON.stringify(question));
     return createHash('sha256')
-      .update(JSON.stringify([credential, sortMembers(question)]))
+      .update(JSON.stringify([credential, sortMembers(sent)]))
       .digest('base64');
   }
 
@@ -66,10 +68,13 @@ export class AllowCache {
   }
 }
 
-/** The same value with the members of its objects in one order, so that equal questions have equal texts. */
+/**
+ * The same JSON with the members of its objects in one order, so that equal questions have equal texts. An object becomes the list of
+ * its members in an object of its own, so that no list is taken for it.
+ */
 function sortMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortMembers);
   if (!isRecord(value)) return value;
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return members.map(([name, inner]) => [name, sortMembers(inner)]);
+  return { members: members.map(([name, inner]) => [name, sortMembers(inner)]) };
 }

@@ -59,6 +59,11 @@ it('another question, credential or set of obligations finds nothing', async () 
     { ...question, resource: { ...resource, properties: { x: 1 } } },
     { ...question, context: { token: 't2' } },
     { ...question, context: { token: 't1', agent: 'x' } },
+    // Some values are sent as others, and no two that are sent as different ones are equal.
+    ...[new Date(1), new Date(2), null, { b: 1 }, [['b', 1]]].map((at) => ({
+      ...question,
+      context: { token: 't1', at },
+    })),
   ];
   expect(await count(client, question, ...others, ...others, question)).toBe(1 + others.length);
   const token = { now: 'first' };
