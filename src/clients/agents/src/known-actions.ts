@@ -1,7 +1,7 @@
 /** Tells an action that the service doesn't know from one that the agent may do on nothing: the first is a slip of the tool's author. */
 import { RemitDenied, RemitSetupError, type Reason } from 'remit-client';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
-import type { RequestBinding } from './request-binding.js';
+import { toContext, type RequestBinding } from './request-binding.js';
 import type { ToolQuestion } from './tool-question.js';
 import { setBounded } from './waiting-approvals.js';
 
@@ -19,15 +19,15 @@ export async function requireKnownActions(
   client: ToolClient,
   onError: ToolGuardOptions['onError'],
 ): Promise<void> {
+  const { search } = client;
+  if (search === undefined) return;
   const known = knownActions.get(client) ?? new Map<string, true>();
   knownActions.set(client, known);
   for (const [tool, question] of tools) {
     const key = JSON.stringify([question.action, question.resource.type]);
     if (known.has(key)) continue;
     try {
-      const reasons = await searchOnce(question, binding, client);
-      if (reasons === undefined) return;
-      requireKnownAction(tool, question, reasons);
+      requireKnownAction(tool, question, await searchOnce(question, binding, search));
       setBounded(known, key, true, MAX_KNOWN);
     } catch (error) {
       if (error instanceof RemitSetupError && error.code === 'action') throw error;
@@ -47,16 +47,15 @@ export function requireKnownAction(tool: string, { action, resource }: ToolQuest
   });
 }
 
-/** A search carries out no obligation, and says what is wrong with its question. @returns undefined where the client has none */
+/** A search carries out no obligation, and says what is wrong with its question. */
 async function searchOnce(
   { action, resource: { type } }: ToolQuestion,
-  { subject, token, context }: RequestBinding,
-  { search }: ToolClient,
-): Promise<readonly Reason[] | undefined> {
-  if (search === undefined) return undefined;
-  const stated = { ...context, ...(token === undefined ? {} : { token }) };
+  binding: RequestBinding,
+  search: NonNullable<ToolClient['search']>,
+): Promise<readonly Reason[]> {
+  const { subject } = binding;
   try {
-    await search.resources({ subject, action, resource: { type }, context: stated, pageSize: 1 }).next();
+    await search.resources({ subject, action, resource: { type }, context: toContext(binding), pageSize: 1 }).next();
     return [];
   } catch (error) {
     if (error instanceof RemitDenied) return error.reasons;

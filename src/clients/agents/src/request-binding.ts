@@ -20,10 +20,18 @@ const storage = new AsyncLocalStorage<RequestBinding>();
  */
 export function withSubject<T>(binding: RequestBinding, work: () => T): T {
   const { subject, token } = binding as { readonly subject?: Partial<Entity>; readonly token?: unknown };
-  const isStated = (text: unknown): boolean => typeof text === 'string' && text !== '';
-  if (!isStated(subject?.type) || !isStated(subject?.id)) throw new TypeError('remit: a request has a subject');
+  if (!isStated(subject?.type) || !isStated(subject.id)) throw new TypeError('remit: a request has a subject');
   if (token !== undefined && !isStated(token)) throw new TypeError('remit: the token is a text');
   return storage.run(binding, work);
+}
+
+export function isStated(text: unknown): text is string {
+  return typeof text === 'string' && text !== '';
+}
+
+/** The members that each question of the request has in its context. */
+export function toContext({ context, token }: RequestBinding): QuestionContext {
+  return { ...context, ...(token === undefined ? {} : { token }) };
 }
 
 /** @returns undefined outside of any request */

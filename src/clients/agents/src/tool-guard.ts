@@ -1,10 +1,11 @@
 /** The adapters' common part: which tools are shown, and whether a call of one stops for an approval, runs, or is refused. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Capability, Evaluation } from 'remit-client';
 import { CallDecider, type CallDecision, type CheckedCall } from './call-decision.js';
 import { requireKnownActions } from './known-actions.js';
 import { requireGuardOptions, type ToolClient, type ToolEvent, type ToolGuardOptions } from './guard-options.js';
 import { getRequestBinding, type RequestBinding } from './request-binding.js';
-import { copyArguments, findToolQuestion, isSameArguments, type ToolQuestion } from './tool-question.js';
+import { copyArguments, findToolQuestion, type ToolQuestion } from './tool-question.js';
 import { refuseTool, toToolRefusal, type RefusalCode, type ToolRefusal } from './tool-refusal.js';
 import { createResultMask, hideError, isPieces, mapPieces, type ResultForm } from './tool-result.js';
 import { setBounded } from './waiting-approvals.js';
@@ -53,13 +54,11 @@ export class ToolGuard {
     if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
     const { token } = binding;
     const capabilities = await this.client.capabilities(token === undefined ? {} : { token });
-    const absent = questions.filter(([, question]) => findCapability(capabilities, question) === undefined);
+    const tools = questions.map((tool) => ({ tool, capability: findCapability(capabilities, tool[1]) }));
+    const absent = tools.flatMap(({ tool, capability }) => (capability === undefined ? [tool] : []));
     await requireKnownActions(absent, binding, this.client, this.options.onError);
-    const shown = questions.filter(([, question]) => {
-      const capability = findCapability(capabilities, question);
-      return capability !== undefined && !needsOtherToken(capability);
-    });
-    return new Set(shown.map(([name]) => name));
+    const shown = tools.filter(({ capability }) => capability !== undefined && !needsOtherToken(capability));
+    return new Set(shown.map(({ tool: [name] }) => name));
   }
 
   /**
@@ -124,7 +123,7 @@ export class ToolGuard {
     const prepared = this.prepared.get(callId);
     this.prepared.delete(callId);
     if (prepared?.binding !== binding || prepared.call.tool !== tool) return undefined;
-    return isSameArguments(prepared.call.args, args) ? prepared.decision : undefined;
+    return isDeepStrictEqual(prepared.call.args, args) ? prepared.decision : undefined;
   }
 
   private async execute(

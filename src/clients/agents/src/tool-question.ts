@@ -1,7 +1,6 @@
 /** The question that a call of a tool asks: the action and the resource that its author names, with all arguments. */
-import { isDeepStrictEqual } from 'node:util';
 import type { Properties, Question } from 'remit-client';
-import type { RequestBinding } from './request-binding.js';
+import { isStated, toContext, type RequestBinding } from './request-binding.js';
 
 /** The arguments of a call, as JSON has them. */
 export type ToolArguments = Readonly<Record<string, unknown>>;
@@ -29,7 +28,6 @@ export function findToolQuestion(questions: ToolQuestions, tool: string): ToolQu
   if (typeof questions === 'function' && question === undefined) return undefined;
   const { action, resource } = (question ?? {}) as { readonly action?: unknown; readonly resource?: Properties };
   const { type, id } = resource ?? {};
-  const isStated = (text: unknown): boolean => typeof text === 'string' && text !== '';
   if (!isStated(action) || !isStated(type) || !(isStated(id) || typeof id === 'function'))
     throw new TypeError(`remit: the question of the tool ${tool} has an action, and a resource with type and id`);
   return question;
@@ -39,20 +37,16 @@ export function findToolQuestion(questions: ToolQuestions, tool: string): ToolQu
 export function buildToolQuestion(
   { action, resource: { type, id } }: ToolQuestion,
   args: ToolArguments,
-  { subject, token, context }: RequestBinding,
+  binding: RequestBinding,
   approval: string | undefined,
 ): Question {
   const resourceId = typeof id === 'function' ? id(args) : id;
-  if (typeof resourceId !== 'string' || resourceId === '') throw new BadArguments('the arguments name no resource');
+  if (!isStated(resourceId)) throw new BadArguments('the arguments name no resource');
   return {
-    subject,
+    subject: binding.subject,
     action: { name: action, properties: args },
     resource: { type, id: resourceId },
-    context: {
-      ...context,
-      ...(token === undefined ? {} : { token }),
-      ...(approval === undefined ? {} : { approval: { id: approval } }),
-    },
+    context: { ...toContext(binding), ...(approval === undefined ? {} : { approval: { id: approval } }) },
   };
 }
 
@@ -98,9 +92,4 @@ function toPlainValue(value: unknown, depth: number): unknown {
 function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return (prototype === null || prototype === Object.prototype) && !('toJSON' in value);
-}
-
-/** Tells whether two calls have the same arguments. */
-export function isSameArguments(a: ToolArguments, b: ToolArguments): boolean {
-  return isDeepStrictEqual(a, b);
 }

@@ -1,6 +1,6 @@
 /** The list of what an agent may do, as the service answers it. */
 import { RemitUnavailable } from './errors.js';
-import { requireNotRefused } from './evaluation.js';
+import { NO_QUESTION, requireNotRefused } from './evaluation.js';
 import { isRecord } from './strict-json.js';
 
 export interface Capability {
@@ -17,8 +17,6 @@ export interface Capability {
 export function readCapabilities(answer: unknown, decisionId: string | undefined): readonly Capability[] {
   if (!isRecord(answer) || !Array.isArray(answer['capabilities'])) throw new RemitUnavailable('answer');
   const capabilities = answer['capabilities'] as readonly Capability[];
-  const none = { type: '', id: '' };
-  const question = { subject: none, action: { name: '' }, resource: none, context: {} };
-  if (capabilities.length === 0) requireNotRefused(answer['context'], question, decisionId);
+  if (capabilities.length === 0) requireNotRefused(answer['context'], NO_QUESTION, decisionId);
   return capabilities;
 }

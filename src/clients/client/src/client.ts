@@ -41,7 +41,10 @@ export interface ClientOptions {
   readonly fetch?: typeof globalThis.fetch;
 }
 export interface AskOptions extends CallOptions {
-  /** Makes the same question a retry, which uses nothing of a limit twice; a new one for each call by default. */
+  /**
+   * Makes the same question a retry, which uses nothing of a limit twice; a new one for each call by default. `filter` has none by
+   * default, and isn't sent again then where it may have arrived.
+   */
   readonly idempotencyKey?: string;
   /** Obligations that the caller carries out itself, beside those of the client's table. */
   readonly obligations?: readonly string[];

@@ -11,7 +11,7 @@ export interface CallOptions {
 
 export class CallDeadline {
   readonly signal: AbortSignal;
-  private ends: number;
+  private ends = 0;
   private timer: NodeJS.Timeout | undefined;
   private isHeld = false;
   private readonly timeout = new AbortController();
@@ -22,7 +22,6 @@ export class CallDeadline {
     private readonly given?: AbortSignal,
   ) {
     const { signal } = this.timeout;
-    this.ends = performance.now() + timeoutMs;
     this.signal = given === undefined ? signal : AbortSignal.any([signal, given]);
     this.restart();
   }
@@ -37,7 +36,7 @@ export class CallDeadline {
     }, this.timeoutMs);
   }
 
-  /** Runs the work of others, however long it takes. */
+  /** Stands still while others work, however long it takes. */
   hold(): void {
     this.isHeld = true;
     clearTimeout(this.timer);

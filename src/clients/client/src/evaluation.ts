@@ -86,6 +86,10 @@ export function readEvaluation(answer: unknown, question: WireQuestion, decision
   });
 }
 
+const none = { type: '', id: '' };
+/** Stands for the question of an answer that is a list, in the errors that tell it. */
+export const NO_QUESTION: WireQuestion = { subject: none, action: { name: '' }, resource: none, context: {} };
+
 /** @param context what was said beside a list. @throws RemitDenied where it says why the whole question is refused */
 export function requireNotRefused(context: unknown, question: WireQuestion, decisionId?: string): void {
   if (isRecord(context) && Array.isArray(context['reasons']) && context['reasons'].length > 0)

@@ -14,7 +14,7 @@ import {
 } from './filter.js';
 import { readJsonLines } from './line-reader.js';
 import type { ObligationTable } from './obligations.js';
-import type { Entity } from './question.js';
+import type { Entity, WireQuestion } from './question.js';
 import { SentLines } from './sent-lines.js';
 import { isRecord } from './strict-json.js';
 
@@ -57,6 +57,8 @@ export async function* streamFilter(
   const { deadline, endpoints } = call;
   const question = buildFilterQuestion(request, table);
   const ending = new AbortController();
+  // Stands for the question of the whole.
+  const asked: WireQuestion = { ...question, resource: question.subject };
   const sent = new SentLines(question, request.records, deadline, () => {
     ending.abort();
   });
@@ -84,8 +86,8 @@ export async function* streamFilter(
         const invalid = readInvalidLine(line['invalid'], sent);
         options.onInvalid?.(invalid);
       } else {
-        requireNoFailure(line, question);
-        const end = readEnd(line['end'], counts, sent, question);
+        requireNoFailure(line, asked);
+        const end = readEnd(line['end'], counts, sent, asked);
         options.onEnd?.(end);
         return end;
       }
@@ -124,7 +126,7 @@ function explainFailure(error: unknown, { failure }: SentLines, { deadline }: Ca
 
 /** @throws RemitUnavailable where it isn't one of those that were sent, in their order: another would be another question's */
 function readAnsweredRecord(record: unknown, sent: SentLines): Readonly<Record<string, unknown>> {
-  if (!isRecord(record) || sent.match(record['type'], record['id']) === undefined) throw new RemitUnavailable('answer');
+  if (!isRecord(record) || !sent.match(record['type'], record['id'])) throw new RemitUnavailable('answer');
   return record;
 }
 
@@ -133,20 +135,16 @@ function readInvalidLine(invalid: unknown, sent: SentLines): InvalidRecord {
   if (!isRecord(invalid) || typeof invalid['line'] !== 'number') throw new RemitUnavailable('answer');
   const { line, code, reason, at } = invalid;
   // The question is line 1.
-  const index = sent.passOver(line - 2);
-  if (index === undefined) throw new RemitUnavailable('answer');
+  const index = line - 2;
+  if (!sent.passOver(index)) throw new RemitUnavailable('answer');
   const text = (value: unknown): string => (typeof value === 'string' ? value : '');
   return { index, code: text(code), message: text(reason), at: text(at) };
 }
 
 /** @throws RemitDenied where the question is refused from here on; RemitUnavailable where the stream has failed otherwise */
-function requireNoFailure(
-  { error, context, end }: Readonly<Record<string, unknown>>,
-  question: ReturnType<typeof buildFilterQuestion>,
-): void {
+function requireNoFailure({ error, context, end }: Readonly<Record<string, unknown>>, question: WireQuestion): void {
   if (error === undefined && end !== undefined) return;
-  if (isRecord(error) && error['code'] === 'question_refused')
-    requireNotRefused(context, { ...question, resource: question.subject });
+  if (isRecord(error) && error['code'] === 'question_refused') requireNotRefused(context, question);
   throw new RemitUnavailable(error === undefined ? 'answer' : 'incomplete');
 }
 
@@ -155,11 +153,11 @@ function readEnd(
   end: unknown,
   counts: { readonly returned: number; readonly withheld: number; readonly invalid: number },
   sent: SentLines,
-  question: ReturnType<typeof buildFilterQuestion>,
+  question: WireQuestion,
 ): FilterEnd {
   if (!isRecord(end)) throw new RemitUnavailable('answer');
   const { id, returned, removed, invalid, context } = end;
-  requireNotRefused(context, { ...question, resource: question.subject });
+  requireNotRefused(context, question);
   const isWhole =
     sent.isDone &&
     returned === counts.returned &&

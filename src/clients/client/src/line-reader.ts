@@ -24,8 +24,9 @@ export async function* readJsonLines(
     const { done, value } = (await reader.read()) as { readonly done: boolean; readonly value?: Uint8Array };
     deadline.restart();
     const text = decode(() => decoder.decode(value, { stream: !done }));
-    const [rest = '', ...lines] = text.split('\n').reverse();
-    for (const line of lines.reverse()) {
+    const lines = text.split('\n');
+    const rest = lines.pop() ?? '';
+    for (const line of lines) {
       yield parseLine([...pieces, line].join(''), status);
       pieces = [];
       length = 0;

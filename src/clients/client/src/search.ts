@@ -3,7 +3,7 @@ import type { Caller } from './caller.js';
 import type { CallOptions } from './deadline.js';
 import type { EndpointName } from './endpoints.js';
 import { RemitUnavailable } from './errors.js';
-import { readObligations, requireNotRefused, type Obligation } from './evaluation.js';
+import { NO_QUESTION, readObligations, requireNotRefused, type Obligation } from './evaluation.js';
 import {
   declareObligations,
   requireAction,
@@ -133,10 +133,7 @@ function readPage(answer: unknown): {
   if (!isRecord(answer)) throw new RemitUnavailable('answer');
   const { results, page, context } = answer;
   if (!Array.isArray(results) || !results.every(isRecord)) throw new RemitUnavailable('answer');
-  if (results.length === 0) {
-    const none = { type: '', id: '' };
-    requireNotRefused(context, { subject: none, action: { name: '' }, resource: none, context: {} });
-  }
+  if (results.length === 0) requireNotRefused(context, NO_QUESTION);
   const next = isRecord(page) ? page['next_token'] : undefined;
   return { results, next: typeof next === 'string' && next !== '' ? next : undefined };
 }

@@ -74,22 +74,22 @@ export class SentLines {
     this.makeRoom();
   }
 
-  /** @returns the index of the next record of this type and id; undefined where none of those that wait for an answer is it */
-  match(type: unknown, id: unknown): number | undefined {
-    if (typeof type !== 'string' || typeof id !== 'string') return undefined;
+  /** Takes all up to the next record of this type and id for answered. @returns whether one of those that wait for an answer is it */
+  match(type: unknown, id: unknown): boolean {
+    if (typeof type !== 'string' || typeof id !== 'string') return false;
     const place = this.names.indexOf(formatName({ type, id }), this.next - this.first);
-    return place === -1 ? undefined : this.passOver(this.first + place);
+    return place !== -1 && this.passOver(this.first + place);
   }
 
-  /** Takes all up to the record for answered. @returns its index; undefined where it was answered already, or not sent */
-  passOver(index: number): number | undefined {
-    if (!Number.isInteger(index) || index < this.next || index >= this.count) return undefined;
+  /** Takes all up to the record for answered. @returns whether it was sent and not answered before */
+  passOver(index: number): boolean {
+    if (!Number.isInteger(index) || index < this.next || index >= this.count) return false;
     this.next = index + 1;
     if (this.next - this.first > COMPACT_AFTER) {
       this.names = this.names.slice(this.next - this.first);
       this.first = this.next;
     }
-    return index;
+    return true;
   }
 
   /** Ends the source, which may hold what has to be let go of. It isn't waited for: what it works on may take long. */

@@ -1,6 +1,6 @@
 /**
- * Sends requests: with the credential, within one deadline, again where that may help. What comes back is the status and
- * the body of an answer that can be read, or an error that says whether asking again may help.
+ * Sends requests: with the credential, within one deadline, again where that may help. What comes back is the body of a good
+ * answer (of a stream the answer itself), or an error that says whether asking again may help.
  */
 import type { CredentialHolder } from './credential.js';
 import type { CallDeadline } from './deadline.js';
@@ -90,13 +90,11 @@ export class Transport {
     if (RETRIED.has(response.status) || response.status >= 500) throw toStatusError(response);
     const problem = await readJsonBody(response).catch(() => undefined);
     // The next one is sent with another, or with the nonce that was asked for.
-    if (response.status === 401)
-      this.renew(url, token, { status: response.status, body: problem, headers: response.headers });
-    requireSuccess({ status: response.status, body: problem });
-    throw new RemitUnavailable('answer', { status: response.status });
+    if (response.status === 401) this.renew(url, token, response);
+    throw toRefusal(response.status, problem);
   }
 
-  private renew(url: URL, token: string, { headers }: Answer): boolean {
+  private renew(url: URL, token: string, { headers }: Pick<Answer, 'headers'>): boolean {
     return this.credential.proof?.learnNonce(url, headers) === true || this.credential.reject(token);
   }
 
@@ -191,6 +189,11 @@ function readRetryAfter(headers: Headers): number | undefined {
 /** @returns the body of a good answer. @throws RemitSetupError for one that refuses the request */
 function requireSuccess({ status, body }: Pick<Answer, 'status' | 'body'>): unknown {
   if (status >= 200 && status < 300) return body;
+  throw toRefusal(status, body);
+}
+
+/** The error of an answer that refuses the request, and will refuse it again. */
+function toRefusal(status: number, body: unknown): RemitSetupError {
   const at = isRecord(body) && isRecord(body['error']) ? body['error']['at'] : undefined;
   // A place, and no text that the service may have taken from the request.
   const place = typeof at === 'string' && /^[\w.[\]-]{1,128}$/.test(at) ? at : undefined;
@@ -203,7 +206,7 @@ function requireSuccess({ status, body }: Pick<Answer, 'status' | 'body'>): unkn
           ? 'not_found'
           : 'question';
   const detail = status === 403 ? explainForbidden(body) : undefined;
-  throw new RemitSetupError(code, { status, at: place, detail, problem: readProblemName(body) });
+  return new RemitSetupError(code, { status, at: place, detail, problem: readProblemName(body) });
 }
 
 function readProblemName(body: unknown): string | undefined {
