@@ -26,6 +26,11 @@ export function resolveLogin(token: z.infer<typeof clientTokenFormat> | undefine
     : { issuer: token.issuer, clientId: token.client_id, subject: token.subject ?? token.client_id };
 }
 
+/** The key of the tokens of one client of one issuer. */
+export function formatLogin({ issuer, clientId }: Pick<ClientLogin, 'issuer' | 'clientId'>): string {
+  return JSON.stringify([issuer, clientId]);
+}
+
 /** @throws ConfigError where a login is of an issuer that signs none, or two clients share one */
 export function checkClientLogins(
   clients: readonly { readonly token?: ClientLogin | undefined }[],
@@ -35,7 +40,7 @@ export function checkClientLogins(
   const logins = new Set<string>();
   for (const [i, { token }] of clients.entries()) {
     if (token === undefined) continue;
-    const login = JSON.stringify([token.issuer, token.clientId]);
+    const login = formatLogin(token);
     const problem = logins.has(login)
       ? 'two clients have the same issuer and client_id'
       : findLoginProblem(token.issuer, issuers);

@@ -6,8 +6,9 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { VERSION } from '../runtime/version.js';
+import { describeLater } from './authzen-formats.js';
 import { isAuthentication } from './edge/authentication.js';
 import { LINES_TYPE } from './edge/json-body.js';
 import { DOCS_CONTENT_SECURITY_POLICY } from './edge/security-headers.js';
@@ -115,8 +116,7 @@ const describeRoute: typeof jsonSchemaTransform = (input) => {
 
 /** A body that is JSON, or lines. */
 function describeBodies(json: object, lines: z.ZodType): object {
-  const { $schema: _version, ...format } = z.toJSONSchema(lines);
-  return { content: { 'application/json': { schema: json }, [LINES_TYPE]: { schema: format } } };
+  return { content: { 'application/json': { schema: json }, [LINES_TYPE]: { schema: describeLater(lines) } } };
 }
 
 /** Makes what sends a document. @param write called once, at the first request, when all routes are registered */

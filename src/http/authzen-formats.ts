@@ -103,7 +103,7 @@ export function describeLater(format: z.ZodType): Record<string, unknown> {
   return schema;
 }
 
-/** An object of a batch, whose content is read item by item: an invalid item is denied alone. */
+/** Describes an object of a batch, whose content is read item by item: an invalid item is denied alone. */
 const describeDefault = (format: z.ZodType) => z.record(z.string(), z.unknown()).meta(describeLater(format));
 const batchMembers = {
   subject: subjectFormat.nullish(),

@@ -18,7 +18,6 @@ import type { LineSource, TextLine } from './edge/line-source.js';
 import { requireCaller } from './edge/request-party.js';
 import type { StreamPace } from './edge/stream-pace.js';
 import { buildFilterTemplate, readFilterableRecord, summarizeFilter, type FilterQuestion } from './filter-records.js';
-import { readIdempotencyKey } from './idempotency-key.js';
 import { describeRefusal } from './list-refusal.js';
 import { createBatchContext } from './request-context.js';
 
@@ -52,6 +51,8 @@ export interface FilterStreamRequest {
   readonly question: FilterQuestion;
   /** The id of the whole. */
   readonly id: string;
+  /** The request's `Idempotency-Key`; undefined where it has none. */
+  readonly key: string | undefined;
   readonly lines: LineSource;
   readonly pace: StreamPace;
   /** Ends the reading. */
@@ -64,6 +65,7 @@ export class FilterParts {
   private readonly types = new Set<string>();
   /** Whether the question was not refused as a whole for some records. */
   private isAccepted = false;
+  /** It holds for all records so far. */
   private refusal: ListRefusal | undefined;
 
   constructor(
@@ -83,7 +85,7 @@ export class FilterParts {
       throw new BadRequest(`must have at most ${MAX_PARTS} parts of ${MAX_ITEMS} lines`, '', 413, 'stream_too_long');
     const text = await this.stream.pace.work(stated.length, isFirst, (turn) => this.decide(stated, turn));
     this.count += 1;
-    const isRefused = this.refusal?.isOfAllTypes === true && !this.isAccepted;
+    const isRefused = this.refusal?.isOfAllTypes === true;
     // A question that is refused is answered so, and with nothing else.
     const answer = isRefused ? this.describeEnd() : isLast ? text + this.describeEnd() : text;
     return { text: answer, isLast: isLast || isRefused };
@@ -108,7 +110,7 @@ export class FilterParts {
 
   /** @returns the lines of the answer */
   private async decide(stated: readonly TextLine[], turn: DecisionTurn): Promise<string> {
-    const { request, question, id } = this.stream;
+    const { request, question, id, key } = this.stream;
     const answers = new Map<number, object>();
     const records: FilterableRecord[] = [];
     for (const line of stated) {
@@ -123,7 +125,7 @@ export class FilterParts {
         {
           template: buildFilterTemplate(question, requestContext),
           records,
-          key: readIdempotencyKey(request)?.text,
+          key,
           secret: this.service.secret,
           summary: summarizeFilter(question, records, stated.length),
           part: { id: formatItemId(id, this.count), earlierTypes: [...this.types] },
@@ -159,18 +161,22 @@ export class FilterParts {
    * @throws QuestionRefused
    */
   private judgeRefusal(refusal: ListRefusal | undefined, count: number): void {
-    if (refusal === undefined) this.isAccepted ||= count > 0;
-    else if (this.isAccepted) throw new QuestionRefused(refusal);
-    else this.refusal = refusal;
+    if (refusal !== undefined) {
+      if (this.isAccepted) throw new QuestionRefused(refusal);
+      this.refusal = refusal;
+    } else if (count > 0) {
+      this.isAccepted = true;
+      this.refusal = undefined;
+    }
   }
 
   private describeEnd(): string {
     const { request, id } = this.stream;
-    const isRefused = this.refusal !== undefined && !this.isAccepted;
     const { delegateUrl } = this.service.config.delegations;
-    const end = isRefused
-      ? { returned: 0, ...describeRefusal(this.refusal, requireCaller(request), delegateUrl) }
-      : { id, ...this.totals };
+    const end =
+      this.refusal !== undefined
+        ? { returned: 0, ...describeRefusal(this.refusal, requireCaller(request), delegateUrl) }
+        : { id, ...this.totals };
     return `${JSON.stringify({ end })}\n`;
   }
 

@@ -8,7 +8,7 @@ import { newBatchId } from '../decide/decision-id.js';
 import { BadRequest, Fault } from '../model/faults.js';
 import { FairLimit } from '../runtime/fair-limit.js';
 import type { Service } from '../service/service.js';
-import { createProblem } from './edge/errors.js';
+import { createProblem, reportFailure } from './edge/errors.js';
 import { LINES_TYPE } from './edge/json-body.js';
 import { LineAnswer } from './edge/line-answer.js';
 import type { LineSource } from './edge/line-source.js';
@@ -43,7 +43,7 @@ export class FilterStreams {
     question: FilterQuestion,
     lines: LineSource,
   ): Promise<FastifyReply> {
-    readIdempotencyKey(request);
+    const key = readIdempotencyKey(request)?.text;
     const { callerGroups: groups = [] } = request;
     const { streamIdleMs, streamMs } = this.service.config.limits;
     if (!this.places.tryTake(groups, 1)) throw new Fault('overloaded', 'streams');
@@ -67,7 +67,7 @@ export class FilterStreams {
     const id = newBatchId();
     nameDecision(request, reply, id);
     const signal = AbortSignal.any([ending.signal, this.stopping.signal]);
-    const parts = new FilterParts(this.service, { request, question, id, lines, pace, signal });
+    const parts = new FilterParts(this.service, { request, question, id, key, lines, pace, signal });
     let first: AnsweredPart;
     try {
       first = await parts.next();
@@ -117,13 +117,7 @@ export class FilterStreams {
       return { ...createProblem('question_refused', error.message), ...told };
     }
     if (error instanceof BadRequest) return createProblem(error.code, error.message, error.at);
-    if (error instanceof Fault) {
-      if (error.code !== 'overloaded')
-        request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
-      return createProblem(error.code, error.message);
-    }
-    request.log.error({ err: error }, 'unexpected error');
-    return createProblem('internal', 'Something is wrong with Remit itself.');
+    return reportFailure(error, request.log);
   }
 }
 

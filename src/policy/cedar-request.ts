@@ -190,13 +190,13 @@ function unreadEntity({ type }: EntityUid): ValueReads {
   return { type: { kind: 'Entity', name: type }, members: new Map(), whole: false, ancestors: false };
 }
 
-/** Stands for what is read of the members of a context that is used as a whole. */
 /** The same reads, and all that is declared of these members of the context. */
 export function readWhole(reads: PolicyReads, names: readonly string[]): PolicyReads {
   const members = new Map([...reads.context.members, ...names.map((name) => [name, WHOLE] as const)]);
   return { ...reads, context: { ...reads.context, members } };
 }
 
+/** Stands for what is read of the members of a context that is used as a whole. */
 const WHOLE: ValueReads = { type: { kind: 'Bool' }, members: new Map(), whole: true, ancestors: false };
 
 function isSameUid(a: EntityUid, b: EntityUid): boolean {

@@ -1,5 +1,6 @@
 /** The clients and issuers that are trusted, by their keys. A reload replaces them while the service runs. */
 import type { ConfiguredClient } from '../config/clients.js';
+import { formatLogin } from '../config/client-logins.js';
 import type { Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
 import { checkReferences } from '../config/check-references.js';
@@ -45,7 +46,7 @@ export class TrustConfig {
 
   /** Finds the client whose own token this is: issued to it, and for nothing that another does. */
   findTokenClient({ issuer, clientId, soleSubject }: DelegationToken): Client | undefined {
-    const client = clientId === undefined ? undefined : this.logins.get(formatLogin(issuer, clientId));
+    const client = clientId === undefined ? undefined : this.logins.get(formatLogin({ issuer, clientId }));
     return client?.token !== undefined && client.token.subject === soleSubject ? client : undefined;
   }
 
@@ -65,14 +66,8 @@ function indexByKey(clients: readonly ConfiguredClient[]): ReadonlyMap<string, C
 
 function indexByLogin(clients: readonly ConfiguredClient[]): ReadonlyMap<string, ConfiguredClient> {
   return new Map(
-    clients.flatMap((client) =>
-      client.token === undefined ? [] : [[formatLogin(client.token.issuer, client.token.clientId), client] as const],
-    ),
+    clients.flatMap((client) => (client.token === undefined ? [] : [[formatLogin(client.token), client] as const])),
   );
-}
-
-function formatLogin(issuer: string, clientId: string): string {
-  return JSON.stringify([issuer, clientId]);
 }
 
 /** Checks that clients, issuers and approvals fit the rules and that no inline key is weak. @throws ConfigError */

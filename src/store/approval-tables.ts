@@ -6,6 +6,39 @@
  * that transactions wait for each other, and never in a circle.
  */
 
+/**
+ * Uses an approval for a decision, or says why it can't be used: then the decision must not be recorded as an allow. A use is told of
+ * once. An approval until an end is used without bound, and the events of all are bounded in number: its use is told of once in an
+ * hour, so that one caller can't push out what others have not read yet.
+ */
+const USE_APPROVAL = `create or replace function use_approval(p_id uuid, p_decision uuid, p_at timestamptz) returns text language plpgsql as $$
+   declare v_task approval_tasks%rowtype;
+   begin
+     select * into v_task from approval_tasks t where t.id = p_id for update;
+     if not found then return 'unknown'; end if;
+     if v_task.state <> 'approved' then return v_task.state; end if;
+     if v_task.approved_until <= p_at then return 'expired'; end if;
+     if v_task.grant_state not in ('none', 'written') then return 'ungranted'; end if;
+     if v_task.scope = 'once' then
+       if v_task.used_by <> p_decision then return 'used'; end if;
+       -- A retry of the decision uses nothing more.
+       if v_task.used_by = p_decision then return null; end if;
+       update approval_tasks t set used_by = p_decision, used_at = p_at where t.id = p_id;
+     elsif exists (select from events e where e.event = 'approval.used' and e.ids->>'approval' = p_id::text
+         and e.at > p_at - interval '1 hour') then
+       return null;
+     end if;
+     -- A retry is told of as the decision whose use it is.
+     if exists (select from events e where e.event = 'approval.used'
+         and e.ids->>'decision' = p_decision::text) then
+       return null;
+     end if;
+     insert into events (event, at, ids, user_type, user_id) values (
+       'approval.used', p_at, jsonb_build_object('approval', p_id, 'decision', p_decision),
+       nullif(v_task.user_type, ''), nullif(v_task.user_id, ''));
+     return null;
+   end $$`;
+
 export const APPROVAL_TABLES = [
   // Type and id of a party are empty where there is none. `task` is what was asked, which never changes. `grant_state` says of
   // the relationship that an elevation gives whether there is none, or it is wanted, written, deleting or deleted.
@@ -42,26 +75,7 @@ export const APPROVAL_TABLES = [
      perform 1 from approval_tasks t where t.id = any (p_ids) order by t.id for update;
    end $$`,
 
-  // Uses an approval for a decision, or says why it can't be used: then the decision must not be recorded as an allow.
-  `create function use_approval(p_id uuid, p_decision uuid, p_at timestamptz) returns text language plpgsql as $$
-   declare v_task approval_tasks%rowtype;
-   begin
-     select * into v_task from approval_tasks t where t.id = p_id for update;
-     if not found then return 'unknown'; end if;
-     if v_task.state <> 'approved' then return v_task.state; end if;
-     if v_task.approved_until <= p_at then return 'expired'; end if;
-     if v_task.grant_state not in ('none', 'written') then return 'ungranted'; end if;
-     if v_task.scope = 'once' then
-       if v_task.used_by <> p_decision then return 'used'; end if;
-       -- A retry of the decision uses nothing more.
-       if v_task.used_by = p_decision then return null; end if;
-       update approval_tasks t set used_by = p_decision, used_at = p_at where t.id = p_id;
-     end if;
-     insert into events (event, at, ids, user_type, user_id) values (
-       'approval.used', p_at, jsonb_build_object('approval', p_id, 'decision', p_decision),
-       nullif(v_task.user_type, ''), nullif(v_task.user_id, ''));
-     return null;
-   end $$`,
+  USE_APPROVAL,
 
   // Gives back the approvals of decisions that were not answered.
   `create function release_approvals(p_decisions uuid[]) returns void language plpgsql as $$
@@ -71,37 +85,8 @@ export const APPROVAL_TABLES = [
    end $$`,
 ] as const;
 
-/**
- * The same, and tells of a use once. An approval until an end is used without bound, and the events of all are bounded in number:
- * its use is told of once in an hour, so that one caller can't push out what others have not read yet.
- */
+/** Tables of before have an older function, which told of each use. */
 export const SPARING_FUNCTIONS = [
   `create index events_of_used_approvals on events ((ids->>'approval')) where event = 'approval.used'`,
-  `create or replace function use_approval(p_id uuid, p_decision uuid, p_at timestamptz) returns text language plpgsql as $$
-   declare v_task approval_tasks%rowtype;
-   begin
-     select * into v_task from approval_tasks t where t.id = p_id for update;
-     if not found then return 'unknown'; end if;
-     if v_task.state <> 'approved' then return v_task.state; end if;
-     if v_task.approved_until <= p_at then return 'expired'; end if;
-     if v_task.grant_state not in ('none', 'written') then return 'ungranted'; end if;
-     if v_task.scope = 'once' then
-       if v_task.used_by <> p_decision then return 'used'; end if;
-       -- A retry of the decision uses nothing more.
-       if v_task.used_by = p_decision then return null; end if;
-       update approval_tasks t set used_by = p_decision, used_at = p_at where t.id = p_id;
-     elsif exists (select from events e where e.event = 'approval.used' and e.ids->>'approval' = p_id::text
-         and e.at > p_at - interval '1 hour') then
-       return null;
-     end if;
-     -- A retry is told of as the decision whose use it is.
-     if exists (select from events e where e.event = 'approval.used'
-         and e.ids->>'decision' = p_decision::text) then
-       return null;
-     end if;
-     insert into events (event, at, ids, user_type, user_id) values (
-       'approval.used', p_at, jsonb_build_object('approval', p_id, 'decision', p_decision),
-       nullif(v_task.user_type, ''), nullif(v_task.user_id, ''));
-     return null;
-   end $$`,
+  USE_APPROVAL,
 ] as const;

@@ -27,20 +27,23 @@ export const OUTBOX_TABLES = [
      deferrable initially deferred for each row execute function number_event()`,
 ] as const;
 
+/** Takes back what was told of decisions: approvers see it as well as their user, so what is left names nothing, and is shown to none. */
+const WITHDRAW_EVENTS = `create or replace function withdraw_events(p_decisions uuid[]) returns void language sql as $$
+     with withdrawn as (
+       update events e set distributed = true, ids = '{}', user_type = null, user_id = null, permission = null,
+         resource_type = null, resource_id = null
+       where e.event in ('approval.used', 'review.opened') and e.ids->>'decision' = any (p_decisions::text[])
+       returning e.id)
+     delete from deliveries d using withdrawn w where d.event = w.id
+   $$`;
+
 /**
  * Takes back what was told of decisions that were not answered: the stream shows it no more, and what waits isn't sent. The rows
  * stay, since the next position follows from the last.
  */
 export const WITHDRAWING_FUNCTIONS = [
   `create index events_of_decisions on events ((ids->>'decision')) where event in ('approval.used', 'review.opened')`,
-  `create function withdraw_events(p_decisions uuid[]) returns void language sql as $$
-     with withdrawn as (
-       update events e set distributed = true, user_type = null, user_id = null, permission = null,
-         resource_type = null, resource_id = null
-       where e.event in ('approval.used', 'review.opened') and e.ids->>'decision' = any (p_decisions::text[])
-       returning e.id)
-     delete from deliveries d using withdrawn w where d.event = w.id
-   $$`,
+  WITHDRAW_EVENTS,
   `create or replace function release_approvals(p_decisions uuid[]) returns void language plpgsql as $$
    begin
      perform 1 from approval_tasks t where t.used_by = any (p_decisions) order by t.id for update;
@@ -49,16 +52,9 @@ export const WITHDRAWING_FUNCTIONS = [
    end $$`,
 ] as const;
 
-/** The same, of events that the approvers of their task see as well: what is taken back names nothing any more, so it is shown to none. */
+/** Tables of before have an older function, which left what events name. */
 export const FORGETTING_FUNCTIONS = [
-  `create or replace function withdraw_events(p_decisions uuid[]) returns void language sql as $$
-     with withdrawn as (
-       update events e set distributed = true, ids = '{}', user_type = null, user_id = null, permission = null,
-         resource_type = null, resource_id = null
-       where e.event in ('approval.used', 'review.opened') and e.ids->>'decision' = any (p_decisions::text[])
-       returning e.id)
-     delete from deliveries d using withdrawn w where d.event = w.id
-   $$`,
+  WITHDRAW_EVENTS,
   // Those that were taken back before: they were shown to their user alone, who is no longer named.
   `update events e set ids = '{}' where e.event = 'approval.used' and e.user_id is null and exists (
      select from approval_tasks t where t.id = (e.ids->>'approval')::uuid and t.user_id <> '')`,

@@ -116,8 +116,8 @@ function authenticateCaller(
     if (configured !== undefined) return admitClient(request, reply, configured);
     if (credential.split('.').length !== 3)
       return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
-    // Administration is for clients. A good token at the wrong place is told so, and only a bad one that it is bad.
     const presented = { isDpop: scheme === 'dpop', token: credential };
+    // Administration is for clients. A good token at the wrong place is told so, and only a bad one that it is bad.
     const accepted = request.server.listenerScope === 'administration' ? [] : parties;
     const caller = await authenticateToken(service, request, presented, accepted);
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);

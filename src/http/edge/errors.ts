@@ -1,5 +1,5 @@
 /** HTTP errors: their one format, and the one place that maps every thrown error to it. An engine's own text never leaves. */
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { listKnownKeys } from '../../config/schema-types.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
@@ -102,10 +102,7 @@ export function installErrorHandlers(app: FastifyInstance): void {
       return reply.code(400).send(createProblem('malformed_json', describeJsonProblem(error), error.path));
     if (error instanceof Fault) {
       request.failure = { fault: error.code, cause: describeFailure(error) };
-      // Overload is counted (remit_requests_shed_total) and not told line by line, which would be load of its own.
-      if (error.code !== 'overloaded')
-        request.log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
-      return reply.code(503).send(createProblem(error.code, error.message));
+      return reply.code(503).send(reportFailure(error, request.log));
     }
     const { statusCode, code } = error as FastifyError;
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
@@ -113,10 +110,20 @@ export function installErrorHandlers(app: FastifyInstance): void {
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
       return reply.code(statusCode).send(createProblem('bad_request', 'The request can not be read.'));
     }
-    request.log.error({ err: error }, 'unexpected error');
-    return reply.code(500).send(createProblem('internal', 'Something is wrong with Remit itself.'));
+    return reply.code(500).send(reportFailure(error, request.log));
   });
   app.setNotFoundHandler((request, reply) => sendRouteNotFound(request, reply));
+}
+
+/** Tells operators of what Remit, or an engine of its, has failed with. @returns what its caller is told */
+export function reportFailure(error: unknown, log: FastifyBaseLogger): ReturnType<typeof createProblem> {
+  if (!(error instanceof Fault)) {
+    log.error({ err: error }, 'unexpected error');
+    return createProblem('internal', 'Something is wrong with Remit itself.');
+  }
+  // Overload is counted (remit_requests_shed_total) and not told line by line, which would be load of its own.
+  if (error.code !== 'overloaded') log.error({ fault: error.code, detail: error.detail }, 'an engine failed');
+  return createProblem(error.code, error.message);
 }
 
 /** Answers a request for which there is no route. @param allowed the methods that its path is for, if any */

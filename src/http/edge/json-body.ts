@@ -57,9 +57,7 @@ function takesBody({ routeOptions }: FastifyRequest): boolean {
 async function readJsonBody(request: FastifyRequest, stream: FastifyRequest['raw']): Promise<unknown> {
   const { health, rateLimiter } = request.server;
   const maxBytes = request.routeOptions.bodyLimit;
-  const { 'content-encoding': encoding = 'identity' } = request.headers;
-  if (encoding.trim().toLowerCase() !== 'identity')
-    throw new BadRequest('must be absent: bodies are never compressed', 'Content-Encoding');
+  requireUncompressed(request);
   const announced = getAnnouncedLength(request.raw);
   if (announced !== Infinity && announced > maxBytes) throw createLengthProblem(maxBytes);
   const { body, bytes, pieces } = await readBody(stream, {
@@ -71,14 +69,19 @@ async function readJsonBody(request: FastifyRequest, stream: FastifyRequest['raw
   return parseCounted(request, body, { bytes, pieces });
 }
 
+/** @throws BadRequest */
+function requireUncompressed({ headers }: FastifyRequest, status?: number, code?: string): void {
+  const { 'content-encoding': encoding = 'identity' } = headers;
+  if (encoding.trim().toLowerCase() !== 'identity')
+    throw new BadRequest('must be absent: bodies are never compressed', 'Content-Encoding', status, code);
+}
+
 /** Reads the first line, which has all of the body but the list that the other lines are the elements of. */
 async function readFirstLine(request: FastifyRequest, stream: FastifyRequest['raw'], idleMs: number): Promise<unknown> {
   const { lines: allowed } = request.routeOptions.config;
   if (allowed === undefined)
     throw new BadRequest('The Content-Type must be application/json.', '', 400, 'content_type');
-  const { 'content-encoding': encoding = 'identity' } = request.headers;
-  if (encoding.trim().toLowerCase() !== 'identity')
-    throw new BadRequest('must be absent: bodies are never compressed', 'Content-Encoding', 415, 'content_encoding');
+  requireUncompressed(request, 415, 'content_encoding');
   request.server.transport.readOn(request.raw);
   const lines = new LineSource(stream, idleMs);
   request.lines = lines;

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { BadRequest } from '../../model/faults.js';
-import { Timeout } from '../../runtime/timeout.js';
+import { withTimeout } from '../../runtime/timeout.js';
 
 export interface TextLine {
   /** Its place in the body, from 1. */
@@ -156,21 +156,13 @@ export class LineSource {
   /** @returns the milliseconds that it took */
   private async waitForMore(ms: number, signal: AbortSignal | undefined): Promise<number> {
     const startedAt = performance.now();
-    const timeout = new Timeout(
-      Math.max(0, ms),
-      () => {
-        if (signal?.aborted === true) throw signal.reason;
-        throw new BadRequest('No line of the body arrived in time.', '', 408, 'request_timeout');
-      },
-      { signal },
-    );
     const more = new Promise<void>((resolve) => (this.wake = resolve));
+    const giveUp = (): never => {
+      signal?.throwIfAborted();
+      throw new BadRequest('No line of the body arrived in time.', '', 408, 'request_timeout');
+    };
     this.stream.resume();
-    try {
-      await timeout.race(more);
-    } finally {
-      timeout.clear();
-    }
+    await withTimeout(more, Math.max(0, ms), giveUp, { signal });
     return performance.now() - startedAt;
   }
 }

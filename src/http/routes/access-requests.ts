@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Service } from '../../service/service.js';
 import { accessRequestBody, cancelBody, taskAnswerFormat, toTaskStatus } from '../access-request-json.js';
 import { AccessRequestProblem, accessRequestProblemFormat } from '../edge/access-request-problem.js';
-import { authenticate } from '../edge/authentication.js';
+import { authenticate, type AuthenticationHooks } from '../edge/authentication.js';
 import { createProblem, inputErrors } from '../edge/errors.js';
 import { requireCaller } from '../edge/request-party.js';
 import { readIdempotencyKey } from '../idempotency-key.js';
@@ -22,17 +22,14 @@ const taskErrors = {
 };
 
 export function accessRequestRoutes(app: TypedApp, service: Service): void {
-  addSubmission(app, service);
-  addTaskStatus(app, service);
-  addCancellation(app, service);
+  // Callers that were denied: clients, and agents that asked for themselves.
+  const onRequest = authenticate(app, service, ['evaluate'], { agents: true });
+  addSubmission(app, service, onRequest);
+  addTaskStatus(app, service, onRequest);
+  addCancellation(app, service, onRequest);
 }
 
-/** Callers that were denied: clients, and agents that asked for themselves. */
-function authenticateRequester(app: TypedApp, service: Service): ReturnType<typeof authenticate> {
-  return authenticate(app, service, ['evaluate'], { agents: true });
-}
-
-function addSubmission(app: TypedApp, service: Service): void {
+function addSubmission(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.post('/access/v1/requests', {
     schema: {
       tags: ['approvals'],
@@ -40,7 +37,7 @@ function addSubmission(app: TypedApp, service: Service): void {
       body: accessRequestBody,
       response: { 201: taskAnswerFormat, 202: taskAnswerFormat, ...taskErrors },
     },
-    onRequest: authenticateRequester(app, service),
+    onRequest,
     config: { repeatable: true },
     handler: async (request, reply) => {
       const caller = requireCaller(request);
@@ -59,7 +56,7 @@ function addSubmission(app: TypedApp, service: Service): void {
   });
 }
 
-function addTaskStatus(app: TypedApp, service: Service): void {
+function addTaskStatus(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.get('/access/v1/requests/:id', {
     schema: {
       tags: ['approvals'],
@@ -67,7 +64,7 @@ function addTaskStatus(app: TypedApp, service: Service): void {
       params: taskParams,
       response: { 200: taskAnswerFormat, ...taskErrors },
     },
-    onRequest: authenticateRequester(app, service),
+    onRequest,
     handler: async (request) => {
       const requested = await requireRequestedTasks(service, requireCaller(request), request.params.id);
       return toRequestAnswer(requested, service, app.getBaseUrl());
@@ -75,7 +72,7 @@ function addTaskStatus(app: TypedApp, service: Service): void {
   });
 }
 
-function addCancellation(app: TypedApp, service: Service): void {
+function addCancellation(app: TypedApp, service: Service, onRequest: AuthenticationHooks): void {
   app.post('/access/v1/requests/:id/cancel', {
     schema: {
       tags: ['approvals'],
@@ -84,7 +81,7 @@ function addCancellation(app: TypedApp, service: Service): void {
       body: cancelBody,
       response: { 200: taskAnswerFormat, ...taskErrors },
     },
-    onRequest: authenticateRequester(app, service),
+    onRequest,
     handler: async (request) => {
       const caller = requireCaller(request);
       const requested = await requireRequestedTasks(service, caller, request.params.id);

@@ -84,8 +84,7 @@ export function approvalAnswerRoutes(app: TypedApp, service: Service): void {
         if (hasNothingOpen && STANDING_STATES.includes(state) && hasAnswered(task, by))
           return reply.code(409).send(ANSWERED_OTHERWISE);
         if (state !== 'pending' || task.answers.length <= known) return reply.code(409).send(OUTCOMES[state]);
-        if (answerable.length === 0)
-          return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(OUTCOMES[state]);
+        if (hasNothingOpen) return isFirst ? reply.code(403).send(NOT_ALLOWED) : reply.code(409).send(OUTCOMES[state]);
         if (body.decision === 'approve' && !hasSignedInLately(caller, now)) return sendSignInNeeded(reply);
         const outdated =
           body.decision === 'approve'
@@ -129,7 +128,7 @@ function readAnswer(
   if (details !== undefined) requireNarrowerClass(task, details, rules);
   if (scope === 'once' && task.details !== undefined)
     throw new BadRequest('must be "until": it is for a class of questions, and not for one', 'scope');
-  const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
+  const end = findAskedEnd(task, { scope, until });
   if (scope === 'until' && end === undefined) throw new BadRequest('is required: the request names none', 'until');
   const ends = end === undefined ? undefined : new Date(end);
   if (ends !== undefined && ends <= at) throw new BadRequest('must lie in the future', 'until');
@@ -152,6 +151,14 @@ function requireNarrowerClass(
     );
 }
 
+/** The end that a yes asks for: its own, or else the request's. */
+function findAskedEnd(
+  { requested_until: requested }: StoredTask,
+  { scope, until }: Pick<ApprovalDecisionBody, 'scope' | 'until'>,
+): string | undefined {
+  return scope === 'until' ? (until ?? requested) : undefined;
+}
+
 /** Whether the person has said the same before, so that an answer whose reply was lost can be made again. */
 function isRepeated(task: StoredTask, body: ApprovalDecisionBody, by: EntityRef, terms: ApprovalTerms): boolean {
   const { state, answers, denied } = task;
@@ -170,7 +177,7 @@ function isSameYes(
   const { step, by } = answer;
   const before = task.answers.slice(0, task.answers.indexOf(answer));
   const available = before.filter((other) => !isSameRef(other.by, by)).at(-1)?.details ?? task.asked_details;
-  const end = scope === 'until' ? (until ?? task.requested_until) : undefined;
+  const end = findAskedEnd(task, { scope, until });
   if (scope === 'until' && end === undefined) return false;
   const given = {
     by,

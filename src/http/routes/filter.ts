@@ -29,6 +29,7 @@ import {
   readFilterableRecord,
   shownRecordFormat,
   summarizeFilter,
+  type FilterQuestion,
 } from '../filter-records.js';
 import { FilterStreams } from '../filter-stream.js';
 import { readIdempotencyKey } from '../idempotency-key.js';
@@ -150,7 +151,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
   async function filterList(
     request: FastifyRequest,
     reply: FastifyReply,
-    question: Omit<z.infer<typeof filterBody>, 'records'>,
+    question: FilterQuestion,
     stated: readonly unknown[],
   ): Promise<FilterAnswer> {
     const { records, invalid } = await readFilterableRecords(stated);
