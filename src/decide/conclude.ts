@@ -6,6 +6,7 @@ import { combineOutcomes, type Denial } from '../model/outcome.js';
 import { formatCallerId } from '../model/question.js';
 import { reason, type Reason } from '../model/reasons.js';
 import type { Evaluation } from './evaluation.js';
+import { recordTask } from './recorded-task.js';
 import { findIgnoredMembers } from './ignored-members.js';
 import { adviseOnApproval } from '../govern/approvals/advice.js';
 import { describeAccessRequest, formatReasonTexts } from './reason-text.js';
@@ -51,6 +52,7 @@ export function concludeDecision(
       action: question.action.name,
       resource: { type: question.resource.type, id: question.resource.id },
       ...(question.requestId === undefined ? {} : { request_id: question.requestId }),
+      ...recordTask(question.context),
     },
     ...(acting?.grant === undefined ? {} : { token: toTokenRecord(acting.grant) }),
     reasons,

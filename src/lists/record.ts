@@ -1,6 +1,7 @@
 /** The single record of a list: the requester, the parties it acts for, and how much was found. Searches and filters call it. */
 import { toTokenRecord } from '../decide/conclude.js';
 import { Deadline } from '../runtime/deadline.js';
+import { recordTask } from '../decide/recorded-task.js';
 import { newDecisionId } from '../decide/decision-id.js';
 import type { DecisionDeps } from '../decide/decide.js';
 import { describeReservation } from '../decide/steps/record.js';
@@ -81,7 +82,11 @@ export async function recordSearch(
     search,
     ...(token === undefined ? {} : { token: toTokenRecord(token) }),
     acting: toRecordedActing(requester, deps),
-    request: { ...request, ...(question.requestId === undefined ? {} : { request_id: question.requestId }) },
+    request: {
+      ...request,
+      ...(question.requestId === undefined ? {} : { request_id: question.requestId }),
+      ...recordTask(question.context),
+    },
     ...(graph.revision === undefined ? {} : { revision: graph.revision }),
     found,
     ...(found === resultCount ? {} : { limit_exceeded: resultCount - found }),

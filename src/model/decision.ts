@@ -140,6 +140,8 @@ export interface DecisionRecord {
     readonly action: string;
     readonly resource: { readonly type: string; readonly id: string };
     readonly request_id?: string | undefined;
+    /** The task that the request's context names. */
+    readonly task?: string | undefined;
   };
   readonly token?: TokenRecord | undefined;
   readonly reasons: readonly Reason[];

@@ -7,6 +7,7 @@ import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
+import { serializeRow } from './record-row.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
 
@@ -53,7 +54,7 @@ export interface Decisions {
     effects?: RecordEffects,
   ): Promise<RecordResult>;
   /**
-   * Replaces a record whose decision wasn't the one that was answered. It is written later; no caller waits for it.
+   * Records that a decision was answered otherwise than the record says. It is written later; no caller waits for it.
    * @param releases whether the record may have reserved something, which is given back
    */
   correct(record: DecisionRecord, account: CallerAccount, releases: boolean): void;
@@ -104,7 +105,7 @@ export class DecisionStore implements Decisions {
     const serialize = (): string => {
       const text = this.serializeRecord(record);
       account.countRecord(Buffer.byteLength(text));
-      return text;
+      return serializeRow(record, text);
     };
     return this.queue.write(
       record.id,
@@ -115,9 +116,9 @@ export class DecisionStore implements Decisions {
     );
   }
 
-  /** Replaces a record. Its caller was charged when it was first given, and isn't again. */
+  /** Corrects a record. Its caller was charged when it was first given, and isn't again. */
   correct(record: DecisionRecord, { groups } = NO_ACCOUNT, releases = false): void {
-    this.queue.correct(record.id, this.serializeRecord(record), groups, releases);
+    this.queue.correct(record.id, serializeRow(record, this.serializeRecord(record)), groups, releases);
   }
 
   private serializeRecord(record: DecisionRecord | SearchRecord): string {
@@ -134,15 +135,19 @@ export class DecisionStore implements Decisions {
   async find(id: string): Promise<StoredDecision | undefined> {
     const [rows] = await this.database.run([
       {
-        sql: `select d.record, o.outcome, o.at, o.client from decisions d
-              left join outcomes o on o.decision = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
-              where d.id = $1::uuid`,
+        sql: `select d.record, c.record as correction, o.record as outcome, o.at, o.client from records d
+              left join records o on o.kind = 'outcome'
+                and o.about = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
+              left join lateral (select c.record from records c where c.about = d.id and c.kind = 'correction'
+                order by c.at desc, c.id desc limit 1) c on true
+              where d.id = $1::uuid and d.decision is not null`,
         params: [id],
       },
     ]);
     const row = rows?.[0];
     if (row === undefined) return undefined;
-    const record = row['record'] as DecisionRecord;
+    // A decision that was corrected was answered as its correction says.
+    const record = (row['correction'] ?? row['record']) as DecisionRecord;
     if (row['outcome'] === null) return { record };
     const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
     return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };

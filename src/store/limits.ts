@@ -32,7 +32,7 @@ export class LimitStore implements LimitUses {
       {
         sql: `select count(*)::int as open from (
                 select distinct u.decision from limit_uses u where u.at > $1::bigint and u.quantity > 0
-                  and not exists (select from outcomes o where o.decision = u.decision) limit ${MAX_COUNTED}) s`,
+                  and not exists (select from records o where o.about = u.decision and o.kind = 'outcome') limit ${MAX_COUNTED}) s`,
         params: [since],
       },
     ]);

@@ -5,17 +5,42 @@
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { BadRequest } from '../model/faults.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { toSearchKey } from './record-row.js';
 
 /** Selects records; undefined members select all. */
 export interface DecisionFilter {
   /** The id of the client that asked. */
   readonly client?: string | undefined;
+  /** The user that it was asked for, as `type:id`. */
+  readonly user?: string | undefined;
+  /** The agent that acted, as `type:id`. */
+  readonly agent?: string | undefined;
+  /** The resource, as `type:id`. */
+  readonly resource?: string | undefined;
+  readonly action?: string | undefined;
+  /** The code of a deny's first reason. */
+  readonly reason?: string | undefined;
+  readonly task?: string | undefined;
+  /** The session of the token. */
+  readonly session?: string | undefined;
   /** RFC 3339: decisions made at this time or later. */
-  readonly from?: string | undefined;
+  readonly since?: string | undefined;
   /** RFC 3339: decisions made before this time. */
-  readonly to?: string | undefined;
+  readonly until?: string | undefined;
   readonly decision?: boolean | undefined;
 }
+
+/** The columns of what is selected by a text, each with an index of its own: those that select the fewest records first. */
+const KEY_COLUMNS = {
+  resource: 'resource_key',
+  task: 'task',
+  session: 'session',
+  user: 'user_key',
+  reason: 'reason',
+  agent: 'agent_key',
+  client: 'client',
+  action: 'action',
+} as const satisfies { readonly [member in keyof DecisionFilter]?: string };
 
 export interface DecisionPage {
   readonly records: readonly (DecisionRecord | SearchRecord)[];
@@ -41,9 +66,8 @@ export async function listDecisions(
   after: string | undefined,
   limit: number,
 ): Promise<DecisionPage> {
-  const [, rows = [], ends = []] = await database.run(buildListStatements(filter, after, limit));
+  const [, rows = [], [end] = []] = await database.run(buildListStatements(filter, after, limit));
   const visibleRows = rows.filter((row) => row['record'] !== null);
-  const [end] = ends;
   const last = rows.length > visibleRows.length ? visibleRows.at(-1) : end;
   return {
     records: visibleRows.map((row) => row['record'] as DecisionRecord | SearchRecord),
@@ -51,44 +75,59 @@ export async function listDecisions(
   };
 }
 
-/** The statements for a page: a limit of time, its rows, and the row at which looking for them ended. */
+/**
+ * The statements for a page: a limit of time, its rows, and the row at which looking for them ended. One index leads to the rows
+ * that are looked at, and the other members of the filter pick from them.
+ */
 export function buildListStatements(
-  { client, from, to, decision }: DecisionFilter,
+  filter: DecisionFilter,
   after: string | undefined,
   limit: number,
 ): readonly SqlStatement[] {
   const params: (string | number | boolean)[] = [];
   const param = (value: string | number | boolean): string => `$${params.push(value)}`;
+  const [leading, ...others] = Object.entries(KEY_COLUMNS).flatMap(([member, column]) => {
+    const value = filter[member as keyof typeof KEY_COLUMNS];
+    return value === undefined ? [] : [{ column, value: toSearchKey(value) }];
+  });
+  const { since, until, decision } = filter;
   // Conditions that are left out, rather than true for null: only so does the planner choose the index of those that are there.
   const conditions = [
-    ...(client === undefined ? [] : [`client = ${param(client)}`]),
-    ...(from === undefined ? [] : [`at >= ${param(from)}::timestamptz`]),
-    ...(to === undefined ? [] : [`at < ${param(to)}::timestamptz`]),
+    'decision is not null',
+    ...(leading === undefined ? [] : [`${leading.column} = ${param(leading.value)}`]),
+    ...(since === undefined ? [] : [`at >= ${param(since)}::timestamptz`]),
+    ...(until === undefined ? [] : [`at < ${param(until)}::timestamptz`]),
     ...(after === undefined ? [] : [formatAfter(parseKey(after), param)]),
   ];
-  const where = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
-  const scannedCount = decision === undefined ? limit + 1 : MAX_SCANNED_ROWS;
-  const scanned = `select id, at, decision from decisions ${where} order by at desc, id desc limit ${scannedCount}`;
+  const picksNone = decision === undefined && others.length === 0;
+  const scannedCount = picksNone ? limit + 1 : MAX_SCANNED_ROWS;
+  const columns = ['id', 'at', 'decision', ...others.map(({ column }) => column)];
+  const scanned = `select ${columns.join(', ')} from records where ${conditions.join(' and ')}
+            order by at desc, id desc limit ${scannedCount}`;
   const scanParams = [...params];
-  const picked = decision === undefined ? '' : `where decision = ${param(decision)}`;
+  const picked = [
+    // What was corrected is told by its correction.
+    `not exists (select from records c where c.about = s.id and c.kind = 'correction')`,
+    ...(decision === undefined ? [] : [`decision = ${param(decision)}`]),
+    ...others.map(({ column, value }) => `${column} = ${param(value)}`),
+  ];
   return [
     { sql: `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}` },
     {
       // The record of a row beyond the page isn't read: that there is such a row says that a page follows.
       sql: `with scanned as materialized (${scanned}),
-              picked as (select id, at from scanned ${picked} order by at desc, id desc limit ${limit + 1}),
+              picked as (select id, at from scanned s where ${picked.join(' and ')}
+                order by at desc, id desc limit ${limit + 1}),
               sized as (
                 select p.id, p.at, row_number() over page as place,
                   sum(octet_length(d.record::text)) over page - octet_length(d.record::text) as size_before
-                from picked p join decisions d on d.id = p.id window page as (order by p.at desc, p.id desc))
+                from picked p join records d on d.id = p.id window page as (order by p.at desc, p.id desc))
             select s.id, s.at, case when s.place <= ${limit} and s.size_before < ${MAX_PAGE_BYTES} then
-                (select record from decisions d where d.id = s.id) end as record
+                (select record from records d where d.id = s.id) end as record
             from sized s order by s.at desc, s.id desc`,
       params,
     },
-    ...(decision === undefined
-      ? []
-      : [{ sql: `select id, at from (${scanned}) s offset ${MAX_SCANNED_ROWS - 1}`, params: scanParams }]),
+    { sql: `select id, at from (${scanned}) s offset ${scannedCount - 1}`, params: scanParams },
   ];
 }
 

@@ -5,6 +5,7 @@ import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
+import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
@@ -131,6 +132,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [...HOLDING_FUNCTIONS, ...RESERVING_FUNCTION],
   FORGETTING_FUNCTIONS,
   SPARING_FUNCTIONS,
+  // The function stores rows of the table under its new name.
+  [...RECORD_TABLES, ...RESERVING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -34,6 +34,7 @@ export interface QueuedRecord {
   readonly id: string;
   /** The groups of the caller whose record it is. */
   readonly groups: CallerGroups;
+  /** The JSON of its row, which record-row.ts makes. */
   text: string;
   /** Its length, with what it reserves. */
   bytes: number;
@@ -41,10 +42,13 @@ export interface QueuedRecord {
   reservation: string | undefined;
   /** The effects that are stored together with it; undefined where there are none. */
   effects: SerializedEffects | undefined;
-  /** Whether it replaces a record that may have reserved something, which is given back. */
+  /** Whether it corrects a record that may have reserved something, which is given back. */
   readonly releases: boolean;
-  /** Whether it replaces an earlier record: no caller waits for it, and it must outlive an outage of the store. */
-  readonly correction: boolean;
+  /**
+   * The id of the correction, where it corrects an earlier record: no caller waits for it, and it must outlive an outage of
+   * the store.
+   */
+  readonly correction: string | undefined;
   readonly span: ActiveSpan | undefined;
   readonly resolve: (result: RecordResult) => void;
   readonly reject: (error: unknown) => void;

@@ -56,14 +56,14 @@ export function measureEffects(effects: SerializedEffects | undefined): number {
 export function effectStatements(
   group: readonly {
     readonly id: string;
-    readonly correction: boolean;
+    readonly correction: string | undefined;
     readonly effects: SerializedEffects | undefined;
   }[],
 ): SqlStatement[] {
   const join = (kind: keyof SerializedEffects): string =>
     group.flatMap(({ effects }) => (effects === undefined || effects[kind] === '' ? [] : effects[kind])).join(',');
   const [reached, reviews] = [join('reached'), join('reviews')];
-  const corrected = group.flatMap(({ id, correction }) => (correction ? [id] : []));
+  const corrected = group.flatMap(({ id, correction }) => (correction === undefined ? [] : [id]));
   return [
     ...(corrected.length === 0 ? [] : [dropReviewsStatement(corrected)]),
     ...(reached === '' ? [] : [reachedStatement(`[${reached}]`)]),
@@ -82,7 +82,7 @@ function reachedStatement(rows: string): SqlStatement {
             from jsonb_to_recordset($1::jsonb) as t (decision uuid, allowed boolean, at timestamptz, key text,
               until bigint, ids jsonb, user_type text, user_id text, since bigint, bound numeric, required numeric)
             cross join lateral (
-              select from decisions where id = t.decision and decision = coalesce(t.allowed, decision) offset 0) d
+              select from records where id = t.decision and decision = coalesce(t.allowed, decision) offset 0) d
             where t.bound is null or t.bound < t.required + (select r.used from limit_reading(t.key, t.since) r)
             order by t.key collate "C", t.at),
           noted as (

@@ -3,6 +3,7 @@
  * serves many decisions. Corrections go along; they outlive an outage of the database. It drops nothing: a caller whose
  * share is full has no more taken, and what isn't taken isn't answered.
  */
+import { v4 as uuid } from 'uuid';
 import { StatementRejectedFault, type Database } from './database/port.js';
 import { Fault } from '../model/faults.js';
 import type { RecordResult, Reservation } from '../model/limits.js';
@@ -54,7 +55,7 @@ export class RecordQueue {
 
   /**
    * Writes a record.
-   * @param serialize makes the record's JSON; not called where the queue has no room
+   * @param serialize makes the JSON of its row; not called where the queue has no room
    * @param groups of the caller whose record it is
    * @param reservation is made in the same transaction
    * @param effects are stored in the same transaction
@@ -78,22 +79,37 @@ export class RecordQueue {
       const text = serialize();
       const reserved = reservation === undefined ? undefined : serializeReservation(reservation);
       const bytes = Buffer.byteLength(text) + (reserved?.length ?? 0) + measureEffects(effects);
-      const record = { id, groups, text, bytes, reservation: reserved, effects, releases: false, correction: false };
+      const record = {
+        id,
+        groups,
+        text,
+        bytes,
+        reservation: reserved,
+        effects,
+        releases: false,
+        correction: undefined,
+      };
       this.backlog.add({ ...record, span: currentSpan(), resolve, reject });
       this.writeNextGroup();
     });
   }
 
   /**
-   * Replaces a record that was given to {@link write}, later; no caller waits for it. It is always taken: each takes the
+   * Corrects a record that was given to {@link write}, later; no caller waits for it. It is always taken: each takes the
    * place of a record that was let in.
-   * @param text the record's JSON
+   * @param text the JSON of its row
    * @param releases whether the record may have reserved something, which is given back
    */
   correct(id: string, text: string, groups: CallerGroups = [], releases = false): void {
     if (this.backlog.replaceText(id, text)) return;
     const bytes = Buffer.byteLength(text);
-    const correction = { correction: true, effects: undefined, span: undefined, resolve: IGNORE, reject: IGNORE };
+    const correction = {
+      correction: uuid(),
+      effects: undefined,
+      span: undefined,
+      resolve: IGNORE,
+      reject: IGNORE,
+    };
     this.backlog.addCorrection({ id, groups, text, bytes, reservation: undefined, releases, ...correction });
     this.writeNextGroup();
   }
@@ -155,7 +171,7 @@ export class RecordQueue {
       for (const record of group) {
         this.backlog.release(record);
         // A correction that was made meanwhile is the last word.
-        if (record.correction && !rejected && !this.backlog.hasCorrection(record.id))
+        if (record.correction !== undefined && !rejected && !this.backlog.hasCorrection(record.id))
           this.backlog.addCorrection(record);
         else record.reject(error);
       }

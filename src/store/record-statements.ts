@@ -4,6 +4,7 @@ import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
 import { effectStatements } from './record-effects.js';
+import { FOUND_COLUMNS, qualifyColumns, ROW_COLUMNS } from './record-tables.js';
 
 /** The result of a record that reserves nothing. */
 export const STORED: RecordResult = { kind: 'stored', accepted: [] };
@@ -18,32 +19,53 @@ export async function storeRecords(
   database: Database,
   group: readonly QueuedRecord[],
 ): Promise<ReadonlyMap<string, RecordResult>> {
-  const plain = group.filter(({ reservation }) => reservation === undefined);
+  const corrections = group.filter(({ correction }) => correction !== undefined);
+  const plain = group.filter(({ reservation, correction }) => reservation === undefined && correction === undefined);
   const reserving = group.filter(({ reservation }) => reservation !== undefined);
   const released = group.flatMap(({ id, releases }) => (releases ? [id] : []));
   const statements: SqlStatement[] = [];
   // Corrections first: their rows wait for a transaction that was given up and still runs, so what it reserves is seen.
-  if (plain.length > 0) statements.push(buildInsert(plain));
+  if (corrections.length > 0) statements.push(...correctionStatements(corrections));
+  if (plain.length > 0) statements.push(insertStatement(plain.map(({ text }) => text)));
   if (reserving.length + released.length > 0) statements.push(buildReservation(reserving, released));
   const results = await database.run([...statements, ...effectStatements(group)]);
   const rows = reserving.length + released.length > 0 ? results[statements.length - 1] : undefined;
   return new Map((rows ?? []).map((row) => [String(row['id']), toResult(row)]));
 }
 
-/** Inserts records in one statement. Of a record that is there already, a deny is the last word. */
-function buildInsert(records: readonly QueuedRecord[]): SqlStatement {
+/** Inserts records in one statement. One that is there already stays as it is. */
+function insertStatement(rows: readonly string[]): SqlStatement {
   return {
-    sql: `insert into decisions (id, at, client, decision, record)
-          select (r->>'id')::uuid, (r->>'evaluated_at')::timestamptz, r->>'client', (r->>'decision')::boolean, r
-          from jsonb_array_elements($1::jsonb) r
-          on conflict (id) do update set decision = excluded.decision, record = excluded.record
-            where not excluded.decision`,
-    params: [`[${records.map((record) => record.text).join(',')}]`],
+    sql: `insert into records (${ROW_COLUMNS})
+          select ${ROW_COLUMNS} from jsonb_populate_recordset(null::records, $1::jsonb) on conflict (id) do nothing`,
+    params: [`[${rows.join(',')}]`],
   };
 }
 
+/**
+ * Stores that decisions were answered otherwise than they were given to be recorded. Where the first record isn't there, the
+ * correction takes its place, and the first will find it there; it waits for one that is on its way. Where it is there, it
+ * stays, and the correction is a record of its own.
+ */
+function correctionStatements(corrections: readonly QueuedRecord[]): SqlStatement[] {
+  const rows = corrections.map(({ correction = '', text }) => `{"correction":"${correction}","row":${text}}`);
+  return [
+    insertStatement(corrections.map(({ text }) => text)),
+    {
+      // A statement of its own: the one before may have waited for a row that it could not see yet.
+      sql: `insert into records (id, kind, about, ${FOUND_COLUMNS})
+            select c.correction, 'correction', d.id, ${qualifyColumns('r', FOUND_COLUMNS)}
+            from jsonb_to_recordset($1::jsonb) as c (correction uuid, row jsonb)
+            cross join lateral jsonb_populate_record(null::records, c.row) r
+            join records d on d.id = r.id and d.record is distinct from r.record
+            on conflict (id) do nothing`,
+      params: [`[${rows.join(',')}]`],
+    },
+  ];
+}
+
 function buildReservation(records: readonly QueuedRecord[], released: readonly string[]): SqlStatement {
-  const requests = records.map(({ id, text, reservation = '' }) => `{"id":"${id}","record":${text},${reservation}}`);
+  const requests = records.map(({ id, text, reservation = '' }) => `{"id":"${id}","row":${text},${reservation}}`);
   return {
     sql: 'select id, accepted, state from store_reserving($1::jsonb, $2::uuid[])',
     params: [`[${requests.join(',')}]`, `{${released.join(',')}}`],

@@ -3,12 +3,14 @@
  * all of that or not at all, and in the order in which they are given. It locks as limit-tables.ts says, and then approvals.
  */
 
+import { qualifyColumns, ROW_COLUMNS } from './record-tables.js';
+
 /** `p_released` are decisions that were not answered: what they have reserved is given back. */
 export const RESERVING_FUNCTION = [
   `create or replace function store_reserving(p_requests jsonb, p_released uuid[])
      returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
    declare
-     v_request jsonb; v_part jsonb; v_charge jsonb; v_record jsonb; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
+     v_request jsonb; v_part jsonb; v_charge jsonb; v_row jsonb; v_found int; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
      v_taken jsonb; v_retry jsonb; v_holder uuid; v_executed boolean; v_held numeric; v_quantity numeric;
    begin
      perform lock_limits(
@@ -80,19 +82,18 @@ export const RESERVING_FUNCTION = [
          return next;
          continue;
        end if;
-       v_record := v_request->'record';
+       v_row := v_request->'row';
        if v_given < v_asked then
-         v_record := v_record || jsonb_build_object(
-           'found', (v_record->>'found')::int - v_asked + v_given, 'limit_exceeded', v_asked - v_given,
-           'decision', (v_record->>'found')::int - v_asked + v_given > 0);
+         v_found := (v_row->'record'->>'found')::int - v_asked + v_given;
+         v_row := v_row || jsonb_build_object('decision', v_found > 0, 'record', v_row->'record' || jsonb_build_object(
+           'found', v_found, 'limit_exceeded', v_asked - v_given, 'decision', v_found > 0));
        end if;
        if v_request ? 'repeat' and v_holder <> id then
-         v_record := v_record || jsonb_build_object('reservation',
-           (select d.record->'reservation' from decisions d where d.id = v_holder));
+         v_row := jsonb_set(v_row, '{record,reservation}',
+           (select d.record->'reservation' from records d where d.id = v_holder));
        end if;
-       insert into decisions (id, at, client, decision, record) values (
-         store_reserving.id, (v_record->>'evaluated_at')::timestamptz, v_record->>'client',
-         (v_record->>'decision')::boolean, v_record)
+       insert into records (${ROW_COLUMNS}) select ${qualifyColumns('n', ROW_COLUMNS)}
+         from jsonb_populate_record(null::records, v_row) n
          on conflict do nothing;
        -- One that is there was given up by its decision: it denies, and must not reserve.
        if found then
@@ -117,7 +118,7 @@ export const RESERVING_FUNCTION = [
            update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false
              where k.key = v_request->'retry'->>'key';
          end if;
-         if v_request ? 'repeat' and v_holder = id and (v_record->>'decision')::boolean then
+         if v_request ? 'repeat' and v_holder = id and (v_row->>'decision')::boolean then
            update idempotency_keys k set at = v_at, decision = v_holder, executed = false
              where k.key in (v_request->'repeat'->>'key', v_request->'repeat'->>'permitted');
          end if;

@@ -102,7 +102,7 @@ export class ReviewStore {
     const [rows = []] = await this.database.run([
       {
         sql: `select id, stated from (
-                select id, record #> '{facts,said,action}' as stated from decisions where id = any ($1::uuid[])) d
+                select id, record #> '{facts,said,action}' as stated from records where id = any ($1::uuid[])) d
               where octet_length(stated::text) <= ${MAX_SHOWN_PROPERTIES_BYTES}`,
         params: [`{${[...new Set(decisions)].join(',')}}`],
       },
@@ -169,7 +169,7 @@ export function openReviewsStatement(rows: string): SqlStatement {
             t.barred, t.opened, t.due
           from jsonb_to_recordset($1::jsonb) as t (decision uuid, permission text, resource_type text, resource_id text,
             action text, user_type text, user_id text, agents jsonb, barred jsonb, opened timestamptz, due timestamptz)
-          cross join lateral (select from decisions where id = t.decision and decision offset 0) d
+          cross join lateral (select from records where id = t.decision and decision offset 0) d
           on conflict do nothing returning *`,
     params: [rows],
   };
@@ -195,7 +195,7 @@ export function openEmergencyReviewStatement(
               else jsonb_build_array(jsonb_build_object('type', t.agent_type, 'id', t.agent_id)) end
               || coalesce(t.task->'chain', '[]'),
             $3::jsonb, $2::timestamptz, $4::timestamptz
-          from approval_tasks t join decisions d on d.id = (t.task->>'denial')::uuid
+          from approval_tasks t join records d on d.id = (t.task->>'denial')::uuid
           where t.id = $1::uuid and t.state = 'approved' and t.decided = $2::timestamptz and t.task ? 'emergency'
           on conflict do nothing returning *`,
     params: [

@@ -348,7 +348,7 @@ describe('a client', () => {
       context: { token },
     };
     await remit.post(URL_, body, plain);
-    const hanging = remit.service.database.run([{ sql: 'lock table decisions' }, { sql: 'select pg_sleep(1.5)' }]);
+    const hanging = remit.service.database.run([{ sql: 'lock table records' }, { sql: 'select pg_sleep(1.5)' }]);
     const late = (await remit.post(URL_, body, plain)).json<Answer>();
     expect([late.decision, late.context?.error?.code]).toEqual([false, 'deadline_exceeded']);
     await hanging;

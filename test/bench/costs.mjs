@@ -156,7 +156,7 @@ async function onServers({ url, binary, directory, closers }) {
       const { count, perSecond, errors, wrong, firstProblem } = await load({ port, requests, connections, answers });
       if (errors + wrong > 0) throw new Error(`${errors} errors, ${wrong} wrong: ${firstProblem}`);
       const after = await look();
-      const [sizes] = (await database.query(`select pg_table_size('decisions') as table, pg_indexes_size('decisions') as indexes, avg(length(record::text)) as text, count(*) as rows from decisions`)).rows; // prettier-ignore
+      const [sizes] = (await database.query(`select pg_table_size('records') as table, pg_indexes_size('records') as indexes, avg(length(record::text)) as text, count(*) as rows from records`)).rows; // prettier-ignore
       if (Number(sizes.rows) < count) throw new Error(`${count} decisions and ${sizes.rows} records`);
       const each = (value) => Math.round(value / count);
       const between = (of) => `${each(of(after).up - of(before).up)} / ${each(of(after).down - of(before).down)}`;
@@ -176,9 +176,9 @@ async function onServers({ url, binary, directory, closers }) {
       });
     }
   }
-  const { rows: gone } = await database.query('select count(*) as n from decisions');
+  const { rows: gone } = await database.query('select count(*) as n from records');
   const started = performance.now();
-  await database.query(`with old as (select id from decisions order by at limit 10000) delete from decisions d using old where d.id = old.id`); // prettier-ignore
+  await database.query(`with old as (select id from records order by at limit 10000) delete from records d using old where d.id = old.id`); // prettier-ignore
   const took = performance.now() - started;
   for (const row of rows)
     process.stdout.write(`${Object.entries(row).map(([name, value]) => `${name}: ${value}`).join('; ')}\n`); // prettier-ignore

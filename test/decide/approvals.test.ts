@@ -389,7 +389,7 @@ describe('an approval', () => {
       }
       const records = await remit.service.database.run([
         {
-          sql: `select count(*)::int as n from decisions where record->'approval'->>'id' = $1 and decision`,
+          sql: `select count(*)::int as n from records where record->'approval'->>'id' = $1 and decision`,
           params: [approval.id],
         },
       ]);

@@ -229,8 +229,8 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
     const [counts] = await database.run([
       {
         sql: `select (select count(*)::int from approval_tasks where used_by is not null) as used,
-                (select count(*)::int from decisions where decision and record->'request'->>'action' = 'merge') as allowed,
-                (select count(*)::int from approval_tasks t join decisions d on d.id = t.used_by where d.decision) as both`,
+                (select count(*)::int from records where decision and record->'request'->>'action' = 'merge') as allowed,
+                (select count(*)::int from approval_tasks t join records d on d.id = t.used_by where d.decision) as both`,
       },
     ]);
     expect(counts?.[0]).toEqual({ used: 41, allowed: 41, both: 41 });

@@ -262,7 +262,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       try {
         await admin.query(`create tablespace small location '${disk}'`);
         await admin.query('truncate decisions cascade');
-        await admin.query('alter table decisions set tablespace small');
+        await admin.query('alter table records set tablespace small');
         await admin.query('create table filler (text text) tablespace small');
         await admin.query('alter table filler alter text set storage plain');
         const fill = (bytes: number) => admin.query('insert into filler values (repeat($1, $2))', ['x', bytes]);
@@ -287,7 +287,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
         await expect.poll(async () => (await ready()).statusCode, BACK).toBe(200);
       } finally {
         await admin.query('drop table if exists filler');
-        await admin.query('alter table decisions set tablespace pg_default');
+        await admin.query('alter table records set tablespace pg_default');
         await admin.query('drop tablespace small');
         await admin.end();
         execFileSync('umount', [disk]);

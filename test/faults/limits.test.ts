@@ -102,7 +102,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
   const allowedOf = async (user: string): Promise<string[]> => {
     const [rows = []] = await database.run([
       {
-        sql: `select id from decisions where decision and record->'request'->>'action' = 'export'
+        sql: `select id from records where decision and record->'request'->>'action' = 'export'
                 and record->'rationale'->'acting'->>'user' = $1`,
         params: [`user:${user}`],
       },
@@ -112,7 +112,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
   const reservedBy = async (user: string): Promise<string[]> => {
     const [rows = []] = await database.run([
       {
-        sql: `select u.decision from limit_uses u join decisions d on d.id = u.decision
+        sql: `select u.decision from limit_uses u join records d on d.id = u.decision
                 where d.record->'rationale'->'acting'->>'user' = $1 and u.quantity = 1`,
         params: [`user:${user}`],
       },

@@ -171,7 +171,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
     await client.connect();
     try {
       const { rows } = await client.query<{ n: number }>(
-        'select count(*)::int as n from decisions where id = any($1::uuid[])',
+        'select count(*)::int as n from records where id = any($1::uuid[])',
         [ids],
       );
       return rows[0]?.n ?? 0;

@@ -513,7 +513,7 @@ describe('a careless or hostile client', () => {
     for (let i = 0; i < PARTS; i += 1) socket.write(part);
     socket.write('0\r\n\r\n');
     const countParts = async (): Promise<number> => {
-      const [rows] = await company.service.database.run([{ sql: `select count(*)::int as n from decisions where record->>'search' = 'filter'` }]); // prettier-ignore
+      const [rows] = await company.service.database.run([{ sql: `select count(*)::int as n from records where record->>'search' = 'filter'` }]); // prettier-ignore
       return Number(rows?.[0]?.['n']);
     };
     await expect.poll(countParts, { timeout: 30_000 }).toBeGreaterThan(1);

@@ -3,6 +3,9 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/store/record-row.ts': 'test/store/list-decisions.test.ts',
+  'src/store/record-tables.ts': 'test/store/list-decisions.test.ts',
+  'src/decide/recorded-task.ts': 'test/http/routes/decisions.test.ts',
   'src/http/open-request.ts': 'test/http/routes/access-requests.test.ts',
   'src/http/requested-questions.ts': 'test/http/routes/access-requests.test.ts',
   'src/http/requested-tasks.ts': 'test/http/routes/access-requests.test.ts',
@@ -362,7 +365,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/database/postgres-connection.ts': 'test/store/database/postgres.test.ts',
   'src/store/database/postgres-errors.ts': 'test/store/database/postgres.test.ts',
   'src/store/database/postgres-session.ts': 'test/store/database/postgres.test.ts',
-  'src/store/decisions.ts': 'test/store/database/postgres.test.ts',
   'src/store/delegations.ts': 'test/http/routes/delegations.test.ts',
   'src/store/entities.ts': 'test/store/database/postgres.test.ts',
   'src/store/journal.ts': 'test/store/database/postgres.test.ts',

@@ -97,7 +97,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       const reviews = new ReviewStore(getDatabase());
       const recordDenial = async (): Promise<string> => {
         const id = uuid();
-        const sql = `insert into decisions (id, at, client, decision, record) values ($1::uuid, $2::timestamptz, 'api', false, '{}')`;
+        const sql = `insert into records (id, kind, at, client, decision, record) values ($1::uuid, 'decision', $2::timestamptz, 'api', false, '{}')`;
         await getDatabase().run([{ sql, params: [id, NOW.toISOString()] }]);
         return id;
       };
@@ -463,7 +463,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       expect(results.filter(({ kind }) => kind === 'stored')).toHaveLength(1);
       const winner = decisions[results.findIndex(({ kind }) => kind === 'stored')] ?? '';
       const rows = await getDatabase().run([
-        { sql: 'select id from decisions where id = any ($1::uuid[])', params: [`{${decisions.join(',')}}`] },
+        { sql: 'select id from records where id = any ($1::uuid[])', params: [`{${decisions.join(',')}}`] },
         { sql: 'select used_by from approval_tasks where id = $1::uuid', params: [once.id] },
       ]);
       expect(rows).toEqual([[{ id: winner }], [{ used_by: winner }]]);

@@ -131,7 +131,15 @@ export function outboxContract(getDatabase: () => Database): void {
       const store = new DecisionStore(getDatabase());
       const key = uuid();
       const record = (decision: boolean, at = NOW): DecisionRecord =>
-        ({ id: v7(), evaluated_at: at.toISOString(), client: 'c', decision }) as DecisionRecord;
+        ({
+          id: v7(),
+          evaluated_at: at.toISOString(),
+          client: 'c',
+          decision,
+          request: { action: 'read' },
+          reasons: [],
+          rationale: { steps: [] },
+        }) as unknown as DecisionRecord;
       const user = newUser();
       const reached = (until: Date) => ({
         reviews: [],

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { readDecisionId } from '../../decide/decision-id.js';
 import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
-import { describeRef } from '../../model/ids.js';
+import { describeRef, parseDescribedRef } from '../../model/ids.js';
 import { formatQuantityNumber } from '../../model/quantities.js';
+import { REASONS } from '../../model/reasons.js';
 import { formatCallerId, type Caller, type Client } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
@@ -31,10 +32,24 @@ const MAX_RECORD_CALLS = 4;
 /** The longest outcome, as it is sent and as the database writes it. */
 const MAX_OUTCOME_BYTES = 16 * 1024;
 
+/** The longest text of a query, in characters: an id may be as long. */
+const MAX_QUERY_TEXT_LENGTH = 1024;
+const keyFormat = z.string().min(1).max(MAX_QUERY_TEXT_LENGTH);
+const referenceFormat = z
+  .string()
+  .max(MAX_QUERY_TEXT_LENGTH + 128)
+  .refine((text) => parseDescribedRef(text) !== undefined, 'must be `type:id`');
 const decisionsQuery = z.strictObject({
-  from: utcInstantFormat.optional().describe('Made then or later'),
-  to: utcInstantFormat.optional().describe('Made before then'),
+  user: referenceFormat.optional().describe('The user that it was asked for, as `type:id`'),
+  agent: referenceFormat.optional().describe('The agent that acted, as `type:id`'),
+  resource: referenceFormat.optional().describe('The resource, as `type:id`'),
+  action: keyFormat.optional(),
   decision: z.enum(['true', 'false']).optional(),
+  reason: z.enum(Object.keys(REASONS)).optional().describe('The first reason of a deny'),
+  task: keyFormat.optional().describe('The `task` of the request’s context'),
+  session: keyFormat.optional().describe('The session of the token'),
+  since: utcInstantFormat.optional().describe('Made then or later'),
+  until: utcInstantFormat.optional().describe('Made before then'),
   limit: queryNumber(1, MAX_RECORDS, DEFAULT_RECORDS),
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
 });
@@ -67,8 +82,8 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     config: { compresses: true },
     handler: async (request) => {
       const client = requireClient(request);
-      const { limit: size, page_token: token, decision, ...times } = request.query;
-      const filters = { ...times, ...(decision === undefined ? {} : { decision: decision === 'true' }) };
+      const { limit: size, page_token: token, decision, ...selected } = request.query;
+      const filters = { ...selected, ...(decision === undefined ? {} : { decision: decision === 'true' }) };
       const query = { list: 'decisions', caller: client.id, ...filters };
       const ownership = client.may.has('admin') ? {} : { client: client.id };
       const after = pageTokens.decode({ token }, query, 'page_token');

@@ -418,7 +418,7 @@ describe('records', () => {
     await remit.service.decisions.flush();
     const [rows = []] = await remit.service.database.run([
       {
-        sql: 'delete from decisions where client = $1 returning octet_length(record::text) as bytes',
+        sql: 'delete from records where client = $1 returning octet_length(record::text) as bytes',
         params: [client],
       },
     ]);

@@ -29,7 +29,7 @@ const post = (path: string, body: object) =>
 /** The bytes of each record there is, which are then no more. */
 async function takeRecordBytes(): Promise<number[]> {
   await remit.service.decisions.flush();
-  const [rows = []] = await remit.service.database.run([{ sql: 'delete from decisions returning record' }]);
+  const [rows = []] = await remit.service.database.run([{ sql: 'delete from records returning record' }]);
   return rows.map(({ record }) => Buffer.byteLength(JSON.stringify(record)));
 }
 

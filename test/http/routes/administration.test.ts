@@ -368,7 +368,7 @@ describe('an engine that is gone', () => {
     await remit.evaluate(body);
     // The table is held for three seconds: longer than a decision may take.
     const hanging = remit.service.database
-      .run([{ sql: 'lock table decisions' }, { sql: 'select pg_sleep(3)' }])
+      .run([{ sql: 'lock table records' }, { sql: 'select pg_sleep(3)' }])
       .catch(() => undefined);
     const response = await remit.post(URL, body);
     expect(response.json<Answer>()).toMatchObject({

@@ -79,7 +79,7 @@ describe('what an agent may do', () => {
 
   it('leaves one record, of the agent and its user', async () => {
     await capabilities(await own('alice', 'hr-assistant'));
-    const [rows] = await remit.service.database.run([{ sql: 'select record from decisions order by id desc limit 1' }]);
+    const [rows] = await remit.service.database.run([{ sql: 'select record from records order by id desc limit 1' }]);
     expect(rows?.[0]?.['record']).toMatchObject({
       search: 'capabilities',
       client: 'agent:hr-assistant',

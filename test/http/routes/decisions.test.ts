@@ -87,9 +87,33 @@ describe('a list of decisions', () => {
     const later = new Date(DAYTIME.getTime() + 60_000);
     remit.at(later);
     const denied = await ask('plain', { resource: { type: 'employee', id: 'zoe' } });
-    expect((await list('plain', `?from=${later.toISOString()}`)).results.map((r) => r.id)).toEqual([denied]);
-    expect((await list('plain', `?to=${later.toISOString()}`)).results.map((r) => r.id)).not.toContain(denied);
+    expect((await list('plain', `?since=${later.toISOString()}`)).results.map((r) => r.id)).toEqual([denied]);
+    expect((await list('plain', `?until=${later.toISOString()}`)).results.map((r) => r.id)).not.toContain(denied);
     expect((await list('plain', '?decision=false')).results.every((r) => !r.decision)).toBe(true);
+  });
+
+  it('is of a person, an agent, a thing, an action, a reason, a task and a session', async () => {
+    const about = { resource: { type: 'employee', id: 'zoe' }, context: { token, task: 'month-end' } };
+    const denied = await ask('plain', about);
+    const { results } = await list('plain', '?task=month-end');
+    expect(results.map((r) => r.id)).toEqual([denied]);
+    const [record] = results as unknown as {
+      reasons: { code: string }[];
+      rationale: { acting: Record<string, string> };
+    }[];
+    const { user, agent } = record?.rationale.acting ?? {};
+    const code = record?.reasons[0]?.code;
+    for (const selected of [`user=${user}`, `agent=${agent}`, 'resource=employee:zoe', 'action=read', `reason=${code}`])
+      expect(
+        (await list('plain', `?${selected}&limit=1`)).results.map((r) => r.id),
+        selected,
+      ).toEqual([denied]);
+    const both = await list('plain', `?resource=employee:zoe&user=${user}&agent=${agent}&action=read&decision=false`);
+    expect(both.results.map((r) => r.id)).toContain(denied);
+    for (const other of ['user=user:other', 'resource=employee:nobody', 'session=none', 'action=none'])
+      expect((await list('plain', `?${other}`)).results, other).toEqual([]);
+    // Another client's stay its own, however they are looked for.
+    expect((await list('other', '?task=month-end')).results).toEqual([]);
   });
 
   it('also says what was searched for', async () => {
@@ -109,7 +133,7 @@ describe('a list of decisions', () => {
   it.each([
     ['?limit=0', 'limit'],
     ['?limit=201', 'limit'],
-    ['?from=yesterday', 'from'],
+    ['?since=yesterday', 'since'],
     ['?decision=maybe', 'decision'],
     ['?who=alice', 'who'],
     ['?page_token=eyJhbGciOiJub25lIn0', 'page_token'],
@@ -276,7 +300,7 @@ describe('an outcome', () => {
         seen.add(statusCode);
         const { outcome } = (await get(`/v1/decisions/${id}`, 'plain')).json<{ outcome?: object }>();
         const [stored] = await remit.service.database.run([
-          { sql: 'select length(outcome::text) as length from outcomes where decision = $1::uuid', params: [id] },
+          { sql: 'select length(record::text) as length from records where about = $1::uuid', params: [id] },
         ]);
         expect(outcome !== undefined).toBe(statusCode === 201);
         expect(Number(stored?.[0]?.['length'] ?? 0)).toBeLessThan(2 * 16 * 1024);
@@ -295,7 +319,7 @@ describe('an outcome', () => {
     const held: (() => void)[] = [];
     let isHolding = true;
     const spy = vi.spyOn(database, 'run').mockImplementation(async (statements) => {
-      const isOfOne = statements.some(({ sql }) => /from decisions d\s+left join outcomes|outcomes/.test(sql));
+      const isOfOne = statements.some(({ sql }) => /left join records o|report_outcome/.test(sql));
       if (isOfOne && isHolding) await new Promise<void>((resolve) => held.push(resolve));
       return run(statements);
     });

@@ -177,7 +177,7 @@ it('doesn’t tell of a review those who may not review it', async () => {
   const at = DAYTIME.toISOString();
   await remit.service.database.run([
     {
-      sql: `insert into decisions (id, at, client, decision, record) values ($1::uuid, $2::timestamptz, 'api', true, '{}')`,
+      sql: `insert into records (id, kind, at, client, decision, record) values ($1::uuid, 'decision', $2::timestamptz, 'api', true, '{}')`,
       params: [decision, at],
     },
     {

@@ -84,12 +84,12 @@ describe('a list', () => {
   it('leaves one record', async () => {
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     const given = await records('employee');
-    const count = async () => (await remit.service.database.run([{ sql: 'select count(*)::int as n from decisions' }]))[0]?.[0]?.['n']; // prettier-ignore
+    const count = async () => (await remit.service.database.run([{ sql: 'select count(*)::int as n from records' }]))[0]?.[0]?.['n']; // prettier-ignore
     const before = Number(await count());
     const found = await filter({ subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token }, records: given }); // prettier-ignore
     expect(Number(await count())).toBe(before + 1);
     const [rows] = await remit.service.database.run([
-      { sql: `select record from decisions where record->>'search' = 'filter' order by id desc limit 1` },
+      { sql: `select record from records where record->>'search' = 'filter' order by id desc limit 1` },
     ]);
     expect(rows?.[0]?.['record']).toMatchObject({
       found: found.records.length,
@@ -102,7 +102,7 @@ describe('a list', () => {
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     await filter({ subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token }, records: given });
     const [rows] = await remit.service.database.run([
-      { sql: `select record from decisions where record->>'search' = 'filter' order by id desc limit 1` },
+      { sql: `select record from records where record->>'search' = 'filter' order by id desc limit 1` },
     ]);
     const record = rows?.[0]?.['record'] as { request: { types: string[] } };
     expect(record.request).toMatchObject({ records: 1000, types_not_named: 1000 - 16 });

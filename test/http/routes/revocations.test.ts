@@ -428,7 +428,7 @@ describe('a request that is held back', () => {
   const take = async (token: string): Promise<unknown> =>
     expect((await live.post('/v1/revocations', { jti: jtiOf(token) }, { host })).statusCode).toBe(201);
   const recorded = async (): Promise<number> => {
-    const [rows] = await live.service.database.run([{ sql: 'select count(*)::int as n from decisions' }]);
+    const [rows] = await live.service.database.run([{ sql: 'select count(*)::int as n from records' }]);
     return Number(rows?.[0]?.['n']);
   };
   const own = (): Promise<string> =>

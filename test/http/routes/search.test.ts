@@ -126,13 +126,13 @@ describe('for resources', () => {
   it('leaves one record, which names no token', async () => {
     const token = await mint('alice', 'hr-assistant');
     const count = async (): Promise<number> =>
-      Number((await remit.service.database.run([{ sql: 'select count(*)::int as n from decisions' }]))[0]?.[0]?.['n']);
+      Number((await remit.service.database.run([{ sql: 'select count(*)::int as n from records' }]))[0]?.[0]?.['n']);
     const before = await count();
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee' }, context: { token } }; // prettier-ignore
     const found = await search('resource', body);
     expect(await count()).toBe(before + 1);
     const [rows] = await remit.service.database.run([
-      { sql: `select record from decisions where record->>'search' is not null order by id desc limit 1` },
+      { sql: `select record from records where record->>'search' is not null order by id desc limit 1` },
     ]);
     expect(rows?.[0]?.['record']).toMatchObject({
       client: 'dev',
@@ -260,7 +260,7 @@ describe('a page token', () => {
 
 describe('the record of a search', () => {
   const last = async (company = remit) =>
-    (await company.service.database.run([{ sql: 'select record from decisions order by id desc limit 1' }]))[0]?.[0]?.['record']; // prettier-ignore
+    (await company.service.database.run([{ sql: 'select record from records order by id desc limit 1' }]))[0]?.[0]?.['record']; // prettier-ignore
   const resource = { type: 'employee', id: 'erin' };
 
   it('names user and agent, whatever is searched for', async () => {

@@ -423,7 +423,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         await Promise.all(records.map((r) => store.record(r)));
         expect((await store.find(records[699]?.id ?? ''))?.record).toEqual(records[699]);
         const ids = records.map((r) => `'${r.id}'`).join(',');
-        expect((await db.run([{ sql: `select count(*)::int as n from decisions where id in (${ids})` }]))[0]).toEqual([
+        expect((await db.run([{ sql: `select count(*)::int as n from records where id in (${ids})` }]))[0]).toEqual([
           { n: 700 },
         ]);
       });

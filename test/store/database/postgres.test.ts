@@ -433,7 +433,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
     }
     const [rows] = await connected(server.url()).run([
       {
-        sql: `select count(*)::int as n from jsonb_array_elements_text($1::jsonb) a join decisions d on d.id = a::uuid`,
+        sql: `select count(*)::int as n from jsonb_array_elements_text($1::jsonb) a join records d on d.id = a::uuid`,
         params: [JSON.stringify(acknowledged)],
       },
     ]);

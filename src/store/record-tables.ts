@@ -1,0 +1,99 @@
+/**
+ * The table of records. A decision and a list are records, and so is what comes after them: nothing that is written is written
+ * again, so what was reported, corrected or found of a decision is a record of its own, which names it.
+ */
+
+/** The columns that decisions and lists are found by, and the record itself. */
+export const FOUND_COLUMNS =
+  'at, client, decision, user_key, agent_key, resource_key, action, reason, task, session, record';
+/** The columns of a decision or a list as it is first stored. */
+export const ROW_COLUMNS = `id, kind, ${FOUND_COLUMNS}`;
+
+/** The columns as those of the table or the function that the alias names. */
+export function qualifyColumns(alias: string, columns: string): string {
+  return columns.replace(/\w+/g, `${alias}.$&`);
+}
+
+/**
+ * `about` is the decision that a later record is about. Decisions and lists alone have a `decision`, and what they are found by:
+ * `asked` holds the keys of the user, the agent that acts and the resource, and what was asked.
+ */
+export const RECORD_TABLES = [
+  `alter table decisions rename to records`,
+  `alter table records
+     add column kind text not null default 'decision', add column about uuid,
+     add column user_key text, add column agent_key text, add column resource_key text,
+     add column action text, add column reason text, add column task text, add column session text,
+     alter column decision drop not null`,
+  `update records r set
+     kind = case when r.record ? 'search' then 'list' else 'decision' end,
+     user_key = coalesce(r.record->'rationale'->'acting', r.record->'acting')->>'user',
+     agent_key = coalesce(r.record->'rationale'->'acting', r.record->'acting')->>'agent',
+     resource_key = (r.record->'request'->'resource'->>'type') || ':' || (r.record->'request'->'resource'->>'id'),
+     action = case jsonb_typeof(r.record->'request'->'action')
+       when 'string' then r.record->'request'->>'action' else r.record->'request'->'action'->>'name' end,
+     reason = r.record->'reasons'->0->>'code',
+     session = r.record->'token'->>'session'`,
+  `alter table records alter column kind drop default`,
+  `create function keep_record() returns trigger language plpgsql as $$
+   begin
+     raise exception 'a record stays as it was written';
+   end $$`,
+  `create trigger records_stay before update on records for each statement execute function keep_record()`,
+  `create index records_about on records (about, at, id) where about is not null`,
+  // A decision is answered once, so it is corrected once. Corrections are few: what looks for them must not read all outcomes.
+  `create unique index records_correction on records (about) where kind = 'correction'`,
+  `create index records_page on records (at, id) include (decision) where decision is not null`,
+  `create index records_page_by_client on records (client, at, id) include (decision) where decision is not null`,
+  `create index records_by_user on records (user_key, at, id) include (decision) where user_key is not null`,
+  `create index records_by_agent on records (agent_key, at, id) include (decision) where agent_key is not null`,
+  `create index records_by_resource on records (resource_key, at, id) include (decision) where resource_key is not null`,
+  `create index records_by_action on records (action, at, id) include (decision) where action is not null`,
+  `create index records_by_reason on records (reason, at, id) where reason is not null`,
+  `create index records_by_task on records (task, at, id) include (decision) where task is not null`,
+  `create index records_by_session on records (session, at, id) include (decision) where session is not null`,
+  `drop index decisions_page`,
+  `drop index decisions_page_by_client`,
+  `insert into records (id, kind, about, at, client, record)
+     select gen_random_uuid(), 'outcome', decision, at, client, outcome from outcomes`,
+  `create unique index records_outcome on records (about) where kind = 'outcome'`,
+  `drop table outcomes`,
+  // The first outcome counts. Its row comes after the locks of keys and counters, which another report of the same waits for.
+  `create or replace function report_outcome(p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
+     returns text language plpgsql as $$
+   declare v_former records%rowtype; v_exceeds boolean; v_use record;
+   begin
+     if exists (select from limit_uses u where u.decision = p_decision and u.unit is not null)
+       and exists (select from jsonb_object_keys(p_kept) k where k <> '' and not exists (
+         select from limit_uses u where u.decision = p_decision and u.unit = k)) then
+       return 'other_unit';
+     end if;
+     perform 1 from idempotency_keys k where k.decision = p_decision order by k.key for update;
+     perform 1 from limit_counters c where c.key in (select u.key from limit_uses u where u.decision = p_decision)
+       order by c.key for update;
+     v_exceeds := exists (select from limit_uses u
+       where u.decision = p_decision and (p_kept->>coalesce(u.unit, ''))::numeric > u.quantity);
+     insert into records (id, kind, about, at, client, record) values (gen_random_uuid(), 'outcome', p_decision, now(), p_client,
+       p_outcome || case when v_exceeds then '{"exceeds_reservation": true}'::jsonb else '{}' end)
+       on conflict do nothing;
+     if not found then
+       select * into v_former from records o where o.about = p_decision and o.kind = 'outcome';
+       if v_former.client <> p_client or v_former.record - 'exceeds_reservation' <> p_outcome then return 'other'; end if;
+       return case when v_former.record ? 'exceeds_reservation' then 'exceeds' else 'reported' end;
+     end if;
+     if p_kept is null then
+       perform release_uses(array[p_decision]);
+       return 'reported';
+     end if;
+     if not v_exceeds then
+       for v_use in select u.key, u.quantity - (p_kept->>coalesce(u.unit, ''))::numeric as unused
+           from limit_uses u where u.decision = p_decision loop
+         if v_use.unused > 0 then perform reduce_use(p_decision, v_use.key, v_use.unused); end if;
+       end loop;
+     end if;
+     if p_executed then
+       update idempotency_keys k set executed = true where k.decision = p_decision;
+     end if;
+     return case when v_exceeds then 'exceeds' else 'reported' end;
+   end $$`,
+] as const;
