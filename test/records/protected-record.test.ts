@@ -1,0 +1,142 @@
+/** The record as the log has it: on decisions of the real engines, no value and no person of them is left in clear. */
+import { createHmac } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { EntityRef } from '../../src/model/ids.js';
+import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/records/commitment.js';
+import { protectRecord, type Protection } from '../../src/records/protected-record.js';
+import { start, type Running } from '../support/sample.js';
+
+const key = newRecordSeed();
+const pseudonyms = new Map<string, string>();
+function pseudonym({ type, id }: EntityRef): string {
+  const ref = `${type}:${id}`;
+  const known = pseudonyms.get(ref);
+  if (known !== undefined) return known;
+  const made = `~${createHmac('sha256', key).update(ref).digest('base64url').slice(0, 22)}`;
+  pseudonyms.set(ref, made);
+  return made;
+}
+const protection = (seed = newRecordSeed()): Protection => ({
+  seed,
+  isPersonType: (type) => type === 'user' || type === 'employee',
+  pseudonym,
+});
+
+describe('a commitment', () => {
+  it('is opened by its value and salt, however its members are ordered, and by no other', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (value, other) => {
+        const salt = deriveSalt(newRecordSeed(), '/a');
+        const made = commit(value, salt);
+        expect(isCommitment(made)).toBe(true);
+        expect(opensCommitment(made, JSON.parse(JSON.stringify(value)), salt)).toBe(true);
+        expect(opensCommitment(made, value, deriveSalt(newRecordSeed(), '/a'))).toBe(false);
+        if (JSON.stringify(value) !== JSON.stringify(other))
+          expect(opensCommitment(made, other, salt)).toBe(sameJson(value, other));
+      }),
+    );
+  });
+
+  it('of equal values are different at each place, and in each record', () => {
+    const [a, b] = [newRecordSeed(), newRecordSeed()];
+    const made = [deriveSalt(a, '/x'), deriveSalt(a, '/y'), deriveSalt(b, '/x')].map(
+      (salt) => commit(125_000, salt).$commit,
+    );
+    expect(new Set(made).size).toBe(3);
+  });
+});
+function sameJson(a: unknown, b: unknown): boolean {
+  return commit(a, new Uint8Array()).$commit === commit(b, new Uint8Array()).$commit;
+}
+
+describe('a record on the log', () => {
+  let remit: Running;
+  const PEOPLE = ['alice', 'erin', 'dave', 'bob', 'zoe', 'carol'];
+  beforeAll(async () => {
+    remit = await start();
+    const scope = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope });
+    const ask = (action: string, id: string, more: object = {}) =>
+      remit.evaluate({
+        subject: { type: 'user', id: 'alice' },
+        action: { name: action },
+        resource: { type: 'employee', id, properties: { salary: 125_001, ssn: '078-05-1120', status: 'active' } },
+        context: { token, purpose: 'to see what Erin earns', ...more },
+      });
+    for (const action of ['read', 'update', 'delete', 'export', 'jump'])
+      for (const id of ['erin', 'zoe', 'Erin Example <erin@acme.example>']) await ask(action, id);
+    await ask('read', 'erin', { token: `${token}x` });
+    await ask('read', 'erin', { token: undefined, mode: 'human' });
+    for (const search of ['subject', 'resource', 'action'])
+      await remit.post(`/access/v1/search/${search}`, {
+        subject: { type: 'user', id: search === 'subject' ? undefined : 'alice' },
+        action: { name: 'read' },
+        resource: { type: 'employee', id: search === 'resource' ? undefined : 'erin' },
+        context: { token },
+      });
+  }, 60_000);
+  afterAll(() => remit.stop());
+
+  it('names no person and shows no value, of whatever decision', async () => {
+    const { records } = await remit.service.decisions.list({}, undefined, 200);
+    expect(records.length).toBeGreaterThan(15);
+    for (const record of records) {
+      const text = JSON.stringify(protectRecord(record, protection()));
+      for (const person of PEOPLE) expect(text.toLowerCase()).not.toContain(person);
+      for (const value of ['125001', '125_001', '078-05-1120', 'earns', 'active']) expect(text).not.toContain(value);
+      expect(text).toContain(record.id);
+    }
+    // The test would find them: the record itself has them.
+    expect(JSON.stringify(records)).toContain('alice');
+    expect(JSON.stringify(records)).toContain('125001');
+  });
+
+  it('says who may tell it apart what was decided, by which policies, and over which relationships', async () => {
+    const { records } = await remit.service.decisions.list({}, undefined, 200);
+    const denied = records.find(
+      (record) =>
+        'reasons' in record && record.request.action === 'delete' && record.reasons[0]?.code === 'policy_forbid',
+    );
+    expect(protectRecord(denied ?? {}, protection())).toMatchObject({
+      decision: false,
+      request: { subject: { type: 'user', id: expect.stringMatching(/^~/) as string }, action: 'delete' },
+      reasons: [{ code: 'policy_forbid', step: 'policy', message: { $commit: expect.any(String) as string } }],
+      rationale: { acting: { agent: 'agent:hr-assistant' } },
+      facts: { $commit: expect.any(String) as string },
+    });
+  });
+
+  it('is the same for the same seed, and shares no commitment with any other', async () => {
+    const { records } = await remit.service.decisions.list({}, undefined, 200);
+    const seen = new Set<string>();
+    for (const record of records) {
+      const seed = newRecordSeed();
+      const text = JSON.stringify(protectRecord(record, protection(seed)));
+      expect(JSON.stringify(protectRecord(record, protection(seed)))).toBe(text);
+      for (const [, hash = ''] of text.matchAll(/"\$commit":"([^"]+)"/g)) {
+        expect(seen.has(hash)).toBe(false);
+        seen.add(hash);
+      }
+    }
+    expect(seen.size).toBeGreaterThan(30);
+  });
+
+  it('commits to what a member is that no rule knows', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.string({ minLength: 1 }), (value, name) => {
+        const known = name in { id: 1, client: 1, decision: 1 } || Object.hasOwn(Object.prototype, name);
+        fc.pre(!known && !['evaluated_at', 'request', 'found', 'search', 'revision'].includes(name));
+        const record = {
+          id: 'i',
+          [name]: { secret: value },
+          rationale: { steps: [{ step: 'policy', evidence: { [`x${name}`]: value } }] },
+        };
+        const shown = protectRecord(record, protection()) as {
+          rationale: { steps: { evidence: Record<string, unknown> }[] };
+        };
+        expect(isCommitment(shown.rationale.steps[0]?.evidence[`x${name}`])).toBe(true);
+      }),
+    );
+  });
+});
