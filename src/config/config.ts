@@ -16,6 +16,7 @@ import { listenFormat, resolveListeners, type Listener } from './listener.js';
 import { signingFormat, type SigningConfig } from './signing.js';
 import { notificationsFormat, resolveNotifications } from './notifications.js';
 import { spicedbFormat, SPICEDB_VARIABLES, resolveSpiceDb, type SpiceDbConfig } from './spicedb.js';
+import { recordsFormat, type RecordsConfig } from './records.js';
 import { reviewsFormat } from './reviews.js';
 import { reloadFormat, resolveReload, type ReloadConfig } from './reload.js';
 import { loadYaml } from './yaml.js';
@@ -50,7 +51,7 @@ export const configFormat = z.strictObject({
   telemetry: telemetryFormat.prefault({}),
   logs: logsFormat.prefault({}),
   reload: reloadFormat.prefault({}),
-  records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
+  records: recordsFormat,
   limits: limitsFormat,
   delegations: delegationsFormat,
   approvals: approvalsFormat,
@@ -93,8 +94,7 @@ export interface Config extends Listener {
   readonly traces: TracesConfig | undefined;
   readonly logs: LogsConfig;
   readonly reload: ReloadConfig;
-  /** Whether decision records hold the facts that the decisions rested on. */
-  readonly records: { readonly facts: boolean };
+  readonly records: RecordsConfig;
   readonly delegations: DelegationsConfig;
   readonly approvals: ApprovalsConfig;
   readonly signing: SigningConfig;
@@ -191,7 +191,14 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     traces: resolveTraces(settings.telemetry),
     logs: settings.logs,
     reload: resolveReload(settings.reload),
-    records: settings.records,
+    records: {
+      facts: settings.records.facts,
+      values: {
+        keyFile:
+          settings.records.values.key_file === undefined ? undefined : resolvePath(settings.records.values.key_file),
+        keepMs: settings.records.values.keep,
+      },
+    },
     delegations: { clientMaxMs: settings.delegations.client_max, delegateUrl: settings.delegations.delegate_url },
     approvals: resolveApprovals(settings.approvals),
     signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },

@@ -17,6 +17,8 @@ import type { DeliveryStore } from '../store/deliveries.js';
 import type { EventLog } from '../store/event-log.js';
 import type { LimitStore } from '../store/limits.js';
 import type { MetaStore } from '../store/meta.js';
+import { startPruningValues } from '../records/value-pruner.js';
+import type { RecordValues } from '../store/record-values.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
 import type { RepeatedCount } from '../telemetry/repeated-count.js';
@@ -35,6 +37,7 @@ export interface BackgroundWorkDeps {
   readonly deliveries: DeliveryStore;
   readonly events: EventLog;
   readonly meta: MetaStore;
+  readonly recordValues: RecordValues;
   readonly now: () => Date;
   readonly log: Log;
 }
@@ -65,6 +68,7 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     waitingApprovals.start(log).stop,
     () => webhooks.stop(),
     startPruning(events, now, log),
+    startPruningValues(deps.recordValues, now, log),
   ];
   return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
 }

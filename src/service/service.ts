@@ -39,6 +39,7 @@ import { openDatabase } from './open-database.js';
 import { describeUnfitEntities } from './unfit-entities.js';
 import { loadWorld, readWorldFile, type LoadedWorld } from '../config/world.js';
 import { openSigning } from './open-signing.js';
+import { openRecordValues } from './open-record-values.js';
 import { openRelationships } from './open-relationships.js';
 import { collectCounts } from './collect-counts.js';
 import { openDevelopment } from './development.js';
@@ -165,7 +166,9 @@ export async function openService(
       config.approvals.cooldownMs,
     );
     const delegationStore = new DelegationStore(database, reads);
-    const decisions = new DecisionStore(database, config.records.facts, config.reviewDueMs);
+    const personTypes = (): ReadonlySet<string> => activePolicies.rules.vocabulary.personObjects;
+    const recordValues = await openRecordValues(config, database, meta, personTypes);
+    const decisions = new DecisionStore(database, recordValues, config.records.facts, config.reviewDueMs);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
     for (const line of await describeUnfitEntities(entities, rules))
@@ -202,7 +205,7 @@ export async function openService(
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
     const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
-    const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, log });
+    const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, recordValues, log });
     closers.push(...background.stops);
     return {
       ...parts,

@@ -2,11 +2,12 @@
 import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import type { RecordResult, Reservation } from '../model/limits.js';
-import { NO_ACCOUNT, type CallerAccount } from '../model/question.js';
+import { NO_ACCOUNT, type CallerAccount, type Properties } from '../model/question.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
+import type { RecordValues } from './record-values.js';
 import { serializeRow } from './record-row.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
@@ -74,17 +75,20 @@ export interface Decisions {
 
 /** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
 const MAX_FACTS_BYTES = 64 * 1024;
+const MAX_SHOWN_PROPERTIES_BYTES = 16 * 1024;
 const DEFAULT_REVIEW_DUE_MS = 72 * 3_600_000;
 
 export class DecisionStore implements Decisions {
   private readonly queue: RecordQueue;
 
   /**
+   * @param values keeps people and values out of the records
    * @param keepsFacts whether records hold the facts of the decision, so that it can be replayed
    * @param reviewDueMs the time within which a review is due, in milliseconds
    */
   constructor(
     private readonly database: Database,
+    private readonly values: RecordValues,
     private readonly keepsFacts = true,
     private readonly reviewDueMs = DEFAULT_REVIEW_DUE_MS,
   ) {
@@ -102,23 +106,33 @@ export class DecisionStore implements Decisions {
     reservation?: Reservation,
     effects = NO_EFFECTS,
   ): Promise<RecordResult> {
-    const serialize = (): string => {
-      const text = this.serializeRecord(record);
-      account.countRecord(Buffer.byteLength(text));
-      return serializeRow(record, text);
-    };
-    return this.queue.write(
-      record.id,
-      serialize,
-      account.groups,
-      reservation,
-      serializeEffects(record, effects, this.reviewDueMs),
+    const { groups } = account;
+    const effectRows = serializeEffects(record, effects, this.reviewDueMs);
+    const text = this.serializeRecord(record);
+    const write = (serialize: () => string): Promise<RecordResult> =>
+      this.queue.write(record.id, serialize, groups, reservation, effectRows);
+    const protectedText = this.values.protect(record, text);
+    if (protectedText !== undefined || !this.queue.hasRoom(groups, 1))
+      return write(() => {
+        account.countRecord(Buffer.byteLength(text));
+        return serializeRow(record, protectedText ?? this.values.protectNow(record, text));
+      });
+    return this.values.ensurePeople(record, text).then(() =>
+      write(() => {
+        account.countRecord(Buffer.byteLength(text));
+        return serializeRow(record, this.values.protectNow(record, text));
+      }),
     );
   }
 
   /** Corrects a record. Its caller was charged when it was first given, and isn't again. */
   correct(record: DecisionRecord, { groups } = NO_ACCOUNT, releases = false): void {
-    this.queue.correct(record.id, serializeRow(record, this.serializeRecord(record)), groups, releases);
+    this.queue.correct(
+      record.id,
+      serializeRow(record, this.values.protectNow(record, this.serializeRecord(record))),
+      groups,
+      releases,
+    );
   }
 
   private serializeRecord(record: DecisionRecord | SearchRecord): string {
@@ -135,11 +149,14 @@ export class DecisionStore implements Decisions {
   async find(id: string): Promise<StoredDecision | undefined> {
     const [rows] = await this.database.run([
       {
-        sql: `select d.record, c.record as correction, o.record as outcome, o.at, o.client from records d
+        sql: `select coalesce(c.id, d.id) as key, coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
+                v.persons, o.record as outcome, o.at, o.client
+              from records d
               left join records o on o.kind = 'outcome'
                 and o.about = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
-              left join lateral (select c.record from records c where c.about = d.id and c.kind = 'correction'
+              left join lateral (select c.id, c.record from records c where c.about = d.id and c.kind = 'correction'
                 order by c.at desc, c.id desc limit 1) c on true
+              left join record_values v on v.record = coalesce(c.id, d.id)
               where d.id = $1::uuid and d.decision is not null`,
         params: [id],
       },
@@ -147,10 +164,35 @@ export class DecisionStore implements Decisions {
     const row = rows?.[0];
     if (row === undefined) return undefined;
     // A decision that was corrected was answered as its correction says.
-    const record = (row['correction'] ?? row['record']) as DecisionRecord;
+    const [opened] = await this.values.open([row]);
+    const record = opened as DecisionRecord;
     if (row['outcome'] === null) return { record };
     const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
     return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
+  }
+
+  /**
+   * Reads the properties that questions stated of their actions, by the decisions' ids. Those that are too long for people to
+   * read are left out, and those that are no longer kept.
+   * @throws Fault
+   */
+  async fetchActionProperties(decisions: readonly string[]): Promise<ReadonlyMap<string, Properties>> {
+    if (decisions.length === 0) return new Map();
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select d.id as key, d.record, encode(v.sealed, 'base64') as sealed, v.persons
+              from records d join record_values v on v.record = d.id where d.id = any ($1::uuid[])`,
+        params: [`{${[...new Set(decisions)].join(',')}}`],
+      },
+    ]);
+    const opened = (await this.values.open(rows)) as readonly (DecisionRecord | SearchRecord)[];
+    return new Map(
+      opened.flatMap((record): [string, Properties][] => {
+        const stated = 'facts' in record ? record.facts?.said.action : undefined;
+        const isShort = measureStoredBytes(JSON.stringify(stated ?? null)) <= MAX_SHOWN_PROPERTIES_BYTES;
+        return stated === undefined || !isShort ? [] : [[record.id, stated]];
+      }),
+    );
   }
 
   /**
@@ -159,7 +201,7 @@ export class DecisionStore implements Decisions {
    * @throws Fault; BadRequest where the key is none
    */
   list(filter: DecisionFilter, after: string | undefined, limit: number): Promise<DecisionPage> {
-    return listDecisions(this.database, filter, after, limit);
+    return listDecisions(this.database, this.values, filter, after, limit);
   }
 
   async reportOutcome(

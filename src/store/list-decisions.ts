@@ -5,6 +5,8 @@
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { BadRequest } from '../model/faults.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { parseDescribedRef } from '../model/ids.js';
+import type { RecordValues } from './record-values.js';
 import { toSearchKey } from './record-row.js';
 
 /** Selects records; undefined members select all. */
@@ -62,15 +64,18 @@ const STATEMENT_TIMEOUT_MS = 2_000;
  */
 export async function listDecisions(
   database: Database,
+  values: Pick<RecordValues, 'findName' | 'open'>,
   filter: DecisionFilter,
   after: string | undefined,
   limit: number,
 ): Promise<DecisionPage> {
-  const [, rows = [], [end] = []] = await database.run(buildListStatements(filter, after, limit));
+  const named = await nameParties(values, filter);
+  if (named === undefined) return { records: [], next: undefined };
+  const [, rows = [], [end] = []] = await database.run(buildListStatements(named, after, limit));
   const visibleRows = rows.filter((row) => row['record'] !== null);
   const last = rows.length > visibleRows.length ? visibleRows.at(-1) : end;
   return {
-    records: visibleRows.map((row) => row['record'] as DecisionRecord | SearchRecord),
+    records: (await values.open(visibleRows)) as readonly (DecisionRecord | SearchRecord)[],
     next: last === undefined ? undefined : formatKey(last),
   };
 }
@@ -122,13 +127,32 @@ export function buildListStatements(
                 select p.id, p.at, row_number() over page as place,
                   sum(octet_length(d.record::text)) over page - octet_length(d.record::text) as size_before
                 from picked p join records d on d.id = p.id window page as (order by p.at desc, p.id desc))
-            select s.id, s.at, case when s.place <= ${limit} and s.size_before < ${MAX_PAGE_BYTES} then
-                (select record from records d where d.id = s.id) end as record
-            from sized s order by s.at desc, s.id desc`,
+            select s.id, s.id as key, s.at, d.record, encode(v.sealed, 'base64') as sealed, v.persons
+            from sized s
+            left join records d on d.id = s.id and s.place <= ${limit} and s.size_before < ${MAX_PAGE_BYTES}
+            left join record_values v on v.record = d.id
+            order by s.at desc, s.id desc`,
       params,
     },
     { sql: `select id, at from (${scanned}) s offset ${scannedCount - 1}`, params: scanParams },
   ];
+}
+
+/** The filter with the names that the log has of people; undefined where it has none, so no record is theirs. */
+async function nameParties(
+  values: Pick<RecordValues, 'findName'>,
+  filter: DecisionFilter,
+): Promise<DecisionFilter | undefined> {
+  const named: Partial<Record<'user' | 'agent' | 'resource', string>> = {};
+  for (const member of ['user', 'agent', 'resource'] as const) {
+    const text = filter[member];
+    const ref = text === undefined ? undefined : parseDescribedRef(text);
+    if (text === undefined) continue;
+    const name = ref === undefined ? undefined : await values.findName(ref);
+    if (ref === undefined || name === undefined) return undefined;
+    named[member] = `${ref.type}:${name}`;
+  }
+  return { ...filter, ...named };
 }
 
 interface PageKey {

@@ -1,6 +1,7 @@
 /** The row of a decision or a list: its record, and the columns that it is found by. */
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { describeRef } from '../model/ids.js';
+import { describeRef, parseDescribedRef } from '../model/ids.js';
+import type { ProtectedText } from './record-values.js';
 import { sha256 } from '../runtime/sha256.js';
 
 /** The longest text that an index has in clear; of longer ones it has the hash. */
@@ -12,28 +13,31 @@ export function toSearchKey(text: string): string {
 }
 
 /**
- * @param recordText the record's JSON, which may have less than the record
+ * @param protectedText the record's JSON without people and values
  * @returns the JSON of its row, by the columns of record-tables.ts
  */
-export function serializeRow(record: DecisionRecord | SearchRecord, recordText: string): string {
+export function serializeRow(record: DecisionRecord | SearchRecord, { text, sealed, nameOf }: ProtectedText): string {
   const row = {
     id: record.id,
     kind: 'search' in record ? 'list' : 'decision',
     at: record.evaluated_at,
     client: record.client,
     decision: record.decision,
-    ...listSearchKeys(record),
+    ...listSearchKeys(record, nameOf),
   };
-  return `${JSON.stringify(row).slice(0, -1)},"record":${recordText}}`;
+  return `${JSON.stringify(row).slice(0, -1)}${sealed},"record":${text}}`;
 }
 
-function listSearchKeys(record: DecisionRecord | SearchRecord): Readonly<Record<string, string>> {
+function listSearchKeys(
+  record: DecisionRecord | SearchRecord,
+  nameOf: ProtectedText['nameOf'],
+): Readonly<Record<string, string>> {
   const acting = 'search' in record ? record.acting : record.rationale.acting;
   const { action, resource, task } = record.request;
   const keys: Readonly<Record<string, unknown>> = {
-    user_key: acting?.user,
-    agent_key: acting?.agent,
-    resource_key: describeResource(resource),
+    user_key: nameText(acting?.user, nameOf),
+    agent_key: nameText(acting?.agent, nameOf),
+    resource_key: nameText(describeResource(resource), nameOf),
     action: typeof action === 'object' && action !== null && 'name' in action ? action.name : action,
     reason: 'search' in record ? undefined : record.reasons[0]?.code,
     task,
@@ -42,6 +46,12 @@ function listSearchKeys(record: DecisionRecord | SearchRecord): Readonly<Record<
   return Object.fromEntries(
     Object.entries(keys).flatMap(([name, key]) => (typeof key === 'string' ? [[name, toSearchKey(key)]] : [])),
   );
+}
+
+/** The party or thing as the log names it. @param text as `type:id` */
+function nameText(text: string | undefined, nameOf: ProtectedText['nameOf']): string | undefined {
+  const ref = text === undefined ? undefined : parseDescribedRef(text);
+  return ref === undefined ? undefined : `${ref.type}:${nameOf(ref)}`;
 }
 
 /** A list may ask for all of a type, and then has no one resource. */

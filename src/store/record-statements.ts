@@ -3,8 +3,9 @@ import type { Charge, LimitState, RecordResult, Reservation } from '../model/lim
 import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
+import { insertValuesSql } from './record-values.js';
 import { effectStatements } from './record-effects.js';
-import { FOUND_COLUMNS, qualifyColumns, ROW_COLUMNS } from './record-tables.js';
+import { FOUND_COLUMNS, qualifyColumns, ROW_COLUMNS, ROW_TYPES, VALUE_COLUMNS } from './record-tables.js';
 
 /** The result of a record that reserves nothing. */
 export const STORED: RecordResult = { kind: 'stored', accepted: [] };
@@ -36,8 +37,10 @@ export async function storeRecords(
 /** Inserts records in one statement. One that is there already stays as it is. */
 function insertStatement(rows: readonly string[]): SqlStatement {
   return {
-    sql: `insert into records (${ROW_COLUMNS})
-          select ${ROW_COLUMNS} from jsonb_populate_recordset(null::records, $1::jsonb) on conflict (id) do nothing`,
+    sql: `with given as (select * from jsonb_to_recordset($1::jsonb) as r (${ROW_TYPES})),
+            stored as (
+              insert into records (${ROW_COLUMNS}) select ${ROW_COLUMNS} from given on conflict (id) do nothing returning id)
+          ${insertValuesSql('(select g.* from given g join stored using (id))')}`,
     params: [`[${rows.join(',')}]`],
   };
 }
@@ -53,12 +56,16 @@ function correctionStatements(corrections: readonly QueuedRecord[]): SqlStatemen
     insertStatement(corrections.map(({ text }) => text)),
     {
       // A statement of its own: the one before may have waited for a row that it could not see yet.
-      sql: `insert into records (id, kind, about, ${FOUND_COLUMNS})
-            select c.correction, 'correction', d.id, ${qualifyColumns('r', FOUND_COLUMNS)}
-            from jsonb_to_recordset($1::jsonb) as c (correction uuid, row jsonb)
-            cross join lateral jsonb_populate_record(null::records, c.row) r
-            join records d on d.id = r.id and d.record is distinct from r.record
-            on conflict (id) do nothing`,
+      sql: `with given as (
+              select c.correction as id, r.id as about, ${qualifyColumns('r', VALUE_COLUMNS)}, ${qualifyColumns('r', FOUND_COLUMNS)}
+              from jsonb_to_recordset($1::jsonb) as c (correction uuid, row jsonb)
+              cross join lateral jsonb_to_record(c.row) as r (${ROW_TYPES})),
+              stored as (
+                insert into records (id, kind, about, ${FOUND_COLUMNS})
+                select g.id, 'correction', g.about, ${qualifyColumns('g', FOUND_COLUMNS)}
+                from given g join records d on d.id = g.about and d.record is distinct from g.record
+                on conflict do nothing returning id)
+            ${insertValuesSql('(select g.* from given g join stored using (id))')}`,
       params: [`[${rows.join(',')}]`],
     },
   ];

@@ -6,6 +6,11 @@
 /** The columns that decisions and lists are found by, and the record itself. */
 export const FOUND_COLUMNS =
   'at, client, decision, user_key, agent_key, resource_key, action, reason, task, session, record';
+export const VALUE_COLUMNS = 'sealed, persons, kept_until';
+/** The columns of a row's JSON, with their types; those of its values come last. */
+export const ROW_TYPES = `id uuid, kind text, at timestamptz, client text, decision boolean, user_key text, agent_key text,
+  resource_key text, action text, reason text, task text, session text, record jsonb, sealed text, persons jsonb,
+  kept_until timestamptz`;
 /** The columns of a decision or a list as it is first stored. */
 export const ROW_COLUMNS = `id, kind, ${FOUND_COLUMNS}`;
 

@@ -3,7 +3,8 @@
  * all of that or not at all, and in the order in which they are given. It locks as limit-tables.ts says, and then approvals.
  */
 
-import { qualifyColumns, ROW_COLUMNS } from './record-tables.js';
+import { insertValuesSql } from './record-values.js';
+import { qualifyColumns, ROW_COLUMNS, ROW_TYPES } from './record-tables.js';
 
 /** `p_released` are decisions that were not answered: what they have reserved is given back. */
 export const RESERVING_FUNCTION = [
@@ -97,6 +98,7 @@ export const RESERVING_FUNCTION = [
          on conflict do nothing;
        -- One that is there was given up by its decision: it denies, and must not reserve.
        if found then
+         ${insertValuesSql(`jsonb_to_record(v_row) as`, ` (${ROW_TYPES})`)};
          for v_charge, v_quantity in
            select (array_agg(c))[1], sum((c->>'quantity')::numeric * accepted[n])
              from jsonb_array_elements(v_request->'parts') with ordinality as s (p, n), jsonb_array_elements(p->'charges') c

@@ -1,6 +1,5 @@
 /** The store of reviews: what was allowed and is to be looked at, until a person has. They are opened with the records. */
 import { formatRef, type EntityRef } from '../model/ids.js';
-import type { Properties } from '../model/question.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
 import { partySql, tellOf, type RowEvent } from './outbox.js';
@@ -56,7 +55,6 @@ const IN_STATE: Readonly<Record<ReviewState, string>> = {
   overdue: 'closed is null and due <= $1::timestamptz',
 };
 const TOLD_REVIEWS_AT_A_TIME = 500;
-const MAX_SHOWN_PROPERTIES_BYTES = 16 * 1024;
 
 export class ReviewStore {
   constructor(private readonly database: Pick<Database, 'run'>) {}
@@ -90,24 +88,6 @@ export class ReviewStore {
       },
     ]);
     return rows.map(toStoredReview);
-  }
-
-  /**
-   * Reads the properties that questions stated of their actions, by the decisions' ids. Those that are too long for people to
-   * read are left out.
-   * @throws Fault
-   */
-  async fetchActionProperties(decisions: readonly string[]): Promise<ReadonlyMap<string, Properties>> {
-    if (decisions.length === 0) return new Map();
-    const [rows = []] = await this.database.run([
-      {
-        sql: `select id, stated from (
-                select id, record #> '{facts,said,action}' as stated from records where id = any ($1::uuid[])) d
-              where octet_length(stated::text) <= ${MAX_SHOWN_PROPERTIES_BYTES}`,
-        params: [`{${[...new Set(decisions)].join(',')}}`],
-      },
-    ]);
-    return new Map(rows.map((row) => [String(row['id']), row['stated'] as Properties]));
   }
 
   /** Closes those of the items that are open, all of one decision. @returns how many there were @throws Fault */

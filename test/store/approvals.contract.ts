@@ -1,4 +1,6 @@
 /** The contract of the store of approvals, on every database. */
+import type { DecisionStore } from '../../src/store/decisions.js';
+import { newDecisionStore } from '../support/record-values.js';
 import { ReviewStore } from '../../src/store/reviews.js';
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
@@ -6,7 +8,6 @@ import type { ApprovalStep } from '../../src/model/approvals.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import type { RecordResult } from '../../src/model/limits.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
-import { DecisionStore } from '../../src/store/decisions.js';
 import { DeliveryStore } from '../../src/store/deliveries.js';
 import { ApprovalStore, endAllStatement, useStatement } from '../../src/store/approvals.js';
 import { type AskedTask, type StoredTask, type TaskAnswer } from '../../src/store/stored-task.js';
@@ -452,7 +453,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
     });
 
     it('is used up with the record of one decision, of however many replicas at once', async () => {
-      const replicas = [new DecisionStore(getDatabase()), new DecisionStore(getDatabase())] as const;
+      const replicas = [newDecisionStore(getDatabase()), newDecisionStore(getDatabase())] as const;
       const [once, other] = [await approved(), await approved()];
       const record = (replica: DecisionStore, decision: string, approval: string, by = decision): Promise<RecordResult> =>
         replica.record({ ...RECORD, id: decision }, NO_ACCOUNT, {

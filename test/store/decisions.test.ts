@@ -1,4 +1,5 @@
 /** The store of records on the real database: nothing that is written is written again, and the last word is what is read. */
+import { newDecisionStore } from '../support/record-values.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newDecisionId } from '../../src/decide/decision-id.js';
@@ -6,7 +7,6 @@ import type { DecisionRecord } from '../../src/model/decision.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import { PgliteDatabase } from '../../src/store/database/pglite.js';
 import type { Database, DatabaseRow } from '../../src/store/database/port.js';
-import { DecisionStore } from '../../src/store/decisions.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 
 let db: Database;
@@ -43,7 +43,7 @@ describe('records', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
-        const store = new DecisionStore(db);
+        const store = newDecisionStore(db);
         const id = newDecisionId();
         let first: boolean | undefined;
         let isCorrected = false;
@@ -82,7 +82,7 @@ describe('records', () => {
   }, 60_000);
 
   it('can not be changed by a statement', async () => {
-    await new DecisionStore(db).record(recordOf(newDecisionId(), false));
+    await newDecisionStore(db).record(recordOf(newDecisionId(), false));
     await expect(db.run([{ sql: 'update records set decision = true' }])).rejects.toThrow();
     expect((await readRows()).every((row) => row['decision'] === false)).toBe(true);
   });

@@ -2,6 +2,8 @@
  * What is used of limits, on each database: held against a list of uses that is added up anew, while clocks differ, records
  * are corrected and outcomes reported. And many writers at once, with keys in any order.
  */
+import type { DecisionStore } from '../../src/store/decisions.js';
+import { newDecisionStore } from '../support/record-values.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { v7 as uuid } from 'uuid';
@@ -11,7 +13,6 @@ import { NO_ACCOUNT } from '../../src/model/question.js';
 import type { Database } from '../../src/store/database/port.js';
 import { PgliteDatabase } from '../../src/store/database/pglite.js';
 import { PostgresDatabase } from '../../src/store/database/postgres.js';
-import { DecisionStore } from '../../src/store/decisions.js';
 import { LimitStore } from '../../src/store/limits.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 import { databaseUrl, dropDatabase, NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
@@ -46,7 +47,7 @@ function suite(
     let close: () => Promise<void> = () => Promise.resolve();
     beforeAll(async () => {
       ({ databases, close } = await open());
-      stores = databases.map((database) => new DecisionStore(database));
+      stores = databases.map((database) => newDecisionStore(database));
       limits = new LimitStore(databases[0] as Database);
     });
     afterAll(() => close());

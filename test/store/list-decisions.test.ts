@@ -8,7 +8,8 @@ import {
   MAX_SCANNED_ROWS,
   type DecisionFilter,
 } from '../../src/store/list-decisions.js';
-import type { Database } from '../../src/store/database/port.js';
+import type { EntityRef } from '../../src/model/ids.js';
+import type { Database, DatabaseRow } from '../../src/store/database/port.js';
 import { PgliteDatabase } from '../../src/store/database/pglite.js';
 import { toSearchKey } from '../../src/store/record-row.js';
 import { ROW_COLUMNS } from '../../src/store/record-tables.js';
@@ -32,6 +33,11 @@ interface Row {
 }
 
 let db: Database;
+/** Nothing of this test is sealed, and its names are as the log has them. */
+const values = {
+  findName: ({ id }: EntityRef) => Promise.resolve(id),
+  open: (rows: readonly DatabaseRow[]) => Promise.resolve(rows.map((row) => row['record'])),
+};
 let rows: Row[];
 let corrections: (Row & { readonly correction: string })[];
 beforeAll(async () => {
@@ -122,7 +128,7 @@ describe('a page', () => {
         let after: string | undefined;
         let pages = 0;
         do {
-          const page = await listDecisions(db, filter, after, limit);
+          const page = await listDecisions(db, values, filter, after, limit);
           expect(page.records.length).toBeLessThanOrEqual(limit);
           found.push(...page.records.map(({ id }) => id));
           after = page.next;
@@ -137,7 +143,7 @@ describe('a page', () => {
 
   it('ends after so many rows that it looked at, and leads on', async () => {
     const oldAllows = { decision: true, until: new Date(START + 1_500_000).toISOString() };
-    const page = await listDecisions(db, oldAllows, undefined, 50);
+    const page = await listDecisions(db, values, oldAllows, undefined, 50);
     expect(page.records.length).toBeLessThan(select(oldAllows).length + 1);
     expect(page.next).toBeDefined();
     expect(MAX_SCANNED_ROWS).toBeLessThan(4_500);
@@ -158,7 +164,7 @@ describe('a page', () => {
     let pages = 0;
     let after: string | undefined;
     do {
-      const { records, next } = await listDecisions(db, { client: 'long' }, after, 200);
+      const { records, next } = await listDecisions(db, values, { client: 'long' }, after, 200);
       expect(records.length).toBeGreaterThan(0);
       expect(JSON.stringify(records).length).toBeLessThan(2 * 1024 * 1024);
       found.push(...records.map(({ id }) => id));

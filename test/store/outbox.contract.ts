@@ -1,4 +1,5 @@
 /** The contract of the outbox, on every database: an event is there exactly where what it tells of is, and none is passed over. */
+import { newDecisionStore } from '../support/record-values.js';
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid, v7 } from 'uuid';
 import type { Consent } from '../../src/model/consents.js';
@@ -8,7 +9,6 @@ import type { EntityRef } from '../../src/model/ids.js';
 import type { Database } from '../../src/store/database/port.js';
 import { ConsentRequestStore } from '../../src/store/consent-requests.js';
 import { ConsentStore } from '../../src/store/consents.js';
-import { DecisionStore } from '../../src/store/decisions.js';
 import { DelegationStore } from '../../src/store/delegations.js';
 import { EVENT_LIFETIME_MS, EventLog } from '../../src/store/event-log.js';
 import { eventStatement } from '../../src/store/outbox.js';
@@ -128,7 +128,7 @@ export function outboxContract(getDatabase: () => Database): void {
     });
 
     it('tells of a limit once in its window, where the record is stored as it was made', async () => {
-      const store = new DecisionStore(getDatabase());
+      const store = newDecisionStore(getDatabase());
       const key = uuid();
       const record = (decision: boolean, at = NOW): DecisionRecord =>
         ({

@@ -1,4 +1,5 @@
 /** A running Remit for tests: the real engines and the real application, on a directory and a clock of its own. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +12,7 @@ import { readSources } from '../../src/config/files.js';
 import type { Rationale } from '../../src/model/decision.js';
 import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
 import type { Reason } from '../../src/model/reasons.js';
+import { ensureSecretFile } from '../../src/runtime/secret-file.js';
 import { openService, type Service } from '../../src/service/service.js';
 import { sha256 } from '../../src/runtime/sha256.js';
 import { loadRules } from '../../src/policy/load.js';
@@ -167,8 +169,13 @@ const servers = new Map<string, RunningSpiceDb>();
 /** The same configuration on the servers that are tested: a SpiceDB and a database of its own for each data directory. */
 async function onServers(config: Config): Promise<Config & { readonly url?: string }> {
   const url = EVERYWHERE ? await migratedUrl(config.data) : undefined;
+  // Replicas share the key of values, which an embedded deployment makes in its data directory.
+  const keyFile = join(config.data, 'values.key');
+  if (url !== undefined) await ensureSecretFile(keyFile, () => randomBytes(32).toString('base64'));
+  const values = { ...config.records.values, ...(url === undefined ? {} : { keyFile }) };
   return {
     ...config,
+    records: { ...config.records, values },
     ...(ON_SERVER ? { spicedb: await spicedbFor(config) } : {}),
     ...(url === undefined ? {} : { database: postgresConfig(url), url }),
   };

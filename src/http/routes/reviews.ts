@@ -118,7 +118,7 @@ export function reviewListRoutes(app: TypedApp, service: Service): void {
       const now = service.now();
       const start = pageTokens.decode({ token }, query, 'page_token');
       const { found, next } = await places.run(request, () => readPage(service, person, { state, now, start, limit }));
-      const properties = await service.reviews.fetchActionProperties(found.map(({ decision }) => decision));
+      const properties = await service.decisions.fetchActionProperties(found.map(({ decision }) => decision));
       return {
         page: pageTokens.encode(next, query),
         results: found.map((review) => toReviewJson(review, properties.get(review.decision), person, now)),

@@ -6,7 +6,7 @@ import { reportAnnotationProblems, transitiveClosure, type LocatePart, type Pars
 import type { RecordMembers } from './types.js';
 import { qualifyName } from './uid.js';
 
-const ENTITY_ANNOTATIONS = ['object', 'title', 'open'];
+const ENTITY_ANNOTATIONS = ['object', 'title', 'open', 'person'];
 const ATTRIBUTE_ANNOTATIONS = ['class', 'title'];
 
 type EntityTypeJson = SchemaJson<string>[string]['entityTypes'][string];
@@ -46,11 +46,13 @@ function readEntityType(
         })
       : {};
   const object = annotations['object'] ?? snakeCase(shortName);
-  if ((annotations['open'] ?? '') !== '')
-    findings.error('invalid-annotation', locate('@open'), '@open has no value: it is written @open');
+  for (const mark of ['open', 'person'])
+    if ((annotations[mark] ?? '') !== '')
+      findings.error('invalid-annotation', locate(`@${mark}`), `@${mark} has no value: it is written @${mark}`);
   const open = annotations['open'] !== undefined;
+  const person = annotations['person'] !== undefined;
   const ids = 'enum' in json ? json.enum : undefined;
-  return { name, object, attributes, open, ids, ...collectFields(attributes, locate, findings) };
+  return { name, object, attributes, open, person, ids, ...collectFields(attributes, locate, findings) };
 }
 
 function collectFields(

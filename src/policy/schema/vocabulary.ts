@@ -19,6 +19,8 @@ export interface Vocabulary {
   readonly typesByObject: ReadonlyMap<string, readonly EntityType[]>;
   /** The definitions of the users and agents that tokens name by a bare id; undefined where no action has such. */
   readonly userObject: string | undefined;
+  /** The SpiceDB definitions whose ids name people: that of users, and those of types that are marked `@person`. */
+  readonly personObjects: ReadonlySet<string>;
   readonly agentObject: string | undefined;
   /** Whether agents may delegate further: the `delegator` relation takes agents. */
   readonly allowsRedelegation: boolean;
@@ -81,6 +83,10 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
     typesByObject: byObject,
     userObject,
     agentObject,
+    personObjects: new Set([
+      ...(userObject === undefined ? [] : [userObject]),
+      ...[...entityTypes.values()].flatMap(({ person, object }) => (person ? [object] : [])),
+    ]),
     allowsRedelegation:
       agentObject !== undefined && graph?.subjectTypes(agentObject, DELEGATOR_RELATION).includes(agentObject) === true,
     find: (name, object) => index.get(pairKey(name, object)),

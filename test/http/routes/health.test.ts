@@ -52,7 +52,7 @@ describe('/health/ready', () => {
     const run = remit.service.database.run.bind(remit.service.database);
     // What a full disk does: what is there can be read.
     const full = vi.spyOn(remit.service.database, 'run').mockImplementation((statements) =>
-      statements.some(({ sql }) => sql.startsWith('insert into records'))
+      statements.some(({ sql }) => sql.includes('insert into records'))
         ? Promise.reject(new Fault('database_unavailable', '53100 could not extend file'))
         : run(statements),
     );

@@ -1,9 +1,9 @@
 /** The contract of the database port, for every implementation. */
+import { newDecisionStore } from '../../support/record-values.js';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { StatementRejectedFault, type Database, type SqlStatement } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
-import { DecisionStore } from '../../../src/store/decisions.js';
 import { delegationKey, type DelegationPair } from '../../../src/model/delegations.js';
 import { DelegationStore, MAX_CLOSED_OF_USER } from '../../../src/store/delegations.js';
 import { EntityStore } from '../../../src/store/entities.js';
@@ -418,7 +418,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       }); // prettier-ignore
 
       it('are there when the promise is kept, in whatever groups they went', async () => {
-        const store = new DecisionStore(db);
+        const store = newDecisionStore(db);
         const records = Array.from({ length: 700 }, () => record());
         await Promise.all(records.map((r) => store.record(r)));
         expect((await store.find(records[699]?.id ?? ''))?.record).toEqual(records[699]);
@@ -431,7 +431,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       it('that are old go as docs/operate/scale.md says, their outcomes with them, and no others', async () => {
         const scale = readFileSync(new URL('../../../docs/operate/scale.md', import.meta.url), 'utf8');
         const sql = /^```sql\n(with old as [\s\S]*?)^```/m.exec(scale)?.[1] ?? '';
-        const store = new DecisionStore(db);
+        const store = newDecisionStore(db);
         const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
         const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
         for (const one of [old, silent, young]) await store.record(one as DecisionRecord);
@@ -447,7 +447,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       });
 
       it('that the database refuses take no neighbour with them', async () => {
-        const store = new DecisionStore(db);
+        const store = newDecisionStore(db);
         const good = [record(), record()];
         const bad = record({ id: 'not a uuid' });
         const outcomes = await Promise.allSettled(
@@ -460,7 +460,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       it('are refused at once while the database is away, and what was answered is told when it is back', async () => {
         let away = false;
         let asked = 0;
-        const store = new DecisionStore({
+        const store = newDecisionStore({
           ...shared(db),
           run: (statements) => {
             asked += 1;
@@ -484,7 +484,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       });
 
       it('take one outcome, the same one again, and no other', async () => {
-        const store = new DecisionStore(db);
+        const store = newDecisionStore(db);
         const { id } = record();
         await store.record(record({ id }));
         expect(await store.reportOutcome(id, 'c', { outcome: 'executed' })).toBe('reported');

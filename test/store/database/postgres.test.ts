@@ -1,4 +1,5 @@
 /** A PostgreSQL server: the contract of the database port, and what only a server and a network can do to it. */
+import { newDecisionStore } from '../../support/record-values.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 import { PostgresDatabase } from '../../../src/store/database/postgres.js';
 import type { DecisionRecord } from '../../../src/model/decision.js';
 import type { Fault } from '../../../src/model/faults.js';
-import { DecisionStore } from '../../../src/store/decisions.js';
 import { EntityStore } from '../../../src/store/entities.js';
 import {
   migrateSchema,
@@ -349,7 +349,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
   });
 
   it('that is stopped and started again: it is away meanwhile, and nothing has to be restarted', async () => {
-    const writer = new DecisionStore(database);
+    const writer = newDecisionStore(database);
     await writer.record(record());
     await server.stop();
     for (let i = 0; i < 5; i += 1) await expect(writer.record(record())).rejects.toMatchObject(away);
@@ -405,7 +405,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined)(`${NEEDS}: a ser
   });
 
   it('that is killed under writes, again and again: no record is lost that was acknowledged', { timeout: 120_000 }, async () => {
-    const store = new DecisionStore(connected(server.url()));
+    const store = newDecisionStore(connected(server.url()));
     const acknowledged: string[] = [];
     let refused = 0;
     for (let round = 0; round < 5; round += 1) {

@@ -1,0 +1,54 @@
+/** `records` of the configuration: what records hold, and the key and the time for which the values in them are kept. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError } from '../model/faults.js';
+import { boundedDurationFormat } from './durations.js';
+import { displayPath } from './files.js';
+
+export const recordsFormat = z
+  .strictObject({
+    facts: z.boolean().default(true),
+    values: z
+      .strictObject({
+        key_file: z.string().min(1).optional(),
+        keep: boundedDurationFormat('PT1H', 'P3650D').prefault('P90D'),
+      })
+      .prefault({}),
+  })
+  .prefault({});
+
+export interface RecordsConfig {
+  /** Whether decision records hold the facts that the decisions rested on. */
+  readonly facts: boolean;
+  readonly values: {
+    /** The file of the key; absent: where Remit has a data directory, a key is made there, and elsewhere no values are kept. */
+    readonly keyFile: string | undefined;
+    /** The time for which values are kept, in milliseconds. */
+    readonly keepMs: number;
+  };
+}
+
+const KEY_BYTES = 32;
+const BASE64_KEY = /^[A-Za-z0-9+/]{43}=\s*$/;
+
+/** @param text 32 bytes in base64 */
+export function parseValuesKey(text: string): Buffer | undefined {
+  const key = BASE64_KEY.test(text) ? Buffer.from(text, 'base64') : undefined;
+  return key?.length === KEY_BYTES ? key : undefined;
+}
+
+/** @throws ConfigError */
+export function readValuesKey(file: string): Buffer {
+  const refuse = (problem: string): never => {
+    throw new ConfigError(problem, { file: displayPath(file), key: 'records.values.key_file' });
+  };
+  const read = (): string => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      return refuse(`the key can not be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+    }
+  };
+  const problem = 'the file must have 32 bytes in base64, as "openssl rand -base64 32" makes them';
+  return parseValuesKey(read()) ?? refuse(problem);
+}

@@ -1,0 +1,36 @@
+/** Opens what keeps people and values out of the records, with the key that is configured or the deployment's own. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Config } from '../config/config.js';
+import { parseValuesKey, readValuesKey } from '../config/records.js';
+import { ConfigError } from '../model/faults.js';
+import { ensureSecretFile } from '../runtime/secret-file.js';
+import type { Database } from '../store/database/port.js';
+import type { MetaStore } from '../store/meta.js';
+import { RecordValues } from '../store/record-values.js';
+
+/** The name of the key in the data directory. */
+const KEY_NAME = 'values.key';
+
+const newKeyText = (): string => randomBytes(32).toString('base64');
+
+/** @throws ConfigError, Fault */
+export async function openRecordValues(
+  { records, database: { mode }, data }: Pick<Config, 'records' | 'database' | 'data'>,
+  database: Database,
+  meta: MetaStore,
+  personTypes: () => ReadonlySet<string>,
+): Promise<RecordValues> {
+  const { keyFile, keepMs } = records.values;
+  if (keyFile !== undefined) return new RecordValues(database, { key: readValuesKey(keyFile), keepMs, personTypes });
+  if (mode === 'embedded') {
+    const path = join(data, KEY_NAME);
+    const key = parseValuesKey(await ensureSecretFile(path, newKeyText));
+    if (key === undefined) throw new ConfigError('the file must have 32 bytes in base64', path);
+    return new RecordValues(database, { key, keepMs, personTypes });
+  }
+  // A key that is in the database with what it seals would keep nothing from who has a copy of it, so no values are kept.
+  const key = parseValuesKey(await meta.ensure('pseudonym_key', () => Promise.resolve(newKeyText())));
+  if (key === undefined) throw new TypeError('the key of pseudonyms is damaged');
+  return new RecordValues(database, { key, keepMs: undefined, personTypes });
+}

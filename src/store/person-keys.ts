@@ -1,0 +1,101 @@
+/**
+ * The key of each person whom records tell of: it makes the pseudonym that the log has, and is needed to open sealed values. With
+ * the key gone, nobody can tell any more whose the records were.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { formatRef, type EntityRef } from '../model/ids.js';
+import type { Database } from './database/port.js';
+
+/** `person` is a keyed hash of who it is, so that a copy of the table names nobody. */
+export const PERSON_KEY_TABLES = [`create table person_keys (person text primary key, secret bytea not null)`] as const;
+
+export interface PersonKey {
+  /** The key's row. */
+  readonly person: string;
+  readonly secret: Buffer;
+  /** The person's name in the log. No id that SpiceDB takes begins so. */
+  readonly pseudonym: string;
+}
+
+const MAX_CACHED_KEYS = 20_000;
+/** The time for which a key is used that another process may have deleted meanwhile. */
+const CACHE_TTL_MS = 60_000;
+const PSEUDONYM_LENGTH = 22;
+
+export class PersonKeys {
+  private readonly cache = new LRUCache<string, PersonKey>({ max: MAX_CACHED_KEYS, ttl: CACHE_TTL_MS });
+
+  /** @param key of the deployment, which no copy of the database has */
+  constructor(
+    private readonly database: Pick<Database, 'run'>,
+    private readonly key: Uint8Array,
+  ) {}
+
+  /** The person's key where this process knows it. */
+  peek(person: EntityRef): PersonKey | undefined {
+    return this.cache.get(formatRef(person));
+  }
+
+  /** Reads the keys of these people, and makes those that there are none of. @throws Fault */
+  async ensure(people: readonly EntityRef[]): Promise<void> {
+    await this.load(people, [
+      {
+        // In one order, so that two transactions that make the same keys don't wait for each other in a circle.
+        sql: `insert into person_keys (person, secret)
+              select p, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) from unnest($1::text[]) p order by p
+              on conflict do nothing`,
+      },
+    ]);
+  }
+
+  /** Finds the person's key; undefined where there is none. @throws Fault */
+  async find(person: EntityRef): Promise<PersonKey | undefined> {
+    await this.load([person], []);
+    return this.peek(person);
+  }
+
+  /** Reads the secrets of rows, by their names; those that are gone are not among them. @throws Fault */
+  async readSecrets(people: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+    if (people.length === 0) return new Map();
+    const [rows = []] = await this.database.run([selectKeys(people)]);
+    return new Map(rows.map((row) => [String(row['person']), Buffer.from(String(row['secret']), 'base64')]));
+  }
+
+  private async load(people: readonly EntityRef[], before: readonly { readonly sql: string }[]): Promise<void> {
+    const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));
+    const names = [...byRow.keys()];
+    const statements = [...before.map(({ sql }) => ({ sql, params: [toArray(names)] })), selectKeys(names)];
+    const rows = (await this.database.run(statements)).at(-1) ?? [];
+    for (const row of rows) {
+      const ref = byRow.get(String(row['person']));
+      if (ref === undefined) continue;
+      const secret = Buffer.from(String(row['secret']), 'base64');
+      const pseudonym = `~${this.hash('pseudonym', secret, formatRef(ref)).slice(0, PSEUDONYM_LENGTH)}`;
+      this.cache.set(formatRef(ref), { person: String(row['person']), secret, pseudonym });
+    }
+  }
+
+  private hash(use: string, ...parts: readonly (string | Buffer)[]): string {
+    const hmac = createHmac('sha256', this.key).update(`${use}:`);
+    for (const part of parts) hmac.update(part);
+    return hmac.digest('base64url');
+  }
+}
+
+/** A name as pseudonyms are, which is nobody's. */
+export function newUnknownName(): string {
+  return `~${randomBytes(PSEUDONYM_LENGTH).toString('base64url').slice(0, PSEUDONYM_LENGTH)}`;
+}
+
+function selectKeys(names: readonly string[]) {
+  return {
+    sql: `select person, encode(secret, 'base64') as secret from person_keys where person = any ($1::text[])`,
+    params: [toArray(names)],
+  };
+}
+
+/** The names are base64url, so an array of them needs no quotes. */
+function toArray(names: readonly string[]): string {
+  return `{${names.join(',')}}`;
+}

@@ -1,0 +1,203 @@
+/**
+ * Keeps people and values out of the records: the record shows pseudonyms and commitments, and all of it is sealed in a row beside,
+ * which goes after a while, and can't be opened once one of its people is erased.
+ */
+import { LRUCache } from 'lru-cache';
+import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
+import { newRecordSeed } from '../records/commitment.js';
+import { protectRecord } from '../records/protected-record.js';
+import { openValues, sealValues } from '../records/sealing.js';
+import type { Database, DatabaseRow } from './database/port.js';
+import { newUnknownName, PersonKeys, type PersonKey } from './person-keys.js';
+
+export const RECORD_VALUE_TABLES = [
+  `create table record_values (
+     record uuid primary key references records (id) on delete cascade,
+     sealed bytea not null, persons jsonb not null, kept_until timestamptz not null)`,
+  `create index record_values_kept on record_values (kept_until)`,
+] as const;
+
+export interface ValuesOptions {
+  /** The key of the deployment, 32 bytes. */
+  readonly key: Uint8Array;
+  /** The time for which values are kept, in milliseconds; undefined where they aren't. */
+  readonly keepMs: number | undefined;
+  /** The SpiceDB definitions whose ids name people. */
+  readonly personTypes: () => ReadonlySet<string>;
+}
+
+/** A record as it is stored. */
+export interface ProtectedText {
+  /** The JSON of the record without people and values. */
+  readonly text: string;
+  /** Members of the row, as JSON without braces: empty where no values are kept. */
+  readonly sealed: string;
+  /** The person's name in the log, or the id where it names none. */
+  readonly nameOf: (ref: EntityRef) => string;
+}
+
+/** Rows that are deleted by one statement. */
+const PRUNED_AT_A_TIME = 1000;
+
+export class RecordValues {
+  readonly people: PersonKeys;
+  private readonly patterns = new LRUCache<string, RegExp>({ max: 8 });
+
+  constructor(
+    private readonly database: Pick<Database, 'run'>,
+    private readonly options: ValuesOptions,
+  ) {
+    this.people = new PersonKeys(database, options.key);
+  }
+
+  /** @returns undefined where {@link ensurePeople} has to be called before */
+  protect(record: { readonly id: string; readonly evaluated_at: string }, text: string): ProtectedText | undefined {
+    const types = this.options.personTypes();
+    const known = new Map<string, PersonKey>();
+    for (const person of this.findPeople(text, types)) {
+      const key = this.people.peek(person);
+      if (key === undefined) return undefined;
+      known.set(key.person, key);
+    }
+    const missing = new Set<string>();
+    const nameOf = (ref: EntityRef): string => {
+      if (!types.has(ref.type)) return ref.id;
+      const key = this.people.peek(ref);
+      if (key === undefined) missing.add(ref.id);
+      else known.set(key.person, key);
+      return key?.pseudonym ?? '';
+    };
+    const seed = newRecordSeed();
+    const isPersonType = (type: string): boolean => types.has(type);
+    const shown = protectRecord(withFactsText(record), { seed, isPersonType, pseudonym: nameOf });
+    if (missing.size > 0) return undefined;
+    return { text: JSON.stringify(shown), sealed: this.seal(record, text, seed, known), nameOf };
+  }
+
+  /**
+   * The same at once: of people whose keys this process doesn't know, the record has names that nobody can tell, and no values.
+   * They were known when the record was first given, but for an outage.
+   */
+  protectNow(record: { readonly id: string; readonly evaluated_at: string }, text: string): ProtectedText {
+    const known = this.protect(record, text);
+    if (known !== undefined) return known;
+    const types = this.options.personTypes();
+    const names = new Map<string, string>();
+    const nameOf = (ref: EntityRef): string => {
+      if (!types.has(ref.type)) return ref.id;
+      const name = this.people.peek(ref)?.pseudonym ?? names.get(formatRef(ref)) ?? newUnknownName();
+      names.set(formatRef(ref), name);
+      return name;
+    };
+    const protection = { seed: newRecordSeed(), isPersonType: (type: string) => types.has(type), pseudonym: nameOf };
+    return { text: JSON.stringify(protectRecord(withFactsText(record), protection)), sealed: '', nameOf };
+  }
+
+  /** Makes the keys of all people of a record. @throws Fault */
+  async ensurePeople(record: object, text: string): Promise<void> {
+    const types = this.options.personTypes();
+    const people = new Map<string, EntityRef>();
+    const note = (ref: EntityRef): string => {
+      people.set(`${ref.type}:${ref.id}`, ref);
+      return '';
+    };
+    for (const person of this.findPeople(text, types)) note(person);
+    protectRecord(withFactsText(record), {
+      seed: new Uint8Array(),
+      isPersonType: (type) => types.has(type),
+      pseudonym: note,
+    });
+    await this.people.ensure([...people.values()]);
+  }
+
+  /** The name that the log has of a thing or a person; undefined where it can have none. @throws Fault */
+  async findName(ref: EntityRef): Promise<string | undefined> {
+    if (!this.options.personTypes().has(ref.type)) return ref.id;
+    return (this.people.peek(ref) ?? (await this.people.find(ref)))?.pseudonym;
+  }
+
+  /**
+   * Opens records with their values, where those are still there.
+   * @param rows with `key`, the id of the record's row, `record`, `sealed` in base64 and `persons`
+   * @throws Fault
+   */
+  async open(rows: readonly DatabaseRow[]): Promise<readonly unknown[]> {
+    const sealed = rows.filter((row) => row['sealed'] !== null && row['sealed'] !== undefined);
+    const secrets = await this.people.readSecrets([...new Set(sealed.flatMap((row) => row['persons'] as string[]))]);
+    return rows.map((row) => {
+      const { record, sealed: values, key, persons } = row;
+      const keys = ((persons ?? []) as string[]).map((person) => secrets.get(person));
+      if (typeof values !== 'string' || !keys.every((secret) => secret !== undefined)) return record;
+      const text = openValues(Buffer.from(values, 'base64'), String(key), this.options.key, keys);
+      if (text === undefined) return record;
+      const { record: full } = JSON.parse(text) as { readonly record: object };
+      return { ...full, ...pickStored(record as Readonly<Record<string, unknown>>) };
+    });
+  }
+
+  /** Deletes values that are no longer kept. @returns whether there may be more @throws Fault */
+  async prune(now: Date): Promise<boolean> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `delete from record_values where record in (
+                select record from record_values where kept_until < $1::timestamptz limit ${PRUNED_AT_A_TIME})
+              returning record`,
+        params: [now.toISOString()],
+      },
+    ]);
+    return rows.length === PRUNED_AT_A_TIME;
+  }
+
+  private seal(
+    { id, evaluated_at: at }: { readonly id: string; readonly evaluated_at: string },
+    text: string,
+    seed: Buffer,
+    people: ReadonlyMap<string, PersonKey>,
+  ): string {
+    const { keepMs, key } = this.options;
+    if (keepMs === undefined) return '';
+    const persons = [...people.keys()].sort();
+    const secrets = persons.flatMap((person) => people.get(person)?.secret ?? []);
+    const content = `{"seed":"${seed.toString('base64')}","record":${text}}`;
+    const sealed = sealValues(content, id, key, secrets).toString('base64');
+    const until = new Date(Date.parse(at) + keepMs).toISOString();
+    return `,"sealed":"${sealed}","persons":${JSON.stringify(persons)},"kept_until":"${until}"`;
+  }
+
+  /** The people whom the text names in relationships and references, wherever it does. */
+  private *findPeople(text: string, types: ReadonlySet<string>): Generator<EntityRef> {
+    if (types.size === 0) return;
+    const names = [...types].join('|');
+    let pattern = this.patterns.get(names);
+    if (pattern === undefined) {
+      pattern = new RegExp(
+        `(?<![a-z0-9_/])(${names}):([\\w/|+=-]+)|"type":"(${names})","id":("(?:[^"\\\\]|\\\\.)*")`,
+        'g',
+      );
+      this.patterns.set(names, pattern);
+    }
+    for (const [, type, encoded, jsonType, json] of text.matchAll(pattern)) {
+      if (type !== undefined && encoded !== undefined) yield { type, id: decodeId(encoded) };
+      else if (jsonType !== undefined && json !== undefined) yield { type: jsonType, id: JSON.parse(json) as string };
+    }
+  }
+}
+
+/** The facts are committed to as their JSON: nobody is shown a part of them alone. */
+function withFactsText(record: object): object {
+  return 'facts' in record && record.facts !== undefined ? { ...record, facts: JSON.stringify(record.facts) } : record;
+}
+
+/** What the transaction of the record has put into it. */
+const STORED_MEMBERS = ['decision', 'found', 'limit_exceeded', 'reservation'];
+
+function pickStored(record: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(STORED_MEMBERS.flatMap((name) => (name in record ? [[name, record[name]]] : [])));
+}
+
+/** @param source rows with the columns of record-tables.ts @param columns their types, where the source doesn't say them */
+export function insertValuesSql(source: string, columns = ''): string {
+  return `insert into record_values (record, sealed, persons, kept_until)
+            select r.id, decode(r.sealed, 'base64'), r.persons, r.kept_until from ${source} r${columns}
+            where r.sealed is not null`;
+}
