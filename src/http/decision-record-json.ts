@@ -77,7 +77,29 @@ export const decisionRecordFormat = z
       .optional()
       .describe('Of a list: the parties'),
     found: z.int().optional().describe('Of a list: the number of results'),
-    limit_exceeded: z.int().optional().describe('Of a filter: the records left out since a limit was reached'),
+    items: z
+      .array(
+        z.union([
+          z.object({ type: z.string(), id: z.string(), masked: z.int().optional() }),
+          z.object({ resource_type: z.string(), name: z.string(), status: z.string() }),
+          z.object({ name: z.string() }),
+        ]),
+      )
+      .optional()
+      .describe('Of a list: what was returned, in order. `masked` is the place in `masks` of what was masked'),
+    masks: z
+      .array(
+        z.object({
+          mask: z.record(z.string(), z.unknown()).optional(),
+          visible_fields: z.record(z.string(), z.unknown()).optional(),
+        }),
+      )
+      .optional()
+      .describe('Of a filter: the masks, each with the properties of its obligations'),
+    left_out: z
+      .record(z.string(), z.int())
+      .optional()
+      .describe('Of a list: how many were judged and left out, by the code of the first reason of each'),
     revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
     outcome: reportedOutcomeFormat.optional(),
     redacted: z.literal(true).optional().describe('What the decision rests on is left out: only an admin is shown it'),

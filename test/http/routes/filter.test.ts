@@ -93,6 +93,8 @@ describe('a list', () => {
     ]);
     expect(rows?.[0]?.['record']).toMatchObject({
       found: found.records.length,
+      items: found.records.map(({ type, id }) => ({ type, id })),
+      left_out: found.removed,
       request: { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, types: ['employee'], records: given.length },
     }); // prettier-ignore
   });

@@ -138,6 +138,7 @@ describe('for resources', () => {
       client: 'dev',
       search: 'resource',
       found: found.results.length,
+      items: found.results,
       request: { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee' } },
     });
     expect(JSON.stringify(rows)).not.toContain('eyJ');
