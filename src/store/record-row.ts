@@ -3,12 +3,12 @@ import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { describeRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
 
-/** The longest text that an index has in clear; of longer ones it has the hash. */
-const MAX_KEY_LENGTH = 256;
+/** The longest text that an index has in clear, in bytes; of longer ones it has the hash. record-item-tables.ts does the same. */
+const MAX_KEY_BYTES = 256;
 
 /** The text that a value of any length is found by. */
 export function toSearchKey(text: string): string {
-  return text.length <= MAX_KEY_LENGTH ? text : `#${sha256(text)}`;
+  return Buffer.byteLength(text) <= MAX_KEY_BYTES ? text : `#${sha256(text)}`;
 }
 
 /**

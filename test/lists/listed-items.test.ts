@@ -66,6 +66,12 @@ describe('the items of a list', () => {
             decision: expected.items.length > 0,
           });
           expect(items).toEqual(uses.flatMap((_use, i) => (reserved[i] ? [{ type: 'document', id: `d${i}` }] : [])));
+          const [rows] = await database.run([
+            { sql: 'select item from record_items where id = $1::uuid', params: [record.id] },
+          ]);
+          expect((rows ?? []).map((row) => row['item']).sort()).toEqual(
+            expected.items.map((item) => ('id' in item ? `document:${item.id}` : '')).sort(),
+          );
           if (expected.items.length < uses.length) shortened += 1;
         },
       ),
