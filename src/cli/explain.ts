@@ -4,6 +4,7 @@ import { displayPath, readSources } from '../config/files.js';
 import { explainRecord } from '../records/explain/explain.js';
 import { explainDenial } from '../author/why-not/why-not.js';
 import { parseRecord } from '../records/parse-record.js';
+import { ConfigError } from '../model/faults.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { loadRules } from '../policy/load.js';
 import { defineCommand } from './command/define-command.js';
@@ -46,6 +47,8 @@ export const explainCommand = defineCommand({
     try {
       const record = client === undefined ? findRecordInFile(options.file ?? '', id) : await fetchRecord(client, id);
       const world = client === undefined ? undefined : serviceWorld(client);
+      if ('values_erased' in record)
+        throw new ConfigError('its values were erased, or are no longer kept (values_erased)', `decision ${id}`);
       const explanation = explainRecord(record, rules);
       const whyNot = options['why-not'] ? await explainDenial(record, { rules, sources, world }) : undefined;
       if (options.json) printJson({ ...explanation, ...(whyNot === undefined ? {} : { why_not: whyNot }) });

@@ -71,7 +71,7 @@ async function* fetchRecords(
     let pageToken = '';
     do {
       const query = new URLSearchParams({ limit: String(Math.min(RECORDS_PAGE_SIZE, limit)) });
-      for (const [name, value] of Object.entries({ from, to, page_token: pageToken }))
+      for (const [name, value] of Object.entries({ since: from, until: to, page_token: pageToken }))
         if (value !== undefined && value !== '') query.set(name, value);
       const { results, page } = acceptedBody(await client.get(`/v1/decisions?${query.toString()}`)) as {
         results: readonly DecisionOrSearchRecord[];

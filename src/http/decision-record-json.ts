@@ -39,6 +39,9 @@ const tokenRecordFormat = z.object({
   transaction: z.string().optional(),
 });
 
+/** A part that has commitments, `{"$commit": …}`, in the places of values that are gone. */
+const committedFormat = z.looseObject({});
+
 /** The record of a decision, or of a list, which has `search` and no reasons of its own. */
 export const decisionRecordFormat = z
   .looseObject({
@@ -56,13 +59,16 @@ export const decisionRecordFormat = z
           .optional()
           .describe('Of a decision: its name'),
         resource: z.looseObject({ type: z.string(), id: z.string().optional() }).optional(),
-        request_id: z.string().optional(),
+        request_id: z.union([z.string(), committedFormat]).optional(),
       })
       .describe('What was asked'),
     token: tokenRecordFormat.optional(),
-    reasons: z.array(reasonFormat).optional().describe('Of a decision'),
+    reasons: z
+      .array(z.union([reasonFormat, committedFormat]))
+      .optional()
+      .describe('Of a decision'),
     obligations: z.array(obligationFormat).optional().describe('Of a decision'),
-    rationale: rationaleFormat.optional().describe('Of a decision'),
+    rationale: z.union([rationaleFormat, committedFormat]).optional().describe('Of a decision'),
     approval: z
       .object({ id: z.string(), approved_until: z.string() })
       .optional()
@@ -77,9 +83,35 @@ export const decisionRecordFormat = z
       .optional()
       .describe('Of a list: the parties'),
     found: z.int().optional().describe('Of a list: the number of results'),
-    limit_exceeded: z.int().optional().describe('Of a filter: the records left out since a limit was reached'),
+    items: z
+      .array(
+        z.union([
+          z.object({ type: z.string(), id: z.string(), masked: z.int().optional() }),
+          z.object({ resource_type: z.string(), name: z.string(), status: z.string() }),
+          z.object({ name: z.string() }),
+        ]),
+      )
+      .optional()
+      .describe('Of a list: what was returned, in order. `masked` is the place in `masks` of what was masked'),
+    masks: z
+      .array(
+        z.object({
+          mask: z.record(z.string(), z.unknown()).optional(),
+          visible_fields: z.record(z.string(), z.unknown()).optional(),
+        }),
+      )
+      .optional()
+      .describe('Of a filter: the masks, each with the properties of its obligations'),
+    left_out: z
+      .record(z.string(), z.int())
+      .optional()
+      .describe('Of a list: how many were judged and left out, by the code of the first reason of each'),
     revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
     outcome: reportedOutcomeFormat.optional(),
+    values_erased: z
+      .literal(true)
+      .optional()
+      .describe('The values were erased, or are no longer kept: people have pseudonyms, and values are commitments'),
     redacted: z.literal(true).optional().describe('What the decision rests on is left out: only an admin is shown it'),
   })
   .meta({ id: 'DecisionRecord' });

@@ -13,8 +13,9 @@ import type { ReasonCode } from '../model/reasons.js';
 import type { OpenedReview, ReachedLimit } from '../model/record-effects.js';
 import { previewQuestions } from './decide-list.js';
 import { bindListRetryKey, planListRetryKey } from '../govern/limits/retry-key.js';
+import { ListedItems } from './listed-items.js';
 import { createMask, MASKING_OBLIGATIONS } from './mask.js';
-import type { DecisionPreview } from './preview.js';
+import { findFirstReason, type DecisionPreview } from './preview.js';
 import { identifyListRequester, recordSearch } from './record.js';
 import { findListRefusal, type ListRefusal } from './refusal.js';
 
@@ -93,7 +94,7 @@ export async function filterRecords(
     await yieldToEventLoop();
     selection.add(record, previews[i]);
   }
-  const { permitted, invalid, removed } = selection;
+  const { permitted, invalid } = selection;
   const named = [...(part?.earlierTypes ?? []), ...records.map(({ type }) => type)];
   // A question about no record may yet be refused whatever it is about.
   const types = [...new Set(named.length > 0 ? named : listActionTypes(template, deps))].slice(0, MAX_REFUSED_TYPES);
@@ -104,7 +105,7 @@ export async function filterRecords(
     'filter',
     summary,
     requester,
-    permitted.length,
+    selection.items.contents(),
     graph,
     deps,
     permitted.map(({ charges }) => charges),
@@ -117,8 +118,8 @@ export async function filterRecords(
     part?.id,
   );
   const handedOut = permitted.filter((_record, i) => reserved[i] === true);
-  selection.leaveOut('limit_exceeded', permitted.length - handedOut.length);
-  return { id, records: handedOut.map(({ shown }) => shown), removed, invalid, refusal };
+  selection.items.leaveOut('limit_exceeded', permitted.length - handedOut.length);
+  return { id, records: handedOut.map(({ shown }) => shown), removed: selection.items.removed, invalid, refusal };
 }
 
 /** The types of resources that the question's action is on; that of the placeholder where there is no such action. */
@@ -138,7 +139,8 @@ interface PermittedRecord {
 class Selection {
   readonly permitted: PermittedRecord[] = [];
   readonly invalid: { index: number; error: BadRequest }[] = [];
-  readonly removed = new Map<ReasonCode, number>();
+  /** The permitted ones, as the list's record names them. */
+  readonly items = new ListedItems();
   private readonly reviews: OpenedReview[] = [];
   private readonly reachedLimits = new Map<string, ReachedLimit>();
 
@@ -155,13 +157,8 @@ class Selection {
       return;
     }
     for (const limit of preview?.limits ?? []) this.reachedLimits.set(limit.key, limit);
-    // Out of reach, nothing is judged of it but the relationship.
-    if (preview?.allowed !== true) this.leaveOut(preview?.denials[0]?.reasons[0]?.code ?? 'relationship_missing', 1);
+    if (preview?.allowed !== true) this.items.leaveOut(findFirstReason(preview));
     else this.permit(record, preview);
-  }
-
-  leaveOut(code: ReasonCode, count: number): void {
-    if (count > 0) this.removed.set(code, (this.removed.get(code) ?? 0) + count);
   }
 
   effects(): { reviews: OpenedReview[]; reachedLimits: ReachedLimit[] } {
@@ -174,6 +171,7 @@ class Selection {
     const isWithheld = this.isDryRun && preview.charges.length > 0;
     const shown = { index, type, id, properties: isWithheld ? {} : this.mask(properties, preview.obligations) };
     this.reviews.push(...preview.reviews);
+    this.items.add(type, id, preview.obligations);
     this.permitted.push({
       index,
       charges: preview.charges,

@@ -28,6 +28,7 @@ import { listReachableLimits } from '../govern/limits/reached.js';
 import type { Obligation } from '../model/obligations.js';
 import { combineOutcomes, type Denial } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
+import type { ReasonCode } from '../model/reasons.js';
 import { Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 
@@ -200,6 +201,11 @@ function toPreview(evaluation: Evaluation, cure?: TriedCure): DecisionPreview {
     reviews: listReviews(evaluation),
     denials: [],
   };
+}
+
+/** The code of a deny's first reason. Out of reach, nothing is judged of it but the relationship. */
+export function findFirstReason(preview: DecisionPreview | undefined): ReasonCode {
+  return preview?.denials[0]?.reasons[0]?.code ?? 'relationship_missing';
 }
 
 /** Whether it denies for limits alone. */

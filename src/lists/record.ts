@@ -1,4 +1,4 @@
-/** The single record of a list: the requester, the parties it acts for, and how much was found. Searches and filters call it. */
+/** The single record of a list: the requester, the parties it acts for, and what was returned. Searches and filters call it. */
 import { toTokenRecord } from '../decide/conclude.js';
 import { Deadline } from '../runtime/deadline.js';
 import { recordTask } from '../decide/recorded-task.js';
@@ -7,6 +7,7 @@ import type { DecisionDeps } from '../decide/decide.js';
 import { describeReservation } from '../decide/steps/record.js';
 import { acceptParts, planListReservation, selectReserved } from '../govern/limits/reservation.js';
 import { startEvaluation } from './preview.js';
+import { withoutUnreserved, type ListContents } from './listed-items.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
@@ -41,6 +42,7 @@ export interface RecordedList {
 /**
  * Records the list once it is complete.
  * @param request the search as it was asked, without properties
+ * @param contents the results; of capabilities, `found` are the allowed ones alone
  * @param graph of which all of the list was asked
  * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
  * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
@@ -55,7 +57,7 @@ export async function recordSearch(
   search: SearchRecord['search'],
   request: SearchRecord['request'],
   requester: ListRequester,
-  resultCount: number,
+  contents: ListContents & { readonly found?: number },
   graph: Pick<GraphSnapshot, 'revision'>,
   deps: DecisionDeps,
   uses: readonly (readonly Charge[])[] = [],
@@ -71,12 +73,14 @@ export async function recordSearch(
   const planned = planListReservation(uses, now, repeat);
   const reservation = question.dryRun ? undefined : planned;
   const expected = question.dryRun ? await expectReserved(uses, planned, deps) : undefined;
-  const found = resultCount - (expected?.filter((isReserved) => !isReserved).length ?? 0);
+  const { found, ...listed } = contents;
+  const handedOut = withoutUnreserved(listed, expected ?? []);
+  const foundCount = found ?? handedOut.items.length;
   const record: SearchRecord = {
     id,
     evaluated_at: now.toISOString(),
     client: formatCallerId(question.caller),
-    decision: found > 0,
+    decision: foundCount > 0,
     dry_run: question.dryRun,
     policy_version: deps.rules().version,
     search,
@@ -88,8 +92,8 @@ export async function recordSearch(
       ...recordTask(question.context),
     },
     ...(graph.revision === undefined ? {} : { revision: graph.revision }),
-    found,
-    ...(found === resultCount ? {} : { limit_exceeded: resultCount - found }),
+    found: foundCount,
+    ...handedOut,
     ...describeReservation(id, reservation, deps.settleAfterMs),
   };
   const result = await Deadline.run(deps.deadlineMs, (deadline) =>

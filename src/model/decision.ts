@@ -3,7 +3,7 @@ import type { AccessRequestOffer, ApprovalAdvice, ApprovalReading, AskingBar } f
 import type { CredentialOrFault } from './credential.js';
 import type { FaultCode } from './faults.js';
 import type { Evidence, StepOutcome } from './outcome.js';
-import type { Reason } from './reasons.js';
+import type { Reason, ReasonCode } from './reasons.js';
 import type { Obligation } from './obligations.js';
 import type { Remedy } from './remedies.js';
 import type { DescribedActing } from './acting.js';
@@ -155,12 +155,31 @@ export interface DecisionRecord {
   readonly rationale: Rationale;
   /** Absent where they were too long to keep, or the configuration disables them. */
   readonly facts?: RecordedFacts | undefined;
+  /** Its values are no longer there, or not for this reader: it has commitments in their places. */
+  readonly values_erased?: true | undefined;
 }
 
 /** A record with its facts, so that the decision can be made again. */
 export type ReplayableRecord = DecisionRecord & { readonly facts: RecordedFacts };
 
-/** The one record of a search or a filter: the question and the number of results, in place of a record for each. */
+/** An item that a list returned: a resource or a subject, an action, or a capability. */
+export type ListedItem =
+  | {
+      readonly type: string;
+      readonly id: string;
+      /** The place in the record's `masks` of what was masked; absent where nothing was. */
+      readonly masked?: number;
+    }
+  | { readonly name: string }
+  | { readonly resource_type: string; readonly name: string; readonly status: string };
+
+/** The obligations by which items were masked, as the filter carried them out. */
+export interface AppliedMask {
+  readonly mask?: Obligation['properties'];
+  readonly visible_fields?: Obligation['properties'];
+}
+
+/** The one record of a search or a filter: the question and the items returned, in place of a record for each. */
 export interface SearchRecord {
   readonly id: string;
   /** RFC 3339. */
@@ -178,8 +197,12 @@ export interface SearchRecord {
   /** The ZedToken of the revision that all of it was answered at; absent where nothing was asked of SpiceDB. */
   readonly revision?: string | undefined;
   readonly found: number;
-  /** The records that a filter left out since a limit was reached; absent where there are none. */
-  readonly limit_exceeded?: number;
+  /** The results, in order; absent in records of versions that did not keep them. */
+  readonly items?: readonly ListedItem[];
+  /** The masks that items name by their places, each once for all items that it is of; absent where there are none. */
+  readonly masks?: readonly AppliedMask[];
+  /** The numbers of candidates that were left out, by the first reason of each. Capabilities have none. */
+  readonly left_out?: Readonly<Partial<Record<ReasonCode, number>>>;
   readonly reservation?: ReservationRecord | undefined;
 }
 

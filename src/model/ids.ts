@@ -102,6 +102,14 @@ function decodeBytes(encoded: string): string | undefined {
   }
 }
 
+/** The characters of names that callers choose for requests, tasks and the like: they have no place for a sentence. */
+const CALLER_NAME = /^[\w.:/@|+=-]{1,128}$/;
+
+/** Whether a text is a name, which may be shown to all who read the log. */
+export function isPlainName(text: string): boolean {
+  return CALLER_NAME.test(text);
+}
+
 const UUID_TEXT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Whether the text can be the id of a row: the database refuses a statement that compares its ids with anything else. */

@@ -125,12 +125,19 @@ export interface LimitState {
   readonly approval?: { readonly used_by?: string | undefined } | undefined;
 }
 
+export interface ReservedPart {
+  readonly charges: readonly Charge[];
+  readonly count: number;
+  /** The places of a list's uses among the items of its record, which loses those that aren't reserved. */
+  readonly items?: readonly number[];
+}
+
 /** Uses that are to be reserved together with a record: of limits, and of an approval. */
 export interface Reservation {
   /** The time at which the uses count, in milliseconds since 1970. */
   readonly at: number;
   /** Charges that are made at once, and how many times; several where parts of a list use other limits. */
-  readonly parts: readonly { readonly charges: readonly Charge[]; readonly count: number }[];
+  readonly parts: readonly ReservedPart[];
   /** Whether fewer than all may be reserved: the record of a list then says so. */
   readonly partial: boolean;
   readonly retry?: (RetryKey & { readonly expected: RetryState }) | undefined;

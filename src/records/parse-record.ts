@@ -220,6 +220,8 @@ export function parseRecord(value: unknown, source: string): DecisionRecord {
   if (problem !== undefined) throw new ConfigError(`is no decision record: ${problem}`, source);
   if (typeof value === 'object' && value !== null && 'search' in value)
     throw new ConfigError('is the record of a list: its single questions are not on record', source);
+  // It has commitments where a record has texts; what decides again looks for the mark first.
+  if (typeof value === 'object' && value !== null && 'values_erased' in value) return value as DecisionRecord;
   const parsed = decisionRecordSchema.safeParse(value);
   if (parsed.success) return value as DecisionRecord;
   const [issue] = parsed.error.issues;

@@ -19,10 +19,13 @@ export type ReplayResult =
   | { readonly kind: 'inconclusive'; readonly missing: readonly string[] }
   /** The question itself is at fault by these rules. */
   | { readonly kind: 'refused'; readonly why: string }
+  /** The record's values were erased, or are no longer kept. */
+  | { readonly kind: 'values_erased' }
   /** The record is of a list, whose single questions are not on record, or has no facts. */
   | { readonly kind: 'unrecorded' };
 
 export function replayRecord(record: DecisionRecord | SearchRecord, rules: Rules): ReplayResult {
+  if ('values_erased' in record) return { kind: 'values_erased' };
   if (!('facts' in record) || record.facts === undefined) return { kind: 'unrecorded' };
   return compareWithRecord(record, answerRecord({ ...record, facts: record.facts }, rules));
 }

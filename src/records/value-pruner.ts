@@ -4,7 +4,7 @@ import type { RecordValues } from '../store/record-values.js';
 import type { Log } from '../telemetry/log.js';
 import { reportFailing } from '../telemetry/report-failing.js';
 
-const PRUNE_MS = 60_000;
+const PRUNE_VALUES_MS = 60_000;
 
 /** @returns what stops it, once a turn under way is done */
 export function startPruningValues(
@@ -16,7 +16,7 @@ export function startPruningValues(
     while (await values.prune(now()));
   };
   return repeat(prune, {
-    pauseMs: PRUNE_MS,
+    pauseMs: PRUNE_VALUES_MS,
     onFailing: reportFailing(log, 'Values of old records can not be deleted', 'values_unpruned'),
   }).stop;
 }

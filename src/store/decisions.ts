@@ -150,11 +150,11 @@ export class DecisionStore implements Decisions {
     const [rows] = await this.database.run([
       {
         sql: `select coalesce(c.id, d.id) as key, coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
-                v.persons, o.record as outcome, o.at, o.client
+                v.persons, coalesce(c.protected, d.protected) as protected, o.record as outcome, o.at, o.client
               from records d
               left join records o on o.kind = 'outcome'
                 and o.about = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
-              left join lateral (select c.id, c.record from records c where c.about = d.id and c.kind = 'correction'
+              left join lateral (select c.id, c.record, c.protected from records c where c.about = d.id and c.kind = 'correction'
                 order by c.at desc, c.id desc limit 1) c on true
               left join record_values v on v.record = coalesce(c.id, d.id)
               where d.id = $1::uuid and d.decision is not null`,
@@ -180,7 +180,7 @@ export class DecisionStore implements Decisions {
     if (decisions.length === 0) return new Map();
     const [rows = []] = await this.database.run([
       {
-        sql: `select d.id as key, d.record, encode(v.sealed, 'base64') as sealed, v.persons
+        sql: `select d.id as key, d.record, d.protected, encode(v.sealed, 'base64') as sealed, v.persons
               from records d join record_values v on v.record = d.id where d.id = any ($1::uuid[])`,
         params: [`{${[...new Set(decisions)].join(',')}}`],
       },

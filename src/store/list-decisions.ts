@@ -8,6 +8,7 @@ import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { parseDescribedRef } from '../model/ids.js';
 import type { RecordValues } from './record-values.js';
 import { toSearchKey } from './record-row.js';
+import { qualifyColumns } from './record-tables.js';
 
 /** Selects records; undefined members select all. */
 export interface DecisionFilter {
@@ -17,7 +18,7 @@ export interface DecisionFilter {
   readonly user?: string | undefined;
   /** The agent that acted, as `type:id`. */
   readonly agent?: string | undefined;
-  /** The resource, as `type:id`. */
+  /** The resource, as `type:id`: of a decision, or among those that a list returned. */
   readonly resource?: string | undefined;
   readonly action?: string | undefined;
   /** The code of a deny's first reason. */
@@ -89,53 +90,79 @@ export function buildListStatements(
   after: string | undefined,
   limit: number,
 ): readonly SqlStatement[] {
-  const params: (string | number | boolean)[] = [];
-  const param = (value: string | number | boolean): string => `$${params.push(value)}`;
+  const { scanned, scannedCount, scanParams, others } = buildScan(filter, after, limit);
+  const params = [...scanParams];
+  const { decision } = filter;
+  const picked = [
+    // What was corrected is told by its correction.
+    `not exists (select from records c where c.about = s.id and c.kind = 'correction')`,
+    ...(decision === undefined ? [] : [`decision = $${params.push(decision)}`]),
+    ...others.map(({ column, value }) => `${column} = $${params.push(value)}`),
+  ];
+  return [
+    { sql: `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}` },
+    {
+      // One record after the other is read, until the page is full: a list's may be a MiB long. That there is a row beyond the
+      // page, whose record isn't read, says that a page follows.
+      sql: `with recursive scanned as materialized (${scanned}),
+              picked as (select id, at from scanned s where ${picked.join(' and ')}
+                order by at desc, id desc limit ${limit + 1}),
+              placed as materialized (select id, at, row_number() over (order by at desc, id desc) as place from picked),
+              page as (
+                select p.place, (select record from records where id = p.id) as record, 0::bigint as size_before
+                from placed p where p.place = 1
+                union all
+                select p.place, (select record from records where id = p.id), s.size
+                from (select place, size_before + octet_length(record::text) as size from page offset 0) s
+                join placed p on p.place = s.place + 1
+                where s.size < ${MAX_PAGE_BYTES} and p.place <= ${limit})
+            select p.id, p.id as key, p.at, g.record, (select protected from records where id = p.id) as protected, encode(v.sealed, 'base64') as sealed, v.persons
+            from placed p left join page g on g.place = p.place
+            left join record_values v on v.record = p.id and g.record is not null order by p.place`,
+      params,
+    },
+    { sql: `select id, at from (${scanned}) s offset ${scannedCount - 1}`, params: scanParams },
+  ];
+}
+
+interface RecordScan {
+  /** Selects the rows that are looked at. */
+  readonly scanned: string;
+  readonly scannedCount: number;
+  readonly scanParams: readonly (string | number | boolean)[];
+  /** The columns that pick from them. */
+  readonly others: readonly { readonly column: string; readonly value: string }[];
+}
+
+function buildScan(filter: DecisionFilter, after: string | undefined, limit: number): RecordScan {
+  const params: string[] = [];
+  const param = (value: string): string => `$${params.push(value)}`;
   const [leading, ...others] = Object.entries(KEY_COLUMNS).flatMap(([member, column]) => {
     const value = filter[member as keyof typeof KEY_COLUMNS];
     return value === undefined ? [] : [{ column, value: toSearchKey(value) }];
   });
   const { since, until, decision } = filter;
   // Conditions that are left out, rather than true for null: only so does the planner choose the index of those that are there.
-  const conditions = [
-    'decision is not null',
-    ...(leading === undefined ? [] : [`${leading.column} = ${param(leading.value)}`]),
+  const key = leading === undefined ? undefined : { column: leading.column, value: param(leading.value) };
+  const keyed = key === undefined ? [] : [`${key.column} = ${key.value}`];
+  const times = [
     ...(since === undefined ? [] : [`at >= ${param(since)}::timestamptz`]),
     ...(until === undefined ? [] : [`at < ${param(until)}::timestamptz`]),
     ...(after === undefined ? [] : [formatAfter(parseKey(after), param)]),
   ];
   const picksNone = decision === undefined && others.length === 0;
   const scannedCount = picksNone ? limit + 1 : MAX_SCANNED_ROWS;
-  const columns = ['id', 'at', 'decision', ...others.map(({ column }) => column)];
-  const scanned = `select ${columns.join(', ')} from records where ${conditions.join(' and ')}
-            order by at desc, id desc limit ${scannedCount}`;
-  const scanParams = [...params];
-  const picked = [
-    // What was corrected is told by its correction.
-    `not exists (select from records c where c.about = s.id and c.kind = 'correction')`,
-    ...(decision === undefined ? [] : [`decision = ${param(decision)}`]),
-    ...others.map(({ column, value }) => `${column} = ${param(value)}`),
-  ];
-  return [
-    { sql: `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}` },
-    {
-      // The record of a row beyond the page isn't read: that there is such a row says that a page follows.
-      sql: `with scanned as materialized (${scanned}),
-              picked as (select id, at from scanned s where ${picked.join(' and ')}
-                order by at desc, id desc limit ${limit + 1}),
-              sized as (
-                select p.id, p.at, row_number() over page as place,
-                  sum(octet_length(d.record::text)) over page - octet_length(d.record::text) as size_before
-                from picked p join records d on d.id = p.id window page as (order by p.at desc, p.id desc))
-            select s.id, s.id as key, s.at, d.record, encode(v.sealed, 'base64') as sealed, v.persons
-            from sized s
-            left join records d on d.id = s.id and s.place <= ${limit} and s.size_before < ${MAX_PAGE_BYTES}
-            left join record_values v on v.record = d.id
-            order by s.at desc, s.id desc`,
-      params,
-    },
-    { sql: `select id, at from (${scanned}) s offset ${scannedCount - 1}`, params: scanParams },
-  ];
+  const columns = ['id', 'at', 'decision', ...others.map(({ column }) => column)].join(', ');
+  const order = `order by at desc, id desc limit ${scannedCount}`;
+  const byColumn = `select ${columns} from records
+            where ${['decision is not null', ...keyed, ...times].join(' and ')} ${order}`;
+  if (key?.column !== KEY_COLUMNS.resource) return { scanned: byColumn, scannedCount, scanParams: params, others };
+  // The lists that returned the resource have an index of their own. One that was about it as well is found by both.
+  const byItem = `select ${qualifyColumns('r', columns)}
+              from (select at, id from record_items where ${[`item = ${key.value}`, ...times].join(' and ')} ${order}) i
+              join records r on r.id = i.id`;
+  const scanned = `select * from ((${byColumn}) union ${byItem}) u ${order}`;
+  return { scanned, scannedCount, scanParams: params, others };
 }
 
 /** The filter with the names that the log has of people; undefined where it has none, so no record is theirs. */

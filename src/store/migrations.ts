@@ -6,6 +6,7 @@ import { DELIVERY_TABLES } from './deliveries.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
+import { RECORD_ITEM_TABLES } from './record-item-tables.js';
 import { RECORD_VALUE_TABLES } from './record-values.js';
 import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
@@ -136,6 +137,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   SPARING_FUNCTIONS,
   // The function stores rows of the table under its new name.
   [...RECORD_TABLES, ...PERSON_KEY_TABLES, ...RECORD_VALUE_TABLES, ...RESERVING_FUNCTION],
+  RECORD_ITEM_TABLES,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -1,13 +1,13 @@
 /**
- * The key of each person whom records tell of: it makes the pseudonym that the log has, and is needed to open sealed values. With
- * the key gone, nobody can tell any more whose the records were.
+ * The keys of the people that records tell of: a key makes the pseudonym that the log has, and is needed to open sealed values. With
+ * the key gone, the log doesn't tell any more whose the records were.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { formatRef, type EntityRef } from '../model/ids.js';
 import type { Database } from './database/port.js';
 
-/** `person` is a keyed hash of who it is, so that a copy of the table names nobody. */
+/** `person` is a keyed hash of who it is, so that a copy of the table has no names. */
 export const PERSON_KEY_TABLES = [`create table person_keys (person text primary key, secret bytea not null)`] as const;
 
 export interface PersonKey {
@@ -62,6 +62,12 @@ export class PersonKeys {
     return new Map(rows.map((row) => [String(row['person']), Buffer.from(String(row['secret']), 'base64')]));
   }
 
+  /** The person's name in the log by a secret that {@link readSecrets} has read; undefined where it hasn't. */
+  nameWith(person: EntityRef, secrets: ReadonlyMap<string, Buffer>): string | undefined {
+    const secret = secrets.get(this.hash('person', formatRef(person)));
+    return secret === undefined ? undefined : this.makeName(person, secret);
+  }
+
   private async load(people: readonly EntityRef[], before: readonly { readonly sql: string }[]): Promise<void> {
     const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));
     const names = [...byRow.keys()];
@@ -71,9 +77,12 @@ export class PersonKeys {
       const ref = byRow.get(String(row['person']));
       if (ref === undefined) continue;
       const secret = Buffer.from(String(row['secret']), 'base64');
-      const pseudonym = `~${this.hash('pseudonym', secret, formatRef(ref)).slice(0, PSEUDONYM_LENGTH)}`;
-      this.cache.set(formatRef(ref), { person: String(row['person']), secret, pseudonym });
+      this.cache.set(formatRef(ref), { person: String(row['person']), secret, pseudonym: this.makeName(ref, secret) });
     }
+  }
+
+  private makeName(person: EntityRef, secret: Buffer): string {
+    return `~${this.hash('pseudonym', secret, formatRef(person)).slice(0, PSEUDONYM_LENGTH)}`;
   }
 
   private hash(use: string, ...parts: readonly (string | Buffer)[]): string {
@@ -83,7 +92,7 @@ export class PersonKeys {
   }
 }
 
-/** A name as pseudonyms are, which is nobody's. */
+/** A name of the same form, which is no person's. */
 export function newUnknownName(): string {
   return `~${randomBytes(PSEUDONYM_LENGTH).toString('base64url').slice(0, PSEUDONYM_LENGTH)}`;
 }

@@ -4,12 +4,12 @@ import { describeRef, parseDescribedRef } from '../model/ids.js';
 import type { ProtectedText } from './record-values.js';
 import { sha256 } from '../runtime/sha256.js';
 
-/** The longest text that an index has in clear; of longer ones it has the hash. */
-const MAX_KEY_LENGTH = 256;
+/** The longest text that an index has in clear, in bytes; of longer ones it has the hash. record-item-tables.ts does the same. */
+const MAX_KEY_BYTES = 256;
 
 /** The text that a value of any length is found by. */
 export function toSearchKey(text: string): string {
-  return text.length <= MAX_KEY_LENGTH ? text : `#${sha256(text)}`;
+  return Buffer.byteLength(text) <= MAX_KEY_BYTES ? text : `#${sha256(text)}`;
 }
 
 /**
@@ -23,6 +23,7 @@ export function serializeRow(record: DecisionRecord | SearchRecord, { text, seal
     at: record.evaluated_at,
     client: record.client,
     decision: record.decision,
+    protected: true,
     ...listSearchKeys(record, nameOf),
   };
   return `${JSON.stringify(row).slice(0, -1)}${sealed},"record":${text}}`;

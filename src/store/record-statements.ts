@@ -84,8 +84,9 @@ export function serializeReservation({ at, parts, partial, retry, repeat, approv
   const text = JSON.stringify({
     at,
     partial,
-    parts: parts.map(({ charges, count }) => ({
+    parts: parts.map(({ charges, count, items }) => ({
       count,
+      items,
       charges: charges.map((charge) => serializeCharge(charge, at)),
     })),
     ...(retry === undefined ? {} : { retry }),

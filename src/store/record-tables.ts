@@ -5,11 +5,11 @@
 
 /** The columns that decisions and lists are found by, and the record itself. */
 export const FOUND_COLUMNS =
-  'at, client, decision, user_key, agent_key, resource_key, action, reason, task, session, record';
+  'at, client, decision, user_key, agent_key, resource_key, action, reason, task, session, protected, record';
 export const VALUE_COLUMNS = 'sealed, persons, kept_until';
 /** The columns of a row's JSON, with their types; those of its values come last. */
 export const ROW_TYPES = `id uuid, kind text, at timestamptz, client text, decision boolean, user_key text, agent_key text,
-  resource_key text, action text, reason text, task text, session text, record jsonb, sealed text, persons jsonb,
+  resource_key text, action text, reason text, task text, session text, protected boolean, record jsonb, sealed text, persons jsonb,
   kept_until timestamptz`;
 /** The columns of a decision or a list as it is first stored. */
 export const ROW_COLUMNS = `id, kind, ${FOUND_COLUMNS}`;
@@ -21,7 +21,7 @@ export function qualifyColumns(alias: string, columns: string): string {
 
 /**
  * `about` is the decision that a later record is about. Decisions and lists alone have a `decision`, and what they are found by:
- * `asked` holds the keys of the user, the agent that acts and the resource, and what was asked.
+ * `protected` says that the record has no values in clear, which those of versions before have.
  */
 export const RECORD_TABLES = [
   `alter table decisions rename to records`,
@@ -29,6 +29,7 @@ export const RECORD_TABLES = [
      add column kind text not null default 'decision', add column about uuid,
      add column user_key text, add column agent_key text, add column resource_key text,
      add column action text, add column reason text, add column task text, add column session text,
+     add column protected boolean,
      alter column decision drop not null`,
   `update records r set
      kind = case when r.record ? 'search' then 'list' else 'decision' end,

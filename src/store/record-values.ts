@@ -4,9 +4,10 @@
  */
 import { LRUCache } from 'lru-cache';
 import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
-import { newRecordSeed } from '../records/commitment.js';
-import { protectRecord } from '../records/protected-record.js';
-import { openValues, sealValues } from '../records/sealing.js';
+import { newRecordSeed } from '../runtime/commitment.js';
+import { protectRecord } from './protected-record.js';
+import { openValues, sealValues } from '../runtime/sealing.js';
+import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import type { Database, DatabaseRow } from './database/port.js';
 import { newUnknownName, PersonKeys, type PersonKey } from './person-keys.js';
 
@@ -36,8 +37,14 @@ export interface ProtectedText {
   readonly nameOf: (ref: EntityRef) => string;
 }
 
+type ShownRecord = Readonly<Record<string, unknown>>;
+interface StoredItem {
+  readonly type?: string;
+  readonly id?: string;
+}
+
 /** Rows that are deleted by one statement. */
-const PRUNED_AT_A_TIME = 1000;
+const VALUES_PRUNED_AT_A_TIME = 1000;
 
 export class RecordValues {
   readonly people: PersonKeys;
@@ -75,7 +82,7 @@ export class RecordValues {
   }
 
   /**
-   * The same at once: of people whose keys this process doesn't know, the record has names that nobody can tell, and no values.
+   * The same at once: of people whose keys this process doesn't know, the record has names that can't be told, and no values.
    * They were known when the record was first given, but for an outage.
    */
   protectNow(record: { readonly id: string; readonly evaluated_at: string }, text: string): ProtectedText {
@@ -117,8 +124,8 @@ export class RecordValues {
   }
 
   /**
-   * Opens records with their values, where those are still there.
-   * @param rows with `key`, the id of the record's row, `record`, `sealed` in base64 and `persons`
+   * Opens records with their values; those whose values are gone say `values_erased`.
+   * @param rows with `key`, the id of the record's row, `record`, `protected`, `sealed` in base64 and `persons`
    * @throws Fault
    */
   async open(rows: readonly DatabaseRow[]): Promise<readonly unknown[]> {
@@ -127,12 +134,20 @@ export class RecordValues {
     return rows.map((row) => {
       const { record, sealed: values, key, persons } = row;
       const keys = ((persons ?? []) as string[]).map((person) => secrets.get(person));
-      if (typeof values !== 'string' || !keys.every((secret) => secret !== undefined)) return record;
-      const text = openValues(Buffer.from(values, 'base64'), String(key), this.options.key, keys);
-      if (text === undefined) return record;
-      const { record: full } = JSON.parse(text) as { readonly record: object };
-      return { ...full, ...pickStored(record as Readonly<Record<string, unknown>>) };
+      // Records of versions before have their values in clear.
+      if (row['protected'] !== true) return record;
+      const text =
+        typeof values === 'string' && keys.every((secret) => secret !== undefined)
+          ? openValues(Buffer.from(values, 'base64'), String(key), this.options.key, keys)
+          : undefined;
+      if (text === undefined) return { ...(record as ShownRecord), values_erased: true };
+      const { record: full } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as { readonly record: object };
+      return restoreRecord(full, record as ShownRecord, (ref) => this.nameWith(ref, secrets));
     });
+  }
+
+  private nameWith(ref: EntityRef, secrets: ReadonlyMap<string, Buffer>): string | undefined {
+    return this.options.personTypes().has(ref.type) ? this.people.nameWith(ref, secrets) : ref.id;
   }
 
   /** Deletes values that are no longer kept. @returns whether there may be more @throws Fault */
@@ -140,12 +155,12 @@ export class RecordValues {
     const [rows = []] = await this.database.run([
       {
         sql: `delete from record_values where record in (
-                select record from record_values where kept_until < $1::timestamptz limit ${PRUNED_AT_A_TIME})
+                select record from record_values where kept_until < $1::timestamptz limit ${VALUES_PRUNED_AT_A_TIME})
               returning record`,
         params: [now.toISOString()],
       },
     ]);
-    return rows.length === PRUNED_AT_A_TIME;
+    return rows.length === VALUES_PRUNED_AT_A_TIME;
   }
 
   private seal(
@@ -178,21 +193,38 @@ export class RecordValues {
     }
     for (const [, type, encoded, jsonType, json] of text.matchAll(pattern)) {
       if (type !== undefined && encoded !== undefined) yield { type, id: decodeId(encoded) };
-      else if (jsonType !== undefined && json !== undefined) yield { type: jsonType, id: JSON.parse(json) as string };
+      else if (jsonType !== undefined && json !== undefined)
+        yield { type: jsonType, id: parseStrictJson(json) as string };
     }
   }
 }
 
-/** The facts are committed to as their JSON: nobody is shown a part of them alone. */
+/** The facts are committed to as their JSON: a part of them is never shown alone. */
 function withFactsText(record: object): object {
   return 'facts' in record && record.facts !== undefined ? { ...record, facts: JSON.stringify(record.facts) } : record;
 }
 
-/** What the transaction of the record has put into it. */
-const STORED_MEMBERS = ['decision', 'found', 'limit_exceeded', 'reservation'];
+/** The members that the transaction of the record may change. */
+const STORED_MEMBERS = ['decision', 'found', 'left_out', 'reservation'];
 
-function pickStored(record: Readonly<Record<string, unknown>>): object {
-  return Object.fromEntries(STORED_MEMBERS.flatMap((name) => (name in record ? [[name, record[name]]] : [])));
+/**
+ * The record with its values, as the transaction has left it: it takes out of a list what a limit leaves out, and keeps the order.
+ * @param shown the record as it is stored
+ * @param nameOf makes the names that the stored record has
+ */
+function restoreRecord(full: object, shown: ShownRecord, nameOf: (ref: EntityRef) => string | undefined): object {
+  const stored = Object.fromEntries(STORED_MEMBERS.flatMap((name) => (name in shown ? [[name, shown[name]]] : [])));
+  const { items: kept } = shown as { readonly items?: readonly StoredItem[] };
+  const { items: all } = full as { readonly items?: readonly StoredItem[] };
+  if (kept === undefined || all === undefined || kept.length === all.length) return { ...full, ...stored };
+  let next = 0;
+  const items = all.filter(({ type = '', id = '' }) => {
+    const item = kept[next];
+    const isKept = item !== undefined && item.type === type && item.id === nameOf({ type, id });
+    if (isKept) next += 1;
+    return isKept;
+  });
+  return { ...full, ...stored, items };
 }
 
 /** @param source rows with the columns of record-tables.ts @param columns their types, where the source doesn't say them */

@@ -87,7 +87,14 @@ export const RESERVING_FUNCTION = [
        if v_given < v_asked then
          v_found := (v_row->'record'->>'found')::int - v_asked + v_given;
          v_row := v_row || jsonb_build_object('decision', v_found > 0, 'record', v_row->'record' || jsonb_build_object(
-           'found', v_found, 'limit_exceeded', v_asked - v_given, 'decision', v_found > 0));
+           'found', v_found, 'decision', v_found > 0,
+           'left_out', coalesce(v_row->'record'->'left_out', '{}') || jsonb_build_object('limit_exceeded',
+             coalesce((v_row->'record'->'left_out'->>'limit_exceeded')::int, 0) + v_asked - v_given),
+           'items', (select coalesce(jsonb_agg(i.item order by i.place), '[]')
+             from jsonb_array_elements(v_row->'record'->'items') with ordinality as i (item, place)
+             where i.place - 1 not in (
+               select u.place::bigint from jsonb_array_elements(v_request->'parts') with ordinality as s (p, n),
+                 jsonb_array_elements_text(s.p->'items') with ordinality as u (place, nth) where u.nth > accepted[s.n]))));
        end if;
        if v_request ? 'repeat' and v_holder <> id then
          v_row := jsonb_set(v_row, '{record,reservation}',

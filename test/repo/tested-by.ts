@@ -3,6 +3,12 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/store/record-item-tables.ts': 'test/store/list-decisions.test.ts',
+  'src/config/records.ts': 'test/service/open-record-values.test.ts',
+  'src/runtime/commitment.ts': 'test/store/protected-record.test.ts',
+  'src/runtime/sealing.ts': 'test/store/record-values.test.ts',
+  'src/records/value-pruner.ts': 'test/store/record-values.test.ts',
+  'src/store/person-keys.ts': 'test/store/record-values.test.ts',
   'src/store/record-row.ts': 'test/store/list-decisions.test.ts',
   'src/store/record-tables.ts': 'test/store/list-decisions.test.ts',
   'src/decide/recorded-task.ts': 'test/http/routes/decisions.test.ts',

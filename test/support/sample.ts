@@ -244,3 +244,9 @@ export function codes(answer: Answer): string[] {
 export function step(answer: Answer, name: string): Rationale['steps'][number] | undefined {
   return answer.context?.rationale.steps.find((s) => s.step === name);
 }
+
+/** The newest record; of lists of one kind, where it is named. */
+export async function lastRecord({ service }: Pick<Running, 'service'>, search?: string): Promise<object | undefined> {
+  const { records } = await service.decisions.list({}, undefined, 200);
+  return records.find((record) => search === undefined || ('search' in record && record.search === search));
+}

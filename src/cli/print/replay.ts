@@ -30,6 +30,7 @@ export function replayJson(replays: readonly ReplayedRecord[], rulesVersion: str
     decisions: replays.length,
     same: count('same'),
     unrecorded: count('unrecorded'),
+    values_erased: count('values_erased'),
     changes: replays.flatMap(({ record: { id, request }, result, sameRules }) =>
       result.kind === 'changed'
         ? [
@@ -56,6 +57,7 @@ export function replayJson(replays: readonly ReplayedRecord[], rulesVersion: str
 /** Counts, and examples of everything that doesn't come out the same. */
 export function replayText(replays: readonly ReplayedRecord[], rulesVersion: string): string {
   const sameRules = replays.filter((replay) => replay.sameRules).length;
+  const erased = replays.filter(({ result }) => result.kind === 'values_erased').length;
   const unrecorded = replays.filter(({ result }) => result.kind === 'unrecorded').length;
   return escapedLines([
     `${replays.length} decisions made again by the rules ${rulesVersion.slice(0, 12)}: ${sameRules} made with these, ${replays.length - sameRules} with others`,
@@ -71,6 +73,9 @@ export function replayText(replays: readonly ReplayedRecord[], rulesVersion: str
       result.kind === 'inconclusive' ? `not on record: ${result.missing.join(', ')}` : undefined,
     ),
     ...exampleLines('would be refused', replays, (result) => (result.kind === 'refused' ? result.why : undefined)),
+    ...(erased > 0
+      ? [`  ${erased} can not be made again: their values were erased, or are no longer kept (values_erased)`]
+      : []),
     ...(unrecorded > 0 ? [`  ${unrecorded} are of lists, or without their facts`] : []),
   ]);
 }

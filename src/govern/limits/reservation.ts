@@ -1,6 +1,6 @@
 /** Plans what is reserved together with the record of an allow, or of a list. */
 import type { ApprovalUse } from '../../model/approvals.js';
-import type { Charge, LimitState, Reservation, RetryKey } from '../../model/limits.js';
+import type { Charge, LimitState, Reservation, ReservedPart, RetryKey } from '../../model/limits.js';
 import { findRooms } from './judge.js';
 
 /** The uses of one decision. */
@@ -75,14 +75,21 @@ export function selectReserved(uses: readonly (readonly Charge[])[], accepted: r
   return uses.map((charges) => (charges.length === 0 ? true : reserved[next++] === true));
 }
 
+interface UseGroup extends ReservedPart {
+  count: number;
+  readonly items: number[];
+}
+
 /** Uses that follow each other and charge the same, as parts with their number. Parts may have keys in common. */
-function groupUses(uses: readonly (readonly Charge[])[]): { charges: readonly Charge[]; count: number }[] {
-  const parts: { charges: readonly Charge[]; count: number }[] = [];
-  for (const charges of uses) {
+function groupUses(uses: readonly (readonly Charge[])[]): UseGroup[] {
+  const parts: UseGroup[] = [];
+  for (const [place, charges] of uses.entries()) {
     if (charges.length === 0) continue;
     const last = parts.at(-1);
-    if (last !== undefined && partKey(last.charges) === partKey(charges)) last.count += 1;
-    else parts.push({ charges, count: 1 });
+    if (last !== undefined && partKey(last.charges) === partKey(charges)) {
+      last.count += 1;
+      last.items.push(place);
+    } else parts.push({ charges, count: 1, items: [place] });
   }
   return parts;
 }

@@ -106,8 +106,13 @@ function answerCapabilities(
     const template = buildQuestion(action?.name ?? PLACEHOLDER_ID, action?.resourceTypes[0]?.object ?? PLACEHOLDER_ID);
     const refusal = entries.length > 0 ? undefined : await findListRefusal([template], graph, deps, 'action');
     const subject = { type: agentObject, ...(agent === PLACEHOLDER_ID ? {} : { id: agent }) };
-    const allowed = entries.filter(({ status }) => status === 'allowed').length;
-    const { id } = await recordSearch('capabilities', { subject }, asker, allowed, graph, deps);
+    const found = entries.filter(({ status }) => status === 'allowed').length;
+    const items = entries.map(({ resourceType, action: { name }, status }) => ({
+      resource_type: resourceType,
+      name,
+      status,
+    }));
+    const { id } = await recordSearch('capabilities', { subject }, asker, { found, items }, graph, deps);
     nameDecision(request, reply, id);
     return {
       capabilities: [...new Set(entries.map((c) => c.resourceType))].map((type) => ({

@@ -1,6 +1,7 @@
 /** `/access/v1/search/{resource,subject,action}`: the AuthZEN search APIs, in pages. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { ListedItem } from '../../model/decision.js';
 import { formatCallerId, type Question } from '../../model/question.js';
 import {
   findCandidateAgents,
@@ -191,7 +192,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
   }
 
   /** Finds a page of permitted results and records the search before it is answered. */
-  async function searchPage<T>(
+  async function searchPage<T extends ListedItem>(
     request: FastifyRequest,
     reply: FastifyReply,
     { search, body, question, findCandidates, toCandidateQuestion, toResult }: Search<T>,
@@ -216,7 +217,8 @@ export function searchRoutes(app: TypedApp, service: Service): void {
         after === undefined && allowed.results.length === 0
           ? await findListRefusal([template], graph, deps, listed)
           : undefined;
-      const { id } = await recordSearch(search, toRecordedQuestion(rest), asker, allowed.results.length, graph, deps);
+      const contents = { items: allowed.results.map(toResult), left_out: allowed.leftOut };
+      const { id } = await recordSearch(search, toRecordedQuestion(rest), asker, contents, graph, deps);
       nameDecision(request, reply, id);
       return {
         page: pageTokens.encode(allowed.after, query),
@@ -234,7 +236,7 @@ interface SearchAnswer<T> {
 }
 
 /** A search of one kind: its candidates, and how each is asked about and answered. */
-interface Search<T> {
+interface Search<T extends ListedItem> {
   readonly search: 'resource' | 'subject' | 'action';
   readonly body: {
     readonly page?: z.infer<typeof pageFormat>;

@@ -296,7 +296,8 @@ describe('a filter', () => {
           expect([idsOf(dry), dry.removed]).toEqual([idsOf(real), real.removed]);
           expect(idsOf(real)).toEqual(seen.slice(0, expected).map(({ id }) => id));
           const record = await findLast();
-          expect(record).toMatchObject({ found: expected, decision: expected > 0 });
+          expect(record).toMatchObject({ found: expected, decision: expected > 0, left_out: real.removed });
+          expect(record).toHaveProperty('items', seen.slice(0, expected).map(({ type, id }) => ({ type, id })));
           used += Math.max(0, expected - covered);
           if (isUsed) tally.used += 1;
           else if (covered > 0) tally.repeated += 1;

@@ -1,6 +1,6 @@
 /** Capabilities: an agent learns what it may do, what would have to be added, and nothing of anybody else. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { start, type Running } from '../../support/sample.js';
+import { lastRecord, start, type Running } from '../../support/sample.js';
 
 interface Capability {
   readonly name: string;
@@ -79,8 +79,7 @@ describe('what an agent may do', () => {
 
   it('leaves one record, of the agent and its user', async () => {
     await capabilities(await own('alice', 'hr-assistant'));
-    const [rows] = await remit.service.database.run([{ sql: 'select record from records order by id desc limit 1' }]);
-    expect(rows?.[0]?.['record']).toMatchObject({
+    expect(await lastRecord(remit)).toMatchObject({
       search: 'capabilities',
       client: 'agent:hr-assistant',
       acting: { user: 'user:alice', agent: 'agent:hr-assistant', chain: [] },

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { clientNamed, start, startWith, type Running } from '../../support/sample.js';
+import { lastRecord, clientNamed, start, startWith, type Running } from '../../support/sample.js';
 
 interface Filtered {
   readonly records: readonly {
@@ -88,11 +88,10 @@ describe('a list', () => {
     const before = Number(await count());
     const found = await filter({ subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token }, records: given }); // prettier-ignore
     expect(Number(await count())).toBe(before + 1);
-    const [rows] = await remit.service.database.run([
-      { sql: `select record from records where record->>'search' = 'filter' order by id desc limit 1` },
-    ]);
-    expect(rows?.[0]?.['record']).toMatchObject({
+    expect(await lastRecord(remit, 'filter')).toMatchObject({
       found: found.records.length,
+      items: found.records.map(({ type, id }) => ({ type, id })),
+      left_out: found.removed,
       request: { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, types: ['employee'], records: given.length },
     }); // prettier-ignore
   });
@@ -101,10 +100,7 @@ describe('a list', () => {
     const given = Array.from({ length: 1000 }, (_, i) => ({ type: `t${i}${'x'.repeat(100)}`, id: 'any' }));
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
     await filter({ subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token }, records: given });
-    const [rows] = await remit.service.database.run([
-      { sql: `select record from records where record->>'search' = 'filter' order by id desc limit 1` },
-    ]);
-    const record = rows?.[0]?.['record'] as { request: { types: string[] } };
+    const record = (await lastRecord(remit, 'filter')) as { request: { types: string[] } };
     expect(record.request).toMatchObject({ records: 1000, types_not_named: 1000 - 16 });
     expect(record.request.types).toEqual(given.slice(0, 16).map(({ type }) => type));
     expect(JSON.stringify(record).length).toBeLessThan(4_000);

@@ -1,6 +1,6 @@
 /** Search: exactly what single questions are allowed, in pages that hold together. */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { clientNamed, codes, DAYTIME, start, startWith, type Running } from '../../support/sample.js';
+import { lastRecord, clientNamed, codes, DAYTIME, start, startWith, type Running } from '../../support/sample.js';
 
 interface Found {
   readonly page: { readonly next_token: string };
@@ -131,16 +131,14 @@ describe('for resources', () => {
     const body = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee' }, context: { token } }; // prettier-ignore
     const found = await search('resource', body);
     expect(await count()).toBe(before + 1);
-    const [rows] = await remit.service.database.run([
-      { sql: `select record from records where record->>'search' is not null order by id desc limit 1` },
-    ]);
-    expect(rows?.[0]?.['record']).toMatchObject({
+    expect(await lastRecord(remit)).toMatchObject({
       client: 'dev',
       search: 'resource',
       found: found.results.length,
+      items: found.results,
       request: { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, resource: { type: 'employee' } },
     });
-    expect(JSON.stringify(rows)).not.toContain('eyJ');
+    expect(JSON.stringify(await lastRecord(remit))).not.toContain('eyJ');
   });
 
   it('is open to an agent with its own token, for itself', async () => {
@@ -259,8 +257,7 @@ describe('a page token', () => {
 });
 
 describe('the record of a search', () => {
-  const last = async (company = remit) =>
-    (await company.service.database.run([{ sql: 'select record from records order by id desc limit 1' }]))[0]?.[0]?.['record']; // prettier-ignore
+  const last = (company = remit) => lastRecord(company);
   const resource = { type: 'employee', id: 'erin' };
 
   it('names user and agent, whatever is searched for', async () => {

@@ -1,9 +1,9 @@
-/** Seals the values of a record, so that only a process with the key reads them, and nobody once a person's key is gone. */
+/** Seals the values of a record, so that only a process with the key reads them, and none once a person's key is gone. */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 
-const ALGORITHM = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+const SEAL_ALGORITHM = 'aes-256-gcm';
+const SEAL_NONCE_BYTES = 12;
+const SEAL_TAG_BYTES = 16;
 
 /** The key of a row, which needs the keys of all people whom it tells of. @param secrets in the order of the row's people */
 function deriveRowKey(key: Uint8Array, secrets: readonly Uint8Array[]): Buffer {
@@ -14,8 +14,8 @@ function deriveRowKey(key: Uint8Array, secrets: readonly Uint8Array[]): Buffer {
 
 /** @param id of the record, which the sealed values belong to and can't be moved from */
 export function sealValues(text: string, id: string, key: Uint8Array, secrets: readonly Uint8Array[]): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(ALGORITHM, deriveRowKey(key, secrets), nonce).setAAD(Buffer.from(id));
+  const nonce = randomBytes(SEAL_NONCE_BYTES);
+  const cipher = createCipheriv(SEAL_ALGORITHM, deriveRowKey(key, secrets), nonce).setAAD(Buffer.from(id));
   return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
 }
 
@@ -26,14 +26,14 @@ export function openValues(
   key: Uint8Array,
   secrets: readonly Uint8Array[],
 ): string | undefined {
-  if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined;
-  const tag = sealed.subarray(sealed.length - TAG_BYTES);
-  const decipher = createDecipheriv(ALGORITHM, deriveRowKey(key, secrets), sealed.subarray(0, NONCE_BYTES))
+  if (sealed.length < SEAL_NONCE_BYTES + SEAL_TAG_BYTES) return undefined;
+  const tag = sealed.subarray(sealed.length - SEAL_TAG_BYTES);
+  const decipher = createDecipheriv(SEAL_ALGORITHM, deriveRowKey(key, secrets), sealed.subarray(0, SEAL_NONCE_BYTES))
     .setAAD(Buffer.from(id))
     .setAuthTag(tag);
   try {
     return (
-      decipher.update(sealed.subarray(NONCE_BYTES, sealed.length - TAG_BYTES), undefined, 'utf8') +
+      decipher.update(sealed.subarray(SEAL_NONCE_BYTES, sealed.length - SEAL_TAG_BYTES), undefined, 'utf8') +
       decipher.final('utf8')
     );
   } catch {

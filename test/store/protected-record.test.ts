@@ -3,8 +3,8 @@ import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EntityRef } from '../../src/model/ids.js';
-import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/records/commitment.js';
-import { protectRecord, type Protection } from '../../src/records/protected-record.js';
+import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/runtime/commitment.js';
+import { protectRecord, type Protection } from '../../src/store/protected-record.js';
 import { start, type Running } from '../support/sample.js';
 
 const key = newRecordSeed();

@@ -2,10 +2,10 @@
  * The record as the log has it: people are named by pseudonyms, and values and free text are commitments. A member shows itself
  * only where a rule here says so, so that one which is added later is a commitment until it has a rule.
  */
-import { decodeId, type EntityRef } from '../model/ids.js';
-import { commit, deriveSalt, type Commitment } from './commitment.js';
+import { decodeId, isPlainName, type EntityRef } from '../model/ids.js';
+import { commit, deriveSalt, type Commitment } from '../runtime/commitment.js';
 
-/** What protects the values of one record. */
+/** Makes the names and commitments of one record. */
 export interface Protection {
   /** Makes the salts of the record's commitments. */
   readonly seed: Uint8Array;
@@ -24,16 +24,14 @@ const shown: Rule = (value) => value;
 const committed = (value: unknown, { seed }: Protection, path: string): Commitment =>
   commit(value, deriveSalt(seed, path));
 
-/** The characters of ids that people choose for requests, tasks and the like: they have no place for a sentence. */
-const PLAIN_NAME = /^[\w.:/@|+=-]{1,128}$/;
 const shownName: Rule = (value, protection, path) =>
-  typeof value === 'string' && PLAIN_NAME.test(value) ? value : committed(value, protection, path);
+  typeof value === 'string' && isPlainName(value) ? value : committed(value, protection, path);
 
 function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** As this is done for each decision, it makes no lists of a record's members. */
+/** Protects each member by its rule. This is done for each decision, so it makes no lists of the members. */
 function membersOf(rules: Readonly<Record<string, Rule>>): Rule {
   const ruleByName = new Map(Object.entries(rules));
   return (value, protection, path) => {
@@ -69,6 +67,14 @@ const reference: Rule = (value, protection, path) => {
   return { type, ...(id === undefined ? {} : { id: name }), ...(membersOf({})(rest, protection, path) as object) };
 };
 
+/** An item that a list returned: a thing, an action or a capability. */
+const listedItem: Rule = (value, protection, path) => {
+  if (!isMembers(value) || !('id' in value))
+    return membersOf({ name: shown, resource_type: shown, status: shown })(value, protection, path);
+  const { masked, ...ref } = value;
+  return { ...(reference(ref, protection, path) as object), ...(masked === undefined ? {} : { masked }) };
+};
+
 /** `user:alice`, with the id as it was written. */
 const referenceText: Rule = (value, protection, path) => {
   const [, type, id] = typeof value === 'string' ? (/^([a-z0-9_/]+):(.+)$/su.exec(value) ?? []) : [];
@@ -101,7 +107,7 @@ const reasonRule = membersOf({
   unstated: shown,
 });
 const parties = { mode: shown, user: referenceText, agent: referenceText, chain: eachOf(referenceText) };
-const citedPolicies = eachOf(membersOf({ id: shown, title: shown, source: shown }));
+const citedPoliciesRule = eachOf(membersOf({ id: shown, title: shown, source: shown }));
 const evidenceRule = membersOf({
   // token
   issuer: shown,
@@ -130,10 +136,10 @@ const evidenceRule = membersOf({
   approvers: eachOf(referenceText),
   retry_of: shown,
   // policy, obligations
-  permitted_by: citedPolicies,
-  forbidden_by: citedPolicies,
-  duties: citedPolicies,
-  reviews: citedPolicies,
+  permitted_by: citedPoliciesRule,
+  forbidden_by: citedPoliciesRule,
+  duties: citedPoliciesRule,
+  reviews: citedPoliciesRule,
   // record
   id: shown,
 });
@@ -150,6 +156,9 @@ const recordRule = membersOf({
     resource: reference,
     request_id: shownName,
     task: shownName,
+    types: eachOf(shownName),
+    types_not_named: shown,
+    records: shown,
   }),
   token: membersOf({ issuer: shown, jti: shown, client_id: shown, session: shown, transaction: shown }),
   reasons: eachOf(reasonRule),
@@ -161,12 +170,14 @@ const recordRule = membersOf({
     steps: eachOf(membersOf({ step: shown, outcome: shown, evidence: evidenceRule })),
     ignored: membersOf({ count: shown }),
   }),
-  // Of a list.
+  // The members of a list.
   search: shown,
   acting: membersOf(parties),
   revision: shown,
   found: shown,
-  limit_exceeded: shown,
+  items: eachOf(listedItem),
+  masks: eachOf(membersOf({ mask: membersOf({ fields: shown }), visible_fields: membersOf({ fields: shown }) })),
+  left_out: shown,
 });
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Commitments: what a record shows in place of a value that isn't for all who read the log. Whoever is given the value and its
- * salt can check that it is the one that was recorded; without the salt nobody can guess it, however few values there are.
+ * Commitments, which stand on record in place of values that aren't for all who read the log. A reader who is given the value and its
+ * salt can check that it is the one that was recorded; without the salt it can't be guessed, however few values there are.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { formatCanonicalJson } from './canonical-json.js';
 
 export interface Commitment {
   /** SHA-256 of the salt and the value's canonical JSON, in base64. */

@@ -1,0 +1,103 @@
+/** People and values beside the records: what a copy of the database tells, and what is left once a person's key is gone. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DecisionRecord } from '../../src/model/decision.js';
+import { replayRecord } from '../../src/records/replay.js';
+import { openValues, sealValues } from '../../src/runtime/sealing.js';
+import { RecordValues } from '../../src/store/record-values.js';
+import { start, type Running } from '../support/sample.js';
+
+let remit: Running;
+let ids: string[];
+beforeAll(async () => {
+  remit = await start();
+  const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read hr.employees.write' });
+  ids = [];
+  for (const [action, id] of [['read', 'erin'], ['update', 'erin'], ['delete', 'erin'], ['read', 'zoe']]) {
+    const answer = await remit.evaluate({
+      subject: { type: 'user', id: 'alice' },
+      action: { name: action },
+      resource: { type: 'employee', id, properties: { salary: 987_654_3, status: 'active' } },
+      context: { token, purpose: 'what Erin earns' },
+    });
+    ids.push(answer.context?.id ?? '');
+  }
+  await remit.post('/v1/filter', {
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    records: ['erin', 'zoe', 'dave'].map((id) => ({ type: 'employee', id, properties: { salary: 987_654_3 } })),
+    context: { token },
+  });
+}, 60_000); // prettier-ignore
+afterAll(() => remit.stop());
+
+const TABLES = ['records', 'record_values', 'record_items', 'person_keys'];
+const dump = async (): Promise<string> => {
+  const results = await remit.service.database.run(
+    TABLES.map((table) => ({ sql: `select t::text as row from ${table} t` })),
+  );
+  return results.flatMap((rows) => rows.map((row) => String(row['row']))).join('\n');
+};
+const replay = async (id: string): Promise<string> => {
+  const record = (await remit.service.decisions.find(id))?.record as DecisionRecord;
+  return replayRecord(record, remit.service.activePolicies.rules).kind;
+};
+
+describe('the tables of records', () => {
+  it('name no person and hold no value, and the decisions are replayed from them all the same', async () => {
+    const text = await dump();
+    expect(text.length).toBeGreaterThan(10_000);
+    for (const secret of ['alice', 'Alice', 'erin', 'Erin', 'zoe', 'dave', '9876543', 'earns', 'eyJ']) {
+      expect(text).not.toContain(secret);
+      // bytea is written in hexadecimal digits.
+      expect(text).not.toContain(Buffer.from(secret).toString('hex'));
+    }
+    for (const id of ids) expect(await replay(id)).toBe('same');
+  });
+
+  it('tell nothing more of a person whose key is gone, and everything of the others', async () => {
+    const before = await remit.service.decisions.list({ resource: 'employee:zoe' }, undefined, 10);
+    expect(before.records.length).toBeGreaterThan(0);
+    const values = (remit.service.decisions as unknown as { values: RecordValues }).values;
+    const zoe = values.people.peek({ type: 'employee', id: 'zoe' });
+    await remit.service.database.run([
+      { sql: 'delete from person_keys where person = $1', params: [zoe?.person ?? ''] },
+    ]);
+    const [erin = '', , , about = ''] = ids;
+    expect(await replay(about)).toBe('values_erased');
+    expect(await replay(erin)).toBe('same');
+    const shown = (await remit.request('GET', `/v1/decisions/${about}`)).json<Record<string, unknown>>();
+    expect(shown).toMatchObject({ id: about, decision: false, values_erased: true });
+    expect(JSON.stringify(shown)).not.toMatch(/zoe|alice/i);
+    expect((await remit.request('GET', '/v1/decisions')).statusCode).toBe(200);
+  });
+
+  it('lose the values, and not the records, once they are kept no longer', async () => {
+    const [erin = ''] = ids;
+    const values = (remit.service.decisions as unknown as { values: RecordValues }).values;
+    await values.prune(new Date('2030-03-05T00:00:00Z'));
+    expect(await replay(erin)).toBe('same');
+    await values.prune(new Date('2031-03-05T00:00:00Z'));
+    expect(await replay(erin)).toBe('values_erased');
+    expect((await remit.request('GET', `/v1/decisions/${erin}`)).json()).toMatchObject({ id: erin, decision: true });
+  });
+});
+
+describe('sealed values', () => {
+  it('are opened by the key and people that they were sealed with, for their own record, and unchanged', () => {
+    const [key, secrets] = [randomBytes(32), [randomBytes(32), randomBytes(32)]];
+    const sealed = sealValues('{"a":1}', 'r1', key, secrets);
+    expect(openValues(sealed, 'r1', key, secrets)).toBe('{"a":1}');
+    expect(openValues(sealed, 'r2', key, secrets)).toBeUndefined();
+    expect(openValues(sealed, 'r1', randomBytes(32), secrets)).toBeUndefined();
+    expect(openValues(sealed, 'r1', key, secrets.slice(1))).toBeUndefined();
+    expect(openValues(sealed, 'r1', key, secrets.toReversed())).toBeUndefined();
+    for (let at = 0; at < sealed.length; at += 1) {
+      const changed = Buffer.from(sealed);
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      expect(openValues(changed, 'r1', key, secrets)).toBeUndefined();
+    }
+    for (let length = 0; length < sealed.length; length += 1)
+      expect(openValues(sealed.subarray(0, length), 'r1', key, secrets)).toBeUndefined();
+  });
+});
