@@ -11,6 +11,8 @@ export interface EntityType {
   readonly attributes: RecordMembers;
   /** Whether stored entities may have attributes that aren't declared, which no policy can read: `@open`. */
   readonly open: boolean;
+  /** The permission whose holders on one of them may see what was done to it: `@audit`. */
+  readonly audit: string | undefined;
   /** All ids that there are of an `enum` type; undefined for any other. */
   readonly ids: readonly string[] | undefined;
   /** Entity types that may be ancestors, over any number of steps. */
