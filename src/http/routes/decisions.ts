@@ -70,7 +70,7 @@ const NOT_FOUND = createProblem('not_found', 'There is no such decision.');
 export function decisionRoutes(app: TypedApp, service: Service): void {
   const onRequest = authenticate(app, service, ['evaluate', 'admin'], { users: true });
   // An admin sees all decisions, and knows no better than who asked what was done: its word releases nothing of others.
-  const onReport = authenticate(app, service, ['evaluate', 'filter'], { agents: true });
+  const onReport = authenticate(app, service, ['evaluate', 'filter', 'search'], { agents: true });
   const pageTokens = new PageTokens(service.secret);
   const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
   // Places of their own, so that no caller's pages keep out what it reports.
