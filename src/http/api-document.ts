@@ -70,6 +70,8 @@ declare module 'fastify' {
     repeatable?: boolean;
     /** Whether a client may pass the agent's token on in the header `Remit-Token`. */
     passesToken?: boolean;
+    /** Whether its answers name their decision, in `Remit-Decision-Id`: nameDecision refuses to on any other route. */
+    namesDecision?: boolean;
   }
 }
 
@@ -86,6 +88,12 @@ const IDEMPOTENCY_KEY = {
 const REMIT_TOKEN = {
   type: 'string',
   description: "The agent's token, of a question that has none in its `context`, and of every such item of a batch",
+};
+
+const DECISION_ID = {
+  type: 'string',
+  description:
+    'The id of the decision, the batch or the list: it has a record, and takes an outcome. Item n of a batch, and part n of a stream, is `<id>.<n>`',
 };
 
 /**
@@ -107,12 +115,20 @@ const describeRoute: typeof jsonSchemaTransform = (input) => {
     ...(config?.lines === undefined
       ? {}
       : { body: describeBodies(described.schema['body'] as object, config.lines.format) }),
+    ...(config?.namesDecision === true
+      ? { response: addDecisionHeader(described.schema['response'] as Readonly<Record<string, object>>) }
+      : {}),
     operationId: getOperationId([method].flat()[0] ?? '', input.url),
     ...(isOpen ? { security: [] } : {}),
     ...(Object.keys(headers).length === 0 ? {} : { headers: { type: 'object', properties: headers } }),
   };
   return { ...described, schema };
 };
+
+/** Adds the header to every answer that decides: a 503 may have no record. */
+function addDecisionHeader(responses: Readonly<Record<string, object>>): object {
+  return { ...responses, 200: { ...responses['200'], headers: { 'Remit-Decision-Id': DECISION_ID } } };
+}
 
 /** A body that is JSON, or lines. */
 function describeBodies(json: object, lines: z.ZodType): object {

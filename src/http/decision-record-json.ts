@@ -42,6 +42,18 @@ const tokenRecordFormat = z.object({
 /** A part that has commitments, `{"$commit": …}`, in the places of values that are gone. */
 const committedFormat = z.looseObject({});
 
+export const listedItemFormat = z.union([
+  z.object({ type: z.string(), id: z.string(), masked: z.int().optional() }),
+  z.object({ resource_type: z.string(), name: z.string(), status: z.string() }),
+  z.object({ name: z.string() }),
+]);
+export const masksFormat = z.array(
+  z.object({
+    mask: z.record(z.string(), z.unknown()).optional(),
+    visible_fields: z.record(z.string(), z.unknown()).optional(),
+  }),
+);
+
 /** The record of a decision, or of a list, which has `search` and no reasons of its own. */
 export const decisionRecordFormat = z
   .looseObject({
@@ -84,24 +96,10 @@ export const decisionRecordFormat = z
       .describe('Of a list: the parties'),
     found: z.int().optional().describe('Of a list: the number of results'),
     items: z
-      .array(
-        z.union([
-          z.object({ type: z.string(), id: z.string(), masked: z.int().optional() }),
-          z.object({ resource_type: z.string(), name: z.string(), status: z.string() }),
-          z.object({ name: z.string() }),
-        ]),
-      )
+      .array(listedItemFormat)
       .optional()
       .describe('Of a list: what was returned, in order. `masked` is the place in `masks` of what was masked'),
-    masks: z
-      .array(
-        z.object({
-          mask: z.record(z.string(), z.unknown()).optional(),
-          visible_fields: z.record(z.string(), z.unknown()).optional(),
-        }),
-      )
-      .optional()
-      .describe('Of a filter: the masks, each with the properties of its obligations'),
+    masks: masksFormat.optional().describe('Of a filter: the masks, each with the properties of its obligations'),
     left_out: z
       .record(z.string(), z.int())
       .optional()

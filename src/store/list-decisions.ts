@@ -31,6 +31,11 @@ export interface DecisionFilter {
   /** RFC 3339: decisions made before this time. */
   readonly until?: string | undefined;
   readonly decision?: boolean | undefined;
+  /**
+   * Whether nothing but the user's own records is looked at: however many others there are, neither the length of a page nor the
+   * number of pages tells of them.
+   */
+  readonly readsOwnOnly?: boolean | undefined;
 }
 
 /** The columns of what is selected by a text, each with an index of its own: those that select the fewest records first. */
@@ -93,11 +98,15 @@ export function buildListStatements(
   const { scanned, scannedCount, scanParams, others } = buildScan(filter, after, limit);
   const params = [...scanParams];
   const { decision } = filter;
+  const pick = (column: string, place: string): string =>
+    column === KEY_COLUMNS.resource
+      ? `(${column} = ${place} or exists (select from record_items i where i.item = ${place} and i.at = s.at and i.id = s.id))`
+      : `${column} = ${place}`;
   const picked = [
     // What was corrected is told by its correction.
     `not exists (select from records c where c.about = s.id and c.kind = 'correction')`,
     ...(decision === undefined ? [] : [`decision = $${params.push(decision)}`]),
-    ...others.map(({ column, value }) => `${column} = $${params.push(value)}`),
+    ...others.map(({ column, value }) => pick(column, `$${params.push(value)}`)),
   ];
   return [
     { sql: `set local statement_timeout = ${STATEMENT_TIMEOUT_MS}` },
@@ -137,10 +146,12 @@ interface RecordScan {
 function buildScan(filter: DecisionFilter, after: string | undefined, limit: number): RecordScan {
   const params: string[] = [];
   const param = (value: string): string => `$${params.push(value)}`;
-  const [leading, ...others] = Object.entries(KEY_COLUMNS).flatMap(([member, column]) => {
+  const keys = Object.entries(KEY_COLUMNS).flatMap(([member, column]) => {
     const value = filter[member as keyof typeof KEY_COLUMNS];
     return value === undefined ? [] : [{ column, value: toSearchKey(value) }];
   });
+  const leading = keys.find(({ column }) => filter.readsOwnOnly !== true || column === KEY_COLUMNS.user);
+  const others = keys.filter((key) => key !== leading);
   const { since, until, decision } = filter;
   // Conditions that are left out, rather than true for null: only so does the planner choose the index of those that are there.
   const key = leading === undefined ? undefined : { column: leading.column, value: param(leading.value) };

@@ -3,6 +3,7 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/http/user-decision-json.ts': 'test/http/user-decisions.test.ts',
   'src/store/record-item-tables.ts': 'test/store/list-decisions.test.ts',
   'src/config/records.ts': 'test/service/open-record-values.test.ts',
   'src/runtime/commitment.ts': 'test/store/protected-record.test.ts',

@@ -158,13 +158,21 @@ function suite(
         kind: 'stored',
         accepted: [5],
       });
-      expect((await store().find(list.id))?.record).toMatchObject({ found: 7, limit_exceeded: 2, decision: true });
+      expect((await store().find(list.id))?.record).toMatchObject({
+        found: 7,
+        left_out: { limit_exceeded: 2 },
+        decision: true,
+      });
       const none = { ...list, id: uuid(), found: 7 };
       expect(await store().record(none, NO_ACCOUNT, { at: START, parts, partial: true })).toEqual({
         kind: 'stored',
         accepted: [0],
       });
-      expect((await store().find(none.id))?.record).toMatchObject({ found: 0, limit_exceeded: 7, decision: false });
+      expect((await store().find(none.id))?.record).toMatchObject({
+        found: 0,
+        left_out: { limit_exceeded: 7 },
+        decision: false,
+      });
     });
 
     it('reserves the parts of a list one after the other, where they share counters', async () => {
@@ -180,7 +188,7 @@ function suite(
         accepted: [1, 2, 1, 0, 1],
       });
       expect([await usedOf(shared), await usedOf(own)]).toEqual([5, 2]);
-      expect((await store().find(list.id))?.record).toMatchObject({ found: 7, limit_exceeded: 2 });
+      expect((await store().find(list.id))?.record).toMatchObject({ found: 7, left_out: { limit_exceeded: 2 } });
     });
 
     it('tells also of the limits that a question could have used instead', async () => {

@@ -107,10 +107,11 @@ const filters: fc.Arbitrary<DecisionFilter> = fc.record(
     since: time,
     until: time,
     decision: fc.boolean(),
+    readsOwnOnly: fc.boolean(),
   },
   { requiredKeys: [] },
 );
-const select = ({ since, until, decision, ...texts }: DecisionFilter): string[] => {
+const select = ({ since, until, decision, readsOwnOnly: _, ...texts }: DecisionFilter): string[] => {
   const answered = [
     ...rows.filter(({ id }) => !corrected().has(id)).map((row) => ({ ...row, key: row.id })),
     ...corrections.map((row) => ({ ...row, key: row.correction })),

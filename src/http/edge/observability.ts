@@ -19,6 +19,8 @@ declare module 'fastify' {
 
 /** Tells the caller, whatever else it is answered, and the log which record the answer has. */
 export function nameDecision(request: FastifyRequest, reply: FastifyReply, id: string): void {
+  if (request.routeOptions.config.namesDecision !== true)
+    throw new TypeError('the route is not described as one whose answers name a decision');
   request.decisionId = id;
   void reply.header('remit-decision-id', id);
 }

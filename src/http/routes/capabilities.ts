@@ -55,7 +55,7 @@ export function capabilityRoutes(app: TypedApp, service: Service): void {
       response: { 200: capabilitiesFormat, ...commonErrors },
     },
     onRequest: authenticate(app, service, [], { agents: true }),
-    config: { turns: LIST_TURNS },
+    config: { turns: LIST_TURNS, namesDecision: true },
     handler: (request, reply) => answerCapabilities(service, request, reply, {}),
   });
 
@@ -67,7 +67,7 @@ export function capabilityRoutes(app: TypedApp, service: Service): void {
       response: { 200: capabilitiesFormat, ...inputErrors },
     },
     onRequest: authenticate(app, service, ['search']),
-    config: { turns: LIST_TURNS, passesToken: true },
+    config: { turns: LIST_TURNS, passesToken: true, namesDecision: true },
     handler: (request, reply) => answerCapabilities(service, request, reply, request.body.context),
   });
 }

@@ -6,7 +6,7 @@ import { BadRequest } from '../../model/faults.js';
 import { describeRef, parseDescribedRef } from '../../model/ids.js';
 import { formatQuantityNumber } from '../../model/quantities.js';
 import { REASONS } from '../../model/reasons.js';
-import { formatCallerId, type Caller, type Client } from '../../model/question.js';
+import { formatCallerId, type Caller } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
 import type {
@@ -15,8 +15,11 @@ import type {
 import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
-import { requireCaller, requireClient } from '../edge/request-party.js';
+import { requireCaller, requireParty } from '../edge/request-party.js';
+import type { DecisionFilter } from '../../store/list-decisions.js';
 import { decisionRecordFormat, outcomeFormat } from '../decision-record-json.js';
+import { userDecisionFormat } from '../user-decision-json.js';
+import { findUserDecision, listUserDecisions } from '../user-decisions.js';
 import { nextPageFormat, PageTokens } from '../page-token.js';
 import { utcInstantFormat } from '../../runtime/instant-format.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -56,15 +59,18 @@ const decisionsQuery = z.strictObject({
 const decisionParams = z.object({
   id: z.string().max(64).describe('The id of a decision or a list, or `<id>.<n>`: item n, from 0, of a batch'),
 });
+/** A user's has none of the members that a client's must have. */
+const shownDecisionFormat = z.union([decisionRecordFormat, userDecisionFormat]);
+type ShownDecision = z.infer<typeof shownDecisionFormat>;
 const decisionListFormat = z
-  .object({ page: nextPageFormat, results: z.array(decisionRecordFormat) })
+  .object({ page: nextPageFormat, results: z.array(shownDecisionFormat) })
   .meta({ id: 'DecisionList' });
 const NOT_FOUND = createProblem('not_found', 'There is no such decision.');
 
 export function decisionRoutes(app: TypedApp, service: Service): void {
-  const onRequest = authenticate(app, service, ['evaluate', 'admin']);
+  const onRequest = authenticate(app, service, ['evaluate', 'admin'], { users: true });
   // An admin sees all decisions, and knows no better than who asked what was done: its word releases nothing of others.
-  const onReport = authenticate(app, service, ['evaluate', 'filter'], { agents: true });
+  const onReport = authenticate(app, service, ['evaluate', 'filter', 'search'], { agents: true });
   const pageTokens = new PageTokens(service.secret);
   const listings = new CallPlaces(MAX_LISTINGS, service.deadlineMs);
   // Places of their own, so that no caller's pages keep out what it reports.
@@ -74,44 +80,44 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['decisions'],
       summary:
-        'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin. A page may be short and lead on',
+        'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin; for a user what was done for them, or to a resource that they may audit. A page may be short and lead on',
       querystring: decisionsQuery,
       response: { 200: decisionListFormat, ...inputErrors },
     },
     onRequest,
     config: { compresses: true },
     handler: async (request) => {
-      const client = requireClient(request);
+      const caller = requireParty(request);
       const { limit: size, page_token: token, decision, ...selected } = request.query;
       const filters = { ...selected, ...(decision === undefined ? {} : { decision: decision === 'true' }) };
-      const query = { list: 'decisions', caller: client.id, ...filters };
-      const ownership = client.may.has('admin') ? {} : { client: client.id };
+      const query = { list: 'decisions', caller: formatCallerId(caller), ...filters };
       const after = pageTokens.decode({ token }, query, 'page_token');
-      const list = () => service.decisions.list({ ...filters, ...ownership }, after, size);
-      const { records, next } = await listings.run(request, list, { rests: true });
-      return {
-        page: pageTokens.encode(next, query),
-        results: records.map((record) => redactRecord(client, record)),
-      };
+      const list = (): Promise<ShownPage> =>
+        caller.kind === 'user'
+          ? listUserDecisions(service, caller.user, filters, after, size)
+          : listClientDecisions(service, caller, filters, after, size);
+      const { results, next } = await listings.run(request, list, { rests: true });
+      return { page: pageTokens.encode(next, query), results };
     },
   });
 
   app.get('/v1/decisions/:id', {
     schema: {
       tags: ['decisions'],
-      summary: 'A decision record: one of the client’s own, or, with the facts it rests on, any for an admin',
+      summary:
+        'A decision record: one of the client’s own, or, with the facts it rests on, any for an admin; for a user of what was done for them, or to a resource that they may audit',
       params: decisionParams,
-      response: { 200: decisionRecordFormat, ...inputErrors, 404: problemFormat },
+      response: { 200: shownDecisionFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
-      const client = requireClient(request);
-      const stored = await recordCalls.run(request, () =>
-        findVisibleDecision(service.decisions, request.params.id, { kind: 'client', client }),
-      );
-      return stored === undefined
-        ? reply.code(404).send(NOT_FOUND)
-        : reply.send({ ...redactRecord(client, stored.record), outcome: stored.outcome });
+      const caller = requireParty(request);
+      const shown = await recordCalls.run(request, async () => {
+        if (caller.kind === 'user') return findUserDecision(service, caller.user, request.params.id);
+        const stored = await findVisibleDecision(service.decisions, request.params.id, caller);
+        return stored && { ...redactRecord(caller, stored.record), outcome: stored.outcome };
+      });
+      return shown === undefined ? reply.code(404).send(NOT_FOUND) : reply.send(shown);
     },
   });
 
@@ -194,8 +200,8 @@ function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: s
  * Leaves out the facts, which show what is stored of people and resources, and the policies by which people review what
  * was allowed, unless the client is an admin.
  */
-function redactRecord({ may }: Client, record: DecisionRecord | SearchRecord): object {
-  if (may.has('admin') || !('rationale' in record)) return record;
+function redactRecord(caller: Caller, record: DecisionRecord | SearchRecord): object {
+  if (isAdmin(caller) || !('rationale' in record)) return record;
   const { facts, ...others } = { ...record, rationale: hideReviews(record.rationale) };
   return facts === undefined ? others : { ...others, redacted: true };
 }
@@ -208,8 +214,28 @@ async function findVisibleDecision(
 ): Promise<StoredDecision | undefined> {
   const id = readDecisionId(name);
   const decision = id === undefined ? undefined : await decisions.find(id);
-  const isAdmin = caller.kind === 'client' && caller.client.may.has('admin');
-  return decision?.record.client === formatCallerId(caller) || isAdmin ? decision : undefined;
+  return decision?.record.client === formatCallerId(caller) || isAdmin(caller) ? decision : undefined;
+}
+
+function isAdmin(caller: Caller): boolean {
+  return caller.kind === 'client' && caller.client.may.has('admin');
+}
+
+interface ShownPage {
+  readonly results: ShownDecision[];
+  readonly next: string | undefined;
+}
+
+async function listClientDecisions(
+  { decisions }: Pick<Service, 'decisions'>,
+  caller: Caller,
+  filter: DecisionFilter,
+  after: string | undefined,
+  size: number,
+): Promise<ShownPage> {
+  const ownership = isAdmin(caller) ? {} : { client: formatCallerId(caller) };
+  const { records, next } = await decisions.list({ ...filter, ...ownership }, after, size);
+  return { results: records.map((record) => redactRecord(caller, record) as ShownDecision), next };
 }
 
 /** The quantities that stay used; null where the outcome releases all that was reserved. */

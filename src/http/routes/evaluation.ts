@@ -41,7 +41,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       response: { ...inputErrors, 200: evaluationAnswerFormat, 503: evaluationAnswerFormat },
     },
     onRequest,
-    config: { turns: 1, repeatable: true, passesToken: true },
+    config: { turns: 1, repeatable: true, passesToken: true, namesDecision: true },
     handler: (request, reply) => answerQuestion(service, request, reply, request.body),
   });
 
@@ -57,7 +57,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       },
     },
     onRequest,
-    config: { compresses: true, repeatable: true, passesToken: true },
+    config: { compresses: true, repeatable: true, passesToken: true, namesDecision: true },
     handler: async (request, reply) => {
       const { evaluations: statedItems, options, ...stated } = request.body;
       const items = statedItems ?? [];

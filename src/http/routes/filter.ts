@@ -136,6 +136,7 @@ export function filterRoutes(app: TypedApp, service: Service): void {
       turns: LIST_TURNS,
       repeatable: true,
       passesToken: true,
+      namesDecision: true,
       compresses: true,
       lines: { of: 'records', format: linesBody },
     },

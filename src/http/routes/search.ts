@@ -111,7 +111,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS, passesToken: true, compresses: true },
+    config: { turns: LIST_TURNS, passesToken: true, compresses: true, namesDecision: true },
     handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.resource;
@@ -135,7 +135,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: entityResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS, passesToken: true, compresses: true },
+    config: { turns: LIST_TURNS, passesToken: true, compresses: true, namesDecision: true },
     handler: (request, reply) => {
       const { body } = request;
       const { type, properties } = body.subject;
@@ -172,7 +172,7 @@ export function searchRoutes(app: TypedApp, service: Service): void {
       response: { 200: actionResultsFormat, ...inputErrors },
     },
     onRequest,
-    config: { turns: LIST_TURNS, passesToken: true, compresses: true },
+    config: { turns: LIST_TURNS, passesToken: true, compresses: true, namesDecision: true },
     handler: (request, reply) => {
       const { body } = request;
       const question = parseSearchQuestion(request, { ...body, action: { name: PLACEHOLDER_ID } });

@@ -6,7 +6,7 @@ export const unusedPermission: Lint = {
   rule: 'unused-permission',
   title: 'A permission that nothing asks for',
   why: 'A reader of the schema may believe that it guards something.',
-  cure: 'Name it in an action’s `@permission` or `can`, in a `@remedy` or a `@duty("review:…")`, or in the configuration’s `approvals`, or remove it.',
+  cure: 'Name it in an action’s `@permission` or `can`, in a type’s `@audit`, in a `@remedy` or a `@duty("review:…")`, or in the configuration’s `approvals`, or remove it.',
   run: ({ rules: { graph, vocabulary, policies }, configuredPermissions }) => {
     const used = new Set([...graph.mentionedNames(), ...configuredPermissions]);
     for (const action of vocabulary.actions) {
@@ -16,6 +16,8 @@ export const unusedPermission: Lint = {
         if (permission !== undefined)
           for (const { object } of action.resourceTypes) used.add(`${object}#${permission}`);
     }
+    for (const { object, audit } of vocabulary.entityTypes.values())
+      if (audit !== undefined) used.add(`${object}#${audit}`);
     for (const { remedies, duties = [] } of policies.values()) {
       for (const remedy of remedies) if (remedy.type === 'approval') used.add(remedy.permission);
       for (const permission of listReviewPermissions(duties)) used.add(permission);

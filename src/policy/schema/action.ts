@@ -13,6 +13,8 @@ export interface EntityType {
   readonly open: boolean;
   /** Whether its ids name people (`@person`). */
   readonly person: boolean;
+  /** The permission whose holders on one of them may see what was done to it: `@audit`. */
+  readonly audit: string | undefined;
   /** All ids that there are of an `enum` type; undefined for any other. */
   readonly ids: readonly string[] | undefined;
   /** Entity types that may be ancestors, over any number of steps. */

@@ -1,18 +1,24 @@
 /** The entity types of the Cedar schema: what each stands for in SpiceDB, and the attributes that it may have. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
+import { suggestNearest } from '../../diagnostics/suggest.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
+import { findRelationNameProblem } from '../../model/relationships.js';
 import type { EntityType } from './action.js';
 import { reportAnnotationProblems, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMembers } from './types.js';
 import { qualifyName } from './uid.js';
 
-const ENTITY_ANNOTATIONS = ['object', 'title', 'open', 'person'];
+const ENTITY_ANNOTATIONS = ['object', 'title', 'open', 'person', 'audit'];
 const ATTRIBUTE_ANNOTATIONS = ['class', 'title'];
 
 type EntityTypeJson = SchemaJson<string>[string]['entityTypes'][string];
 
-/** @returns the entity types by their qualified names; what is wrong with them goes to the schema's findings */
-export function readEntityTypes(schema: ParsedSchema): Map<string, EntityType> {
+/**
+ * @param graph undefined where the SpiceDB schema can't be read: then nothing is held against it
+ * @returns the entity types by their qualified names; what is wrong with them goes to the schema's findings
+ */
+export function readEntityTypes(schema: ParsedSchema, graph: GraphSchema | undefined): Map<string, EntityType> {
   const parents = new Map<string, readonly string[]>();
   const declarations = Object.entries(schema.json).flatMap(([namespace, contents]) =>
     Object.entries(contents.entityTypes).map(([name, json]) => ({ namespace, name, json })),
@@ -21,7 +27,7 @@ export function readEntityTypes(schema: ParsedSchema): Map<string, EntityType> {
     parents.set(qualifyName(namespace, name), 'memberOfTypes' in json ? (json.memberOfTypes ?? []) : []);
   return new Map(
     declarations.map(({ namespace, name, json }) => {
-      const type = readEntityType(namespace, name, json, schema);
+      const type = readEntityType(namespace, name, json, schema, graph);
       return [type.name, { ...type, ancestors: transitiveClosure(parents, type.name) }];
     }),
   );
@@ -32,6 +38,7 @@ function readEntityType(
   shortName: string,
   json: EntityTypeJson,
   { types, locateDeclaration, findings }: ParsedSchema,
+  graph: GraphSchema | undefined,
 ): Omit<EntityType, 'ancestors'> {
   const name = qualifyName(namespace, shortName);
   const annotations = json.annotations ?? {};
@@ -51,8 +58,33 @@ function readEntityType(
       findings.error('invalid-annotation', locate(`@${mark}`), `@${mark} has no value: it is written @${mark}`);
   const open = annotations['open'] !== undefined;
   const person = annotations['person'] !== undefined;
+  const audit = readAudit(annotations['audit'], object, locate, findings, graph);
   const ids = 'enum' in json ? json.enum : undefined;
-  return { name, object, attributes, open, person, ids, ...collectFields(attributes, locate, findings) };
+  return { name, object, attributes, open, person, audit, ids, ...collectFields(attributes, locate, findings) };
+}
+
+/** Reads `@audit`. A permission that there is none of would be one that is held by no person, without a word. */
+function readAudit(
+  permission: string | undefined,
+  object: string,
+  locate: LocatePart,
+  findings: FindingCollector,
+  graph: GraphSchema | undefined,
+): string | undefined {
+  if (permission === undefined) return undefined;
+  const problem = findRelationNameProblem(permission);
+  if (problem !== undefined)
+    findings.error('invalid-annotation', locate('@audit'), `@audit "${permission}" ${problem}`);
+  else if (graph !== undefined && !graph.hasDefinition(object))
+    findings.error('unknown-definition', locate('@audit'), `@audit: the SpiceDB schema has no definition "${object}"`);
+  else if (graph !== undefined && !graph.hasMember(object, permission))
+    findings.error(
+      'unknown-permission',
+      locate('@audit'),
+      `@audit: definition "${object}" has no permission or relation "${permission}"`,
+      suggestNearest(permission, graph.memberNames(object)),
+    );
+  return permission;
 }
 
 function collectFields(

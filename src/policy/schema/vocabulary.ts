@@ -35,7 +35,7 @@ export { DELEGATOR_RELATION };
 /** @param graph undefined where the SpiceDB schema can't be read: nothing is held against it then */
 export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefined): Vocabulary {
   const { locateDeclaration, findings } = schema;
-  const entityTypes = readEntityTypes(schema);
+  const entityTypes = readEntityTypes(schema, graph);
   const actions = readActions(schema, entityTypes, graph);
   const byObject = new Map<string, EntityType[]>();
   for (const type of entityTypes.values()) byObject.set(type.object, [...(byObject.get(type.object) ?? []), type]);

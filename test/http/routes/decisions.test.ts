@@ -259,6 +259,38 @@ describe('an outcome', () => {
     expect((await report(failed, 'admin')).statusCode).toBe(201);
   });
 
+  it('is reported by a client that may only search on its own lists', async () => {
+    const subject = { type: 'user', id: 'alice' };
+    const body = { subject, action: { name: 'read' }, resource: { type: 'employee' }, context: { token } };
+    const search = await remit.post('/access/v1/search/resource', body, as('searcher'));
+    const id = String(search.headers['remit-decision-id']);
+    expect((await report({ outcome: 'executed' }, 'filterer', id)).statusCode).toBe(404);
+    expect((await report({ outcome: 'executed' }, 'searcher', id)).statusCode).toBe(201);
+    expect((await get(`/v1/decisions/${id}`, 'root')).json()).toMatchObject({ outcome: { reported_by: 'searcher' } });
+  });
+
+  it('is reported under the id that the API’s description says where to find', async () => {
+    const { paths } = (await get('/openapi.json', 'root')).json<{
+      paths: Record<string, Record<string, { responses: { 200?: { headers?: object } } }>>;
+    }>();
+    const naming = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.keys(responses[200]?.headers ?? {}).includes('Remit-Decision-Id') ? [`${method} ${path}`] : [],
+      ),
+    );
+    // A route that isn't described so can't name a decision at all, whatever its tests are.
+    expect(naming.sort()).toEqual([
+      'get /v1/capabilities',
+      'post /access/v1/evaluation',
+      'post /access/v1/evaluations',
+      'post /access/v1/search/action',
+      'post /access/v1/search/resource',
+      'post /access/v1/search/subject',
+      'post /v1/capabilities',
+      'post /v1/filter',
+    ]);
+  });
+
   it('is reported by a client that may only filter on its own lists', async () => {
     const subject = { type: 'user', id: 'alice' };
     const [action, context] = [{ name: 'read' }, { token }];
@@ -267,8 +299,9 @@ describe('an outcome', () => {
     expect(list.statusCode, list.body).toBe(200);
     const id = String(list.headers['remit-decision-id']);
     const executed = { outcome: 'executed' };
-    for (const other of ['plain', 'admin']) expect((await report(executed, other, id)).statusCode).toBe(404);
-    for (const other of ['searcher', 'scraper']) expect((await report(executed, other, id)).statusCode).toBe(403);
+    for (const other of ['plain', 'admin', 'searcher'])
+      expect((await report(executed, other, id)).statusCode).toBe(404);
+    expect((await report(executed, 'scraper', id)).statusCode).toBe(403);
     expect((await report(executed, 'filterer', id)).statusCode).toBe(201);
     expect((await get(`/v1/decisions/${id}`, 'root')).json()).toMatchObject({ outcome: { reported_by: 'filterer' } });
     expect((await report(executed, 'filterer', await ask('plain'))).statusCode).toBe(404);

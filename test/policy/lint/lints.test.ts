@@ -473,6 +473,11 @@ describe('unused-permission', () => {
     ]);
     const reviewed = `${policies}\n@id("r") @duty("review:whole") permit (principal is Agent, action, resource);`;
     expect(unused({ zed, policies: reviewed })).toEqual([]);
+    const audited = SCHEMA.replace('entity Doc', '@audit("sign") entity Doc');
+    expect(audited).not.toBe(SCHEMA);
+    expect(unused({ zed, schema: audited })).toEqual([
+      'z:12:3 unused-permission no action, remedy, review, configuration or other permission uses "whole" of "doc"',
+    ]);
     const schema = SCHEMA.replace('action "edit"', '@emergency("sign")\naction "edit"');
     expect(lints({ schema, zed })).toEqual([
       'z:12:3 unused-permission no action, remedy, review, configuration or other permission uses "whole" of "doc"',

@@ -571,3 +571,20 @@ describe('the place of an error', () => {
     expect(refusal(() => rulesOf({ schema: ['\nentity ;', ...files] }))).toMatch(/^schema1\.cedarschema:2: /);
   });
 });
+
+describe('@audit of a type', () => {
+  const withAudit = (permission: string): string => SCHEMA.replace('entity Doc', `@audit("${permission}")\nentity Doc`);
+
+  it('is the permission whose holders see what was done', () => {
+    expect(vocabularyOf(withAudit('edit')).entityTypes.get('Doc')?.audit).toBe('edit');
+    expect(vocabularyOf(SCHEMA).entityTypes.get('Doc')?.audit).toBeUndefined();
+  });
+
+  it.each([
+    ['edti', '@audit: definition "doc" has no permission or relation "edti" (did you mean "edit"?)'],
+    ['a b', '@audit "a b" must be a SpiceDB relation or permission name such as "viewer"'],
+    ['', '@audit "" must be a SpiceDB relation or permission name such as "viewer"'],
+  ])('is refused where it is %j', (permission, message) => {
+    expect(refusal(() => vocabularyOf(withAudit(permission)))).toBe(`schema.cedarschema:3: ${message}`);
+  });
+});

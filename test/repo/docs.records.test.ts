@@ -1,0 +1,48 @@
+/** docs/guide/records.md shows questions about records that find what they say, and a schema that loads. */
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { start, type Running } from '../support/sample.js';
+
+const guide = readFileSync(new URL('../../docs/guide/records.md', import.meta.url), 'utf8');
+const questions = (/```http\n([^]*?)```/.exec(guide)?.[1] ?? '').trim().split('\n');
+
+describe('docs/guide/records.md', () => {
+  let remit: Running;
+  beforeAll(async () => {
+    remit = await start();
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read', session: 's-17' });
+    const question = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token, task: 'month-end' } };
+    for (const id of ['erin', 'zoe'])
+      await remit.evaluate({ ...question, resource: { type: 'employee', id } });
+    const records = [{ type: 'employee', id: 'erin', properties: { salary: 1 } }, { type: 'employee', id: 'zoe' }];
+    expect((await remit.post('/v1/filter', { ...question, records })).statusCode).toBe(200);
+    return () => remit.stop();
+  }); // prettier-ignore
+
+  it.each(questions)('%s finds records', async (question) => {
+    const [method = '', url = ''] = question.split(' ');
+    expect(method).toBe('GET');
+    const response = await remit.request('GET', url);
+    expect(response.statusCode, response.body).toBe(200);
+    const { results } = response.json<{ results: { items?: unknown; masks?: unknown; left_out?: unknown }[] }>();
+    expect(results.length).toBeGreaterThan(0);
+    if (!question.includes('resource=')) return;
+    expect(results.find(({ items }) => items !== undefined)).toMatchObject({
+      items: [{ type: 'employee', id: 'erin', masked: 0 }],
+      masks: [{ mask: { fields: expect.arrayContaining(['salary']) as unknown } }],
+      left_out: { relationship_missing: 1 },
+    });
+  });
+
+  it('has a question for each filter', async () => {
+    const { paths } = (await remit.request('GET', '/openapi.json')).json<{
+      paths: Record<string, { get: { parameters: { name: string }[] } }>;
+    }>();
+    const names = paths['/v1/decisions']?.get.parameters.map(({ name }) => name) ?? [];
+    for (const name of names.filter((text) => text !== 'page_token'))
+      expect(
+        questions.some((question) => question.includes(`${name}=`)),
+        name,
+      ).toBe(true);
+  });
+});
