@@ -3,6 +3,9 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/audit/tiles.ts': 'test/audit/tree.test.ts',
+  'src/audit/checkpoint.ts': 'test/audit/signed-note.test.ts',
+  'src/audit/proof-file.ts': 'test/audit/signed-note.test.ts',
   'src/store/record-row.ts': 'test/store/list-decisions.test.ts',
   'src/store/record-tables.ts': 'test/store/list-decisions.test.ts',
   'src/decide/recorded-task.ts': 'test/http/routes/decisions.test.ts',
