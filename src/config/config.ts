@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { approvalsFormat, resolveApprovals, type ApprovalsConfig } from './approvals.js';
+import { auditFormat, resolveAudit, type AuditConfig } from './audit.js';
 import { checkClientLogins } from './client-logins.js';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
@@ -51,6 +52,7 @@ export const configFormat = z.strictObject({
   logs: logsFormat.prefault({}),
   reload: reloadFormat.prefault({}),
   records: z.strictObject({ facts: z.boolean().default(true) }).prefault({}),
+  audit: auditFormat,
   limits: limitsFormat,
   delegations: delegationsFormat,
   approvals: approvalsFormat,
@@ -95,6 +97,7 @@ export interface Config extends Listener {
   readonly reload: ReloadConfig;
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly records: { readonly facts: boolean };
+  readonly audit: AuditConfig;
   readonly delegations: DelegationsConfig;
   readonly approvals: ApprovalsConfig;
   readonly signing: SigningConfig;
@@ -192,6 +195,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     logs: settings.logs,
     reload: resolveReload(settings.reload),
     records: settings.records,
+    audit: resolveAudit(settings.audit, path, resolvePath),
     delegations: { clientMaxMs: settings.delegations.client_max, delegateUrl: settings.delegations.delegate_url },
     approvals: resolveApprovals(settings.approvals),
     signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },

@@ -19,6 +19,7 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
   'lock',
   'dev.key',
   'dev-issuer.jwk',
+  'audit.key',
   'database',
   'database.draft',
   'run',

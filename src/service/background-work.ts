@@ -20,11 +20,13 @@ import type { MetaStore } from '../store/meta.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
 import type { RepeatedCount } from '../telemetry/repeated-count.js';
+import type { AuditLog } from './open-log.js';
 import type { ActivePolicies } from './active-policies.js';
 
 export interface BackgroundWorkDeps {
   readonly config: Pick<Config, 'notifications' | 'settleAfterMs'>;
   readonly database: Database;
+  readonly auditLog: AuditLog;
   readonly activePolicies: ActivePolicies;
   readonly approvals: ApprovalStore;
   readonly consents: ConsentStore;
@@ -50,7 +52,7 @@ export interface BackgroundWork {
 
 export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
   const { config, database, activePolicies, consents, delegations, elevations, limits, reviews } = deps;
-  const { deliveries, events, meta, now, log } = deps;
+  const { auditLog, deliveries, events, meta, now, log } = deps;
   const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
   const reservations = countOpenReservations(limits, config.settleAfterMs, now);
   const reviewSweeper = new ReviewSweeper(reviews, now);
@@ -65,6 +67,8 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     waitingApprovals.start(log).stop,
     () => webhooks.stop(),
     startPruning(events, now, log),
+    auditLog.sequencer.start(log).stop,
+    ...auditLog.witnesses.map((witness) => witness.start(log).stop),
   ];
   return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
 }

@@ -38,6 +38,7 @@ import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
 import { describeUnfitEntities } from './unfit-entities.js';
 import { loadWorld, readWorldFile, type LoadedWorld } from '../config/world.js';
+import { openAuditLog, type AuditLog } from './open-log.js';
 import { openSigning } from './open-signing.js';
 import { openRelationships } from './open-relationships.js';
 import { collectCounts } from './collect-counts.js';
@@ -50,6 +51,8 @@ import { openDevelopment } from './development.js';
 export interface Service {
   readonly config: Config;
   readonly database: Database;
+  /** The log of records: its key, and what it proves. */
+  readonly auditLog: AuditLog;
   /** The policies and their graph engine, both of which may be replaced at any moment. */
   readonly activePolicies: ActivePolicies;
   readonly credentials: CredentialVerifier;
@@ -137,6 +140,7 @@ export async function openService(
           reservations: background.reservations,
           reviews: background.reviewSweeper,
           waitingApprovals: background.waitingApprovals,
+          auditLog: auditLog.sequencer,
         }),
     );
     const reported = { log, watch: metrics.observeCall };
@@ -157,6 +161,7 @@ export async function openService(
     const consents = new ConsentStore(database, reads);
     const meta = new MetaStore(database);
     const signing = await openSigning(config, meta);
+    const auditLog = await openAuditLog(config, database, meta, log);
     const approvals = new ApprovalStore(
       database,
       reads,
@@ -201,7 +206,7 @@ export async function openService(
     const reviews = new ReviewStore(database);
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
-    const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
+    const parts = { config, database, auditLog, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
     const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, log });
     closers.push(...background.stops);
     return {

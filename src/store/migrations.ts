@@ -5,6 +5,7 @@ import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
+import { LOG_TABLES } from './log-tables.js';
 import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
@@ -134,6 +135,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   SPARING_FUNCTIONS,
   // The function stores rows of the table under its new name.
   [...RECORD_TABLES, ...RESERVING_FUNCTION],
+  LOG_TABLES,
 ];
 
 /** The version of the tables that this Remit works with. */
