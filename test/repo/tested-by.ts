@@ -3,6 +3,16 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/store/log-pages.ts': 'test/records/verify-log.test.ts',
+  'src/service/open-log.ts': 'test/http/routes/audit.test.ts',
+  'src/cli/audit-export.ts': 'test/cli/audit.test.ts',
+  'src/cli/audit-prove.ts': 'test/cli/audit.test.ts',
+  'src/cli/audit-verify.ts': 'test/cli/audit.test.ts',
+  'src/cli/log-client.ts': 'test/cli/audit.test.ts',
+  'src/store/log-tables.ts': 'test/store/log-store.test.ts',
+  'src/store/log-rows.ts': 'test/store/log-store.test.ts',
+  'src/records/sequencer.ts': 'test/store/log-store.test.ts',
+  'src/records/log-proofs.ts': 'test/store/log-store.test.ts',
   'src/audit/tiles.ts': 'test/audit/tree.test.ts',
   'src/audit/checkpoint.ts': 'test/audit/signed-note.test.ts',
   'src/audit/proof-file.ts': 'test/audit/signed-note.test.ts',
