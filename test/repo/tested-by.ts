@@ -4,7 +4,6 @@
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/log-pages.ts': 'test/records/verify-log.test.ts',
-  'src/service/open-log.ts': 'test/http/routes/audit.test.ts',
   'src/cli/audit-export.ts': 'test/cli/audit.test.ts',
   'src/cli/audit-prove.ts': 'test/cli/audit.test.ts',
   'src/cli/audit-verify.ts': 'test/cli/audit.test.ts',
