@@ -68,6 +68,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./cli/replay.js')).replayCommand,
   },
   {
+    name: 'audit',
+    summary: 'verify the log of records, prove that a record is in it, export it',
+    load: async () => (await import('./cli/audit.js')).auditCommand,
+  },
+  {
     name: 'diff',
     summary: 'compare two sets of policies by the decisions that they make',
     load: async () => (await import('./cli/diff.js')).diffCommand,

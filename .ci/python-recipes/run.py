@@ -1,7 +1,10 @@
-"""Runs the recipes of docs/guide/python.md against a service with the sample company."""
+"""Runs the recipes of docs/guide/python.md against a service with the sample company, and verifies its audit log."""
 
 import asyncio
 import base64
+import contextlib
+import hashlib
+import io
 import json
 import os
 import re
@@ -16,8 +19,11 @@ from pathlib import Path
 
 import httpx
 
+import verify_log
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/guide/python.md").read_text()
+AUDITOR_KEY = "auditor-key"
 
 
 def write_config(directory: Path) -> Path:
@@ -34,7 +40,10 @@ def write_config(directory: Path) -> Path:
     for line in (directory / "keys.env").read_text().splitlines():
         name, key = line.removeprefix("export ").split("=", 1)
         os.environ[name] = key
-    return directory / "fixtures/python.remit.yaml"
+    file = directory / "fixtures/python.remit.yaml"
+    auditor = f"clients:\n  - {{ id: auditor, key_sha256: {hashlib.sha256(AUDITOR_KEY.encode()).hexdigest()}, may: [admin] }}\n"
+    file.write_text(file.read_text().replace("clients:\n", auditor, 1))
+    return file
 
 
 def load_recipe(name: str) -> dict:
@@ -141,6 +150,58 @@ async def check_toolkit(tokens: dict, check) -> None:
         check(f"{name} is denied", may_call(*arguments), False)
 
 
+def check_audit(url: str, remit, directory: Path, older: str, check) -> None:
+    """The log of the service, by a verifier that shares no code with it; and what was done to each part is refused."""
+
+    def get(path: str) -> httpx.Response:
+        return httpx.get(f"{url}/v1/{path}", headers={"Authorization": f"Bearer {AUDITOR_KEY}"})
+
+    def write(name: str, text: str) -> str:
+        # Line ends must stay as they are.
+        (directory / name).write_bytes(text.encode())
+        return str(directory / name)
+
+    def refuses(*arguments: str) -> bool:
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                verify_log.main(arguments)
+            except (SystemExit, ValueError):
+                return True
+        return False
+
+    decisions = get("decisions").json()["results"][:5]
+    check("there are decisions", len(decisions) > 1, True)
+    while get(f"audit/proof/{decisions[0]['id']}").status_code == 409:
+        time.sleep(0.1)
+    key, checkpoint = get("audit/key").text.strip(), get("audit/checkpoint").text
+    export = remit("audit", "export", "--format", "jsonl", "--key", AUDITOR_KEY)
+    proofs = [get(f"audit/proof/{decision['id']}").text for decision in decisions]
+    first, last = (note.split("\n")[1] for note in (older, checkpoint))
+    consistency = get(f"audit/consistency?from={first}&to={last}").text
+    signed = ["--key", key, "--checkpoint", write("checkpoint", checkpoint)]
+    grown = ["--older", write("older", older), "--consistency", write("consistency", consistency)]
+    whole = [*signed, "--export", write("export", export), *grown]
+    for i, proof in enumerate(proofs):
+        whole += ["--proof", write(f"proof{i}", proof)]
+    check("the log has grown", int(first) < int(last), True)
+    check("the log, its proofs and its growth are genuine", refuses(*whole), False)
+    lines = export.splitlines(keepends=True)
+    for name, altered in (
+        ("changed", export.replace('"decision"', '"decisioN"', 1)),
+        ("swapped", "".join([lines[1], lines[0], *lines[2:]])),
+        ("dropped", "".join(lines[1:])),
+        ("added", "".join([lines[0], *lines])),
+    ):
+        check(f"a leaf that was {name} is refused", refuses(*signed, "--export", write("altered", altered)), True)
+    size, other = f"\n{last}\n", f"\n{int(last) + 1}\n"
+    forged = write("forged", checkpoint.replace(size, other, 1))
+    check("another checkpoint is refused", refuses("--key", key, "--checkpoint", forged), True)
+    moved = re.sub(r"index (\d+)", lambda place: f"index {int(place[1]) ^ 1}", proofs[0])
+    check("another place is refused", refuses(*signed, "--proof", write("moved", moved)), True)
+    fork = write("fork", json.dumps({"proof": [*json.loads(consistency)["proof"], base64.b64encode(bytes(32)).decode()]}))
+    check("another growth is refused", refuses(*signed, "--older", str(directory / "older"), "--consistency", fork), True)
+
+
 def main() -> int:
     counts = {True: 0, False: 0}
 
@@ -166,9 +227,15 @@ def main() -> int:
         try:
             await_ready(service, url)
 
+            def remit(*arguments: str) -> str:
+                command = [*program, *arguments]
+                return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
             def mint(*arguments: str) -> str:
-                command = [*program, "token", *arguments, "--ttl", "1h"]
-                return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
+                return remit("token", *arguments, "--ttl", "1h").strip()
+
+            while (head := httpx.get(f"{url}/v1/audit/checkpoint")).status_code == 409:
+                time.sleep(0.1)
 
             tokens = {
                 "reader": mint("--user", "alice", "--agent", "hr-assistant", "--scope", "hr.employees.read"),
@@ -181,6 +248,8 @@ def main() -> int:
                 except Exception:
                     traceback.print_exc()
                     counts[False] += 1
+            print(check_audit.__name__)
+            check_audit(url, remit, directory, head.text, check)
         finally:
             service.terminate()
             service.wait(30)

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { approvalsFormat, resolveApprovals, type ApprovalsConfig } from './approvals.js';
+import { auditFormat, resolveAudit, type AuditConfig } from './audit.js';
 import { checkClientLogins } from './client-logins.js';
 import { clientFormat, resolveClients, type ConfiguredClient } from './clients.js';
 import { databaseFormat, resolveDatabase, type DatabaseConfig } from './database.js';
@@ -52,6 +53,7 @@ export const configFormat = z.strictObject({
   logs: logsFormat.prefault({}),
   reload: reloadFormat.prefault({}),
   records: recordsFormat,
+  audit: auditFormat,
   limits: limitsFormat,
   delegations: delegationsFormat,
   approvals: approvalsFormat,
@@ -95,6 +97,7 @@ export interface Config extends Listener {
   readonly logs: LogsConfig;
   readonly reload: ReloadConfig;
   readonly records: RecordsConfig;
+  readonly audit: AuditConfig;
   readonly delegations: DelegationsConfig;
   readonly approvals: ApprovalsConfig;
   readonly signing: SigningConfig;
@@ -199,6 +202,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
         keepMs: settings.records.values.keep,
       },
     },
+    audit: resolveAudit(settings.audit, path, resolvePath),
     delegations: { clientMaxMs: settings.delegations.client_max, delegateUrl: settings.delegations.delegate_url },
     approvals: resolveApprovals(settings.approvals),
     signing: { keyFiles: settings.signing.key_file?.map(resolvePath) },

@@ -52,7 +52,8 @@ export function resolveNotifications(
   });
 }
 
-function findUrlProblem(url: string, network: Network): string | undefined {
+/** Finds the fault of a URL that is called; undefined where it has none. */
+export function findUrlProblem(url: string, network: Network): string | undefined {
   const { protocol, hostname, username, password, hash } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   if (username + password !== '') return 'must not carry a password: receivers tell messages by their signature';

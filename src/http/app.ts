@@ -37,6 +37,7 @@ import { endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/u
 import { relationshipRoutes } from './routes/relationships.js';
 import { reviewListRoutes, reviewRoutes } from './routes/reviews.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
+import { auditRoutes } from './routes/audit.js';
 import { searchRoutes } from './routes/search.js';
 import { RateLimiter } from './edge/rate-limit.js';
 import { ListenerServers } from './edge/tls-server.js';
@@ -67,7 +68,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [
-    indexRoutes, decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
+    indexRoutes, auditRoutes, decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
   ], // prettier-ignore
 };
 

@@ -12,6 +12,7 @@ export const FAULTS = {
   policies_unavailable: 'Cedar could not answer.',
   keys_unavailable: "The issuer's keys could not be fetched.",
   deadline_exceeded: 'The decision took longer than its deadline.',
+  log_damaged: 'The audit log is not what was stored or signed of it, so nothing is added to it.',
   overloaded: 'Too much is in flight already.',
 } as const;
 

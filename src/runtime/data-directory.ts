@@ -20,6 +20,7 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
   'dev.key',
   'dev-issuer.jwk',
   'values.key',
+  'audit.key',
   'database',
   'database.draft',
   'run',

@@ -22,11 +22,13 @@ import type { RecordValues } from '../store/record-values.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
 import type { RepeatedCount } from '../telemetry/repeated-count.js';
+import type { AuditLog } from './open-log.js';
 import type { ActivePolicies } from './active-policies.js';
 
 export interface BackgroundWorkDeps {
   readonly config: Pick<Config, 'notifications' | 'settleAfterMs'>;
   readonly database: Database;
+  readonly auditLog: AuditLog;
   readonly activePolicies: ActivePolicies;
   readonly approvals: ApprovalStore;
   readonly consents: ConsentStore;
@@ -53,7 +55,7 @@ export interface BackgroundWork {
 
 export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
   const { config, database, activePolicies, consents, delegations, elevations, limits, reviews } = deps;
-  const { deliveries, events, meta, now, log } = deps;
+  const { auditLog, deliveries, events, meta, now, log } = deps;
   const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
   const reservations = countOpenReservations(limits, config.settleAfterMs, now);
   const reviewSweeper = new ReviewSweeper(reviews, now);
@@ -69,6 +71,8 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     () => webhooks.stop(),
     startPruning(events, now, log),
     startPruningValues(deps.recordValues, now, log),
+    auditLog.sequencer.start(log).stop,
+    ...auditLog.witnesses.map((witness) => witness.start(log).stop),
   ];
   return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
 }

@@ -4,6 +4,7 @@ import type { DecisionStore } from '../store/decisions.js';
 import type { EntityStore } from '../store/entities.js';
 import type { RepeatedCount } from '../telemetry/repeated-count.js';
 import type { ServiceCounts } from '../telemetry/service-metrics.js';
+import type { Sequencer } from '../records/sequencer.js';
 import type { ReviewSweeper } from '../govern/review-sweeper.js';
 import type { WebhookSender } from '../notify/webhook-sender.js';
 import type { ActivePolicies } from './active-policies.js';
@@ -18,6 +19,7 @@ export interface CountedParts {
   readonly webhooks: WebhookSender;
   readonly reviews: Pick<ReviewSweeper, 'counts'>;
   readonly reservations: Pick<RepeatedCount, 'latest'>;
+  readonly auditLog: Pick<Sequencer, 'counts'>;
   readonly waitingApprovals: Pick<RepeatedCount, 'latest'>;
 }
 
@@ -31,6 +33,7 @@ export function collectCounts({
   reviews,
   reservations,
   waitingApprovals,
+  auditLog,
 }: CountedParts): ServiceCounts {
   const { engine, rules } = activePolicies;
   const graph = engine.counts();
@@ -52,6 +55,7 @@ export function collectCounts({
     reviews: reviews.counts,
     openReservations: reservations.latest,
     waitingApprovals: waitingApprovals.latest,
+    auditLog: auditLog.counts,
     rules: {
       ...activePolicies.counts,
       since: activePolicies.since,

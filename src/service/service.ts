@@ -38,6 +38,7 @@ import { discardPartialWorld, loadWorldOnce } from './load-world-once.js';
 import { openDatabase } from './open-database.js';
 import { describeUnfitEntities } from './unfit-entities.js';
 import { loadWorld, readWorldFile, type LoadedWorld } from '../config/world.js';
+import { openAuditLog, type AuditLog } from './open-log.js';
 import { openSigning } from './open-signing.js';
 import { openRecordValues } from './open-record-values.js';
 import { openRelationships } from './open-relationships.js';
@@ -51,6 +52,8 @@ import { openDevelopment } from './development.js';
 export interface Service {
   readonly config: Config;
   readonly database: Database;
+  /** The log of records: its key, and what it proves. */
+  readonly auditLog: AuditLog;
   /** The policies and their graph engine, both of which may be replaced at any moment. */
   readonly activePolicies: ActivePolicies;
   readonly credentials: CredentialVerifier;
@@ -138,6 +141,7 @@ export async function openService(
           reservations: background.reservations,
           reviews: background.reviewSweeper,
           waitingApprovals: background.waitingApprovals,
+          auditLog: auditLog.sequencer,
         }),
     );
     const reported = { log, watch: metrics.observeCall };
@@ -158,6 +162,7 @@ export async function openService(
     const consents = new ConsentStore(database, reads);
     const meta = new MetaStore(database);
     const signing = await openSigning(config, meta);
+    const auditLog = await openAuditLog(config, database, meta, log);
     const approvals = new ApprovalStore(
       database,
       reads,
@@ -204,7 +209,7 @@ export async function openService(
     const reviews = new ReviewStore(database);
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
-    const parts = { config, database, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
+    const parts = { config, database, auditLog, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
     const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, recordValues, log });
     closers.push(...background.stops);
     return {

@@ -5,6 +5,7 @@ import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
+import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
 import { RECORD_ITEM_TABLES } from './record-item-tables.js';
 import { RECORD_VALUE_TABLES } from './record-values.js';
@@ -138,6 +139,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   // The function stores rows of the table under its new name.
   [...RECORD_TABLES, ...PERSON_KEY_TABLES, ...RECORD_VALUE_TABLES, ...RESERVING_FUNCTION],
   RECORD_ITEM_TABLES,
+  LOG_TABLES,
 ];
 
 /** The version of the tables that this Remit works with. */

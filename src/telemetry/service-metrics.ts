@@ -24,6 +24,8 @@ export interface ServiceCounts {
   readonly openReservations: number;
   /** Tasks of approvals that wait for people. */
   readonly waitingApprovals: number;
+  /** The log of records: its size, the records that wait for a place in it, and whether it was damaged. */
+  readonly auditLog: { readonly size: number; readonly pending: number; readonly damaged: boolean };
   /** The notifications of each receiver, by its name. */
   readonly webhooks: readonly {
     readonly endpoint: string;
@@ -96,6 +98,7 @@ export function registerServiceMetrics(registry: Registry, sources: MetricSource
   registerCircuits(register, sources);
   registerPolicies(register, sources);
   registerNotifications(register, sources);
+  registerAuditLog(register, sources);
 }
 
 function registerQueues(register: RegisterMetric, { counts, shed }: MetricSources): void {
@@ -174,6 +177,22 @@ function registerPolicies(register: RegisterMetric, { counts, version }: MetricS
   register(Gauge, 'remit_policy_info', 'Always 1, with the version of the policies in force.', ['version'], () => [
     [{ version: version() }, 1],
   ]);
+}
+
+function registerAuditLog(register: RegisterMetric, { counts }: MetricSources): void {
+  register(Gauge, 'remit_audit_log_records', 'Records that the audit log has, when it was last looked at.', [], () => [
+    [{}, counts().auditLog.size],
+  ]);
+  register(Gauge, 'remit_audit_log_waiting', 'Records that wait for their place in the audit log.', [], () => [
+    [{}, counts().auditLog.pending],
+  ]);
+  register(
+    Gauge,
+    'remit_audit_log_damaged',
+    '1 while the audit log is not what was stored or signed of it.',
+    [],
+    () => [[{}, Number(counts().auditLog.damaged)]],
+  );
 }
 
 function registerNotifications(register: RegisterMetric, { counts }: MetricSources): void {

@@ -25,6 +25,7 @@ const ROOMS = [
   'runtime',
   'telemetry',
   'diagnostics',
+  'audit',
   'store',
   'graph',
   'policy',

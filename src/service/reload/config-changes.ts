@@ -25,6 +25,7 @@ const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown]
   ['logs', (c) => c.logs],
   ['reload', (c) => c.reload],
   ['records', (c) => c.records],
+  ['audit', (c) => c.audit],
   ['approvals', (c) => c.approvals],
   ['signing', (c) => c.signing],
   ['reviews', (c) => c.reviewDueMs],

@@ -21,6 +21,7 @@ import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../s
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { approvalStoreContract } from '../approvals.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
+import { logContract } from '../log.contract.js';
 import { outboxContract } from '../outbox.contract.js';
 import { databaseContract } from './database.contract.js';
 import { collectCleanups } from '../../support/cleanups.js';
@@ -58,6 +59,15 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     });
     consentStoreContract(() => database);
     outboxContract(() => database);
+  });
+
+  describe('the log', () => {
+    let database: PostgresDatabase;
+    beforeAll(async () => {
+      database = connected(await databaseUrl(`log ${uuid()}`));
+      await migrateSchema(database);
+    });
+    logContract(() => database);
   });
 
   describe('approvals', () => {

@@ -1,0 +1,75 @@
+/**
+ * The leaf of a record: what it is in clear, and a commitment to each of its parts. A reader who may see one part is given
+ * that and its salt, and learns of the others nothing: salts come from a seed of the record's own, each by its part's name.
+ */
+import { createHmac } from 'node:crypto';
+import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { commit } from '../runtime/commitment.js';
+
+/** The members of a decision's or a list's record, by the part that has them; those that aren't named are in `answer`. */
+const DECISION_PARTS = {
+  question: ['request', 'dry_run', 'search'],
+  parties: ['client', 'token', 'acting'],
+  rationale: ['rationale'],
+  policies: ['policy_version'],
+  facts: ['facts'],
+} as const;
+const PART_OF_MEMBER: ReadonlyMap<string, string> = new Map(
+  Object.entries(DECISION_PARTS).flatMap(([part, members]) => members.map((member) => [member, part] as const)),
+);
+/** The kinds of records whose parts are shown apart; all others have one part. */
+const DECISION_KINDS: ReadonlySet<string> = new Set(['decision', 'list', 'correction']);
+
+/** A record as the database has it. */
+export interface LoggedRecord {
+  readonly id: string;
+  readonly kind: string;
+  /** RFC 3339 in UTC, to the microsecond. */
+  readonly at: string;
+  /** The decision that it is about. */
+  readonly about?: string | undefined;
+  /** The seed of its salts, in hex. */
+  readonly seed: string;
+  /** The columns that it is found by, without those that have nothing: its client, its user, … */
+  readonly keys: Readonly<Record<string, unknown>>;
+  readonly record: Readonly<Record<string, unknown>>;
+}
+
+export type RecordParts = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+
+/** The text of a record's leaf: canonical JSON, in one line. */
+export function formatLeaf(record: LoggedRecord): string {
+  const { id, kind, at, about, seed } = record;
+  const parts = [...splitRecord(record)].map(([name, part]) => [
+    name,
+    { $commit: commitPart(derivePartSalt(seed, name), part) },
+  ]);
+  return formatCanonicalJson({ v: 1, id, kind, at, about, parts: Object.fromEntries(parts) });
+}
+
+/** The parts of a record. `keys` is one, so that no record can be moved to another's lists. */
+export function splitRecord({ kind, keys, record }: LoggedRecord): RecordParts {
+  if (!DECISION_KINDS.has(kind)) return new Map([...toPart('keys', keys), ...toPart('record', record)]);
+  const members = new Map<string, [string, unknown][]>();
+  for (const [member, value] of Object.entries(record)) {
+    const name = PART_OF_MEMBER.get(member) ?? 'answer';
+    members.set(name, [...(members.get(name) ?? []), [member, value]]);
+  }
+  // A member may have any name, so parts are made of entries.
+  const parts = [...members].flatMap(([name, entries]) => toPart(name, Object.fromEntries(entries)));
+  return new Map([...toPart('keys', keys), ...parts]);
+}
+
+function toPart(name: string, part: Readonly<Record<string, unknown>>): [[string, typeof part]] {
+  return [[name, part]];
+}
+
+/** The salt of a part, which opens that part alone. */
+export function derivePartSalt(seed: string, name: string): Buffer {
+  return createHmac('sha256', Buffer.from(seed, 'hex')).update(`part ${name}`).digest();
+}
+
+/** The commitment to a part: with the salt, it shows that the part was this; without, it shows nothing. */
+export function commitPart(salt: Buffer, part: unknown): string {
+  return commit(part, salt).$commit;
+}

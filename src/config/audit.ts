@@ -1,0 +1,81 @@
+/** `audit` of the configuration: the key that signs the log, its name, and where its checkpoints are kept as well. */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError } from '../model/faults.js';
+import type { LogWitness } from '../records/log-witness.js';
+import { displayPath } from './files.js';
+import { findUrlProblem } from './notifications.js';
+
+const MAX_WITNESSES = 8;
+const MAX_ORIGIN_LENGTH = 256;
+
+const witnessFormat = z.union([
+  z.strictObject({ file: z.string().min(1) }),
+  z.strictObject({
+    url: z.url({ protocol: /^https?$/ }).max(2048),
+    network: z.enum(['public', 'private'], 'must be "public" or "private"').default('public'),
+  }),
+]);
+
+export const auditFormat = z
+  .strictObject({
+    key_file: z.string().min(1).optional(),
+    origin: z
+      .string()
+      .max(MAX_ORIGIN_LENGTH)
+      .regex(/^[\w.:/-]+$/, 'must be a name such as "remit.example/log", of letters, digits and . _ : / -')
+      .optional(),
+    witnesses: z.array(witnessFormat).max(MAX_WITNESSES).default([]),
+  })
+  .prefault({});
+
+export interface AuditConfig {
+  /** Absent: one in the data directory with an embedded database; none with a server. */
+  readonly keyFile: string | undefined;
+  /** The name of the log; absent: one by the id of the deployment. */
+  readonly origin: string | undefined;
+  readonly witnesses: readonly LogWitness[];
+}
+
+/** @throws ConfigError naming the key */
+export function resolveAudit(
+  { key_file: keyFile, origin, witnesses }: z.infer<typeof auditFormat>,
+  path: string,
+  resolvePath: (path: string) => string,
+): AuditConfig {
+  return {
+    keyFile: keyFile === undefined ? undefined : resolvePath(keyFile),
+    origin,
+    witnesses: witnesses.map((witness, i) => {
+      if ('file' in witness) return { file: resolvePath(witness.file) };
+      const problem = findUrlProblem(witness.url, witness.network);
+      if (problem !== undefined)
+        throw new ConfigError(problem, { file: displayPath(path), key: `audit.witnesses[${i}].url` });
+      return witness;
+    }),
+  };
+}
+
+/** Reads a private key for Ed25519 in PEM (PKCS #8). @throws ConfigError */
+export function readAuditKey(file: string): KeyObject {
+  try {
+    return parseAuditKey(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // The text of the error may quote the key.
+    throw new ConfigError(
+      code?.startsWith('E') === true && !code.startsWith('ERR')
+        ? `the key can not be read (${code})`
+        : 'the file has no private key for Ed25519 in PEM: openssl genpkey -algorithm ed25519 makes one',
+      { file: displayPath(file), key: 'audit.key_file' },
+    );
+  }
+}
+
+/** @throws Error where it is none */
+export function parseAuditKey(text: string): KeyObject {
+  const key = createPrivateKey(text);
+  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('the key is not one for Ed25519');
+  return key;
+}
