@@ -1,9 +1,9 @@
 /** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
-import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
+import { APPROVAL_TABLES, RETRIED_APPROVALS, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
-import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
+import { HOLDING_FUNCTIONS, LIMIT_TABLES, RETRYING_FUNCTIONS } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
@@ -131,6 +131,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [...HOLDING_FUNCTIONS, ...RESERVING_FUNCTION],
   FORGETTING_FUNCTIONS,
   SPARING_FUNCTIONS,
+  // After an attempt that failed the next one with its key has the approval which that one used.
+  [...RETRYING_FUNCTIONS, ...RETRIED_APPROVALS, ...RESERVING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

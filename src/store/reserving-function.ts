@@ -70,7 +70,7 @@ export const RESERVING_FUNCTION = [
          select from approval_tasks t where t.used_by = (v_request->'approval'->>'decision')::uuid
            and t.id <> (v_request->'approval'->>'id')::uuid) then
          v_overtaken := use_approval((v_request->'approval'->>'id')::uuid, (v_request->'approval'->>'decision')::uuid,
-           to_timestamp(v_at / 1000.0)) is not null;
+           to_timestamp(v_at / 1000.0), (v_retry->>'released')::uuid) is not null;
        end if;
        if v_overtaken then
          accepted := null;

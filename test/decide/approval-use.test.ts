@@ -1,6 +1,6 @@
 /**
  * An approval for one use, asked for by many at once, in whatever order what they read and write comes about: all questions of
- * the one key that used it are allowed, and no other.
+ * the one key that used it are allowed, and no other, also after an attempt that failed.
  */
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
@@ -82,21 +82,43 @@ async function askAtOnce(
   asked: readonly { readonly key?: string | undefined; readonly isLost?: boolean }[],
 ): Promise<Answer[]> {
   const approval = await approve(remit, question, await ask(remit, question), ['olga']);
+  return askPresenting(scheduler, presenting(question, approval), asked);
+}
+
+/** @param beside what else comes about as the schedule has it */
+async function askPresenting(
+  scheduler: fc.Scheduler,
+  question: AskedQuestion,
+  asked: readonly { readonly key?: string | undefined; readonly isLost?: boolean }[],
+  beside: readonly Promise<void>[] = [],
+): Promise<Answer[]> {
   const restore = delayStores(scheduler);
   try {
     const asking = asked.map(async ({ key, isLost = false }): Promise<Answer> => {
-      const response = await remit.post('/access/v1/evaluation', presenting(question, approval), {
+      const response = await remit.post('/access/v1/evaluation', question, {
         authorization: 'Bearer git-key',
         ...(key === undefined ? {} : { 'idempotency-key': `${key}-${rounds}` }),
         ...(isLost ? { 'x-request-id': 'lost' } : {}),
       });
       return response.json();
     });
-    return await scheduler.waitFor(Promise.all(asking));
+    const [answers] = await scheduler.waitFor(Promise.all([Promise.all(asking), ...beside]));
+    return answers;
   } finally {
     restore();
     await remit.service.decisions.flush();
   }
+}
+
+async function report(decision: string, outcome: string): Promise<void> {
+  const response = await remit.post(`/v1/decisions/${decision}/outcome`, { outcome }, { authorization: 'Bearer git-key' }); // prettier-ignore
+  expect(response.statusCode, response.body).toBe(201);
+}
+
+/** The decision that holds what an allow has used. */
+async function findHolder({ context }: Answer): Promise<string | undefined> {
+  const stored = await remit.service.decisions.find(context?.id ?? '');
+  return stored?.record.reservation?.decision ?? stored?.record.id;
 }
 
 async function expectReplayed(answers: readonly Answer[]): Promise<void> {
@@ -140,5 +162,64 @@ it('serves every question of its key, whichever of them are given up', async () 
   await assertUntilSeen(
     () => fc.assert(property, { numRuns: 40 }),
     () => ['some of merge', 'some of release'].filter((kind) => !seen.has(kind)),
+  );
+}, 120_000);
+
+it('is good for the next attempt of its key once one has failed, and for no other, however they come together', async () => {
+  const seen = new Set<string>();
+  const key = fc.constantFrom('a', 'a', 'b', undefined);
+  const round = fc.record({
+    keys: fc.array(key, { minLength: 1, maxLength: 4 }),
+    outcome: fc.constantFrom('failed', 'failed', 'abandoned', 'executed', undefined),
+    isReportedMeanwhile: fc.boolean(),
+  });
+  const rounds = fc.array(round, { minLength: 2, maxLength: 4 });
+  const property = fc.asyncProperty(fc.scheduler(), rounds, action, async (scheduler, attempts, name) => {
+    const question = await newQuestion(name);
+    const approval = await approve(remit, question, await ask(remit, question), ['olga']);
+    /** The key whose approval it is, and the decision that holds it now. */
+    let owner: { readonly key: string | undefined } | undefined;
+    let holder: string | undefined;
+    let isExecuted = false;
+    for (const { keys, outcome, isReportedMeanwhile } of attempts) {
+      const before = holder;
+      const isLate = isReportedMeanwhile && before !== undefined && !isExecuted && outcome !== 'executed';
+      const reporting = isLate ? [scheduler.schedule(Promise.resolve(), 'outcome').then(() => report(before, 'failed'))] : []; // prettier-ignore
+      const answers = await askPresenting(scheduler, presenting(question, approval), keys.map((of) => ({ key: of })), reporting); // prettier-ignore
+      const allowed = keys.filter((_, i) => answers[i]?.decision);
+      const [winner] = allowed;
+      if (isExecuted) expect(allowed).toEqual([]);
+      else if (owner === undefined) {
+        expect(allowed).toEqual(winner === undefined ? [undefined] : keys.filter((of) => of === winner));
+        owner = { key: winner };
+      } else {
+        const { key: own } = owner;
+        expect(allowed).toEqual(own === undefined ? [] : keys.filter((of) => of === own));
+        if (allowed.length > 0) seen.add(`${isLate ? 'while' : holder === undefined ? 'after' : 'before'} it failed`);
+        else seen.add('denied to others');
+      }
+      await expectReplayed(answers);
+      const [use] = await remit.service.database.run([
+        { sql: 'select used_by from approval_tasks where id = $1::uuid', params: [approval.id] },
+      ]);
+      const user = String(use?.[0]?.['used_by']);
+      // One decision has it at a time, and every allow is that one or its retry.
+      const held = await Promise.all(answers.filter(({ decision }) => decision).map(findHolder));
+      if (isLate) holder = user === before ? undefined : user;
+      else if (held.length > 0) {
+        expect(new Set(held)).toEqual(new Set([user]));
+        holder = user;
+      }
+      if (outcome === undefined || holder === undefined || isExecuted) continue;
+      await report(holder, outcome);
+      seen.add(outcome);
+      isExecuted = outcome === 'executed';
+      holder = isExecuted ? holder : undefined;
+    }
+  });
+  const wanted = ['before it failed', 'after it failed', 'while it failed', 'denied to others', 'failed', 'abandoned', 'executed']; // prettier-ignore
+  await assertUntilSeen(
+    () => fc.assert(property, { numRuns: 40 }),
+    () => wanted.filter((kind) => !seen.has(kind)),
   );
 }, 120_000);
