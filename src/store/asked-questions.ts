@@ -18,6 +18,8 @@ export interface TaskOpening {
         readonly askers: ApprovalBinding;
         /** Whether a person has said no to a part of the class lately. */
         readonly isRefused: boolean;
+        /** The marks of the classes by which that was told: it has to be told anew where there are others. */
+        readonly known: readonly string[];
       }
     | undefined;
 }
@@ -25,7 +27,7 @@ export interface TaskOpening {
 /** The questions that are asked, as rows: `$1` of each statement that reads them. `item` is the question as it was submitted. */
 export const ASKED = `jsonb_to_recordset($1::jsonb) as a (n int, id uuid, user_type text, user_id text, agent_type text,
   agent_id text, binding text, question text, asked text, refused bool,
-  task jsonb, item jsonb)`;
+  known jsonb, task jsonb, item jsonb)`;
 /** The questions with the tasks that wait for them. */
 export const ASKED_TASKS = `${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked`;
 /** Whether a task for the same waits. */
@@ -69,6 +71,7 @@ function describeOpening({ user, agent, task, ofClass }: TaskOpening, requester:
       ]),
     ),
     refused: ofClass?.isRefused ?? false,
+    known: ofClass?.known,
     task,
   };
 }

@@ -13,6 +13,7 @@ import {
   WAS_DENIED,
   type TaskOpening,
 } from './asked-questions.js';
+import { HAS_UNKNOWN_CLASS } from './class-tasks.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import {
@@ -54,6 +55,8 @@ export type OpenedTasks =
   /** The key was used for another request. */
   | { readonly kind: 'other_body' }
   | { readonly kind: 'too_many' }
+  /** A class of questions was asked for or denied that one of these does not know: it may be the same. */
+  | { readonly kind: 'outdated' }
   /** The same was denied lately as what is asked at this index. */
   | { readonly kind: 'cooling_down'; readonly index: number };
 
@@ -63,6 +66,8 @@ export const MAX_KEPT_TASKS_OF_PAIR = 1000;
 export const MAX_KEYS_OF_TASK = 50;
 /** An approval that is given after the end which was asked for would be good for nothing: the task waits no longer. */
 const ENDS_AS_REQUESTED = `least($5::timestamptz, (a.task->>'requested_until')::timestamptz)`;
+/** The index of the statement whose rows are the questions that a class isn't known to. */
+const OUTDATED_INDEX = 4;
 /** Tasks that are past their time and go with each request. */
 const PRUNED_AT_ONCE = 100;
 
@@ -87,6 +92,8 @@ export async function openTasks(
     expireStatement(now),
     pruneTasksStatement(now),
     pruneBundlesStatement(now),
+    // Classes are opened and denied under the lock, so there is no other until the end.
+    { sql: `select a.n from ${ASKED} where ${HAS_UNKNOWN_CLASS} limit 1`, params: [asked, deniedSince] },
     tellOfTasks(
       {
         sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
@@ -96,6 +103,7 @@ export async function openTasks(
               from ${ASKED}
               where not exists (select from access_request_keys where requester = $3 and key = $7)
                 and not exists (select from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED})
+                and not exists (select from ${ASKED} where ${HAS_UNKNOWN_CLASS})
                 and not exists (select from (
                     select user_type, user_id, agent_type, agent_id, count(distinct asked) as fresh
                     from ${ASKED} where not ${HAS_OPEN_TASK} group by 1, 2, 3, 4) f
@@ -132,11 +140,13 @@ export async function openTasks(
     findBundleStatement(bundleId),
   ]);
   const [keys, rows = [], refusals, bundles] = results.slice(-4);
+  const isOutdated = (results[OUTDATED_INDEX]?.length ?? 0) > 0;
   const [key, denied, made]: readonly (DatabaseRow | undefined)[] = [keys?.[0], refusals?.[0], bundles?.[0]];
   const isOwnKey =
     key === undefined || (bundle === undefined ? key['task'] === rows[0]?.['id'] : key['bundle'] === bundleId);
   if (key !== undefined && key['body_sha256'] !== repeat?.bodySha256) return { kind: 'other_body' };
   if (!isOwnKey) return { kind: 'repeated' };
+  if (isOutdated) return { kind: 'outdated' };
   if (denied !== undefined) return { kind: 'cooling_down', index: Number(denied['n']) };
   const isWhole = rows.length === openings.length && (repeat === undefined) === (key === undefined);
   if (!isWhole || (bundle !== undefined && made === undefined)) return { kind: 'too_many' };
