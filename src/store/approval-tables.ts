@@ -97,3 +97,9 @@ export const RETRIED_APPROVALS = [
   `drop function if exists use_approval(uuid, uuid, timestamptz)`,
   USE_APPROVAL,
 ] as const;
+
+/**
+ * Nothing reads this column, and this version writes it no more. Replicas of before write it while they are replaced, so it goes
+ * in the next version.
+ */
+export const SPARED_COLUMN = [`alter table approval_tasks alter column binding_sha256 drop not null`] as const;

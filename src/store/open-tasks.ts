@@ -96,9 +96,9 @@ export async function openTasks(
     { sql: `select a.n from ${ASKED} where ${HAS_UNKNOWN_CLASS} limit 1`, params: [asked, deniedSince] },
     tellOfTasks(
       {
-        sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+        sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id,
                 question_sha256, asked_sha256, task, state, asked, expires, kept_until)
-              select distinct on (a.asked) a.id, $3::text, a.user_type, a.user_id, a.agent_type, a.agent_id, a.binding,
+              select distinct on (a.asked) a.id, $3::text, a.user_type, a.user_id, a.agent_type, a.agent_id,
                 a.question, a.asked, a.task, 'pending', $4::timestamptz, ${ENDS_AS_REQUESTED}, $6::timestamptz
               from ${ASKED}
               where not exists (select from access_request_keys where requester = $3 and key = $7)

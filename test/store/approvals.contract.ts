@@ -196,9 +196,9 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       await getDatabase().run([
         { sql: `update approval_tasks set state = 'cancelled' where id = $1::uuid`, params: [id] },
         {
-          sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+          sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id,
                   asked_sha256, task, state, asked, expires, kept_until)
-                select gen_random_uuid(), requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
+                select gen_random_uuid(), requester, user_type, user_id, agent_type, agent_id, asked_sha256,
                   task, state, asked, expires, kept_until from approval_tasks, generate_series(2, $2::int) where id = $1::uuid`,
           params: [id, MAX_KEPT_TASKS_OF_PAIR],
         },
@@ -262,6 +262,22 @@ export function approvalStoreContract(getDatabase: () => Database): void {
         { sql: 'select count(*)::int as n from access_request_bundles where user_id = $1', params: [user?.id ?? ''] },
       ]);
       expect(rows).toEqual([{ n: 2 }]);
+    });
+
+    it('knows a task that a replica of the version before has opened, which still writes a column that nothing reads', async () => {
+      const opening = newOpening();
+      const own = await opened(opening);
+      await getDatabase().run([
+        {
+          sql: `with taken as (delete from approval_tasks where id = $1::uuid returning *)
+                insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+                  question_sha256, asked_sha256, task, state, asked, expires, kept_until)
+                select id, requester, user_type, user_id, agent_type, agent_id, 'written by the one before',
+                  question_sha256, asked_sha256, task, state, asked, expires, kept_until from taken`,
+          params: [own.id],
+        },
+      ]);
+      expect((await opened(opening)).id).toBe(own.id);
     });
 
     it('opens no class beside one that it does not know, of several that come at once', async () => {
