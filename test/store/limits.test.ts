@@ -228,7 +228,7 @@ function suite(
           const [key, retry, id] = [uuid(), uuid(), uuid()];
           await write(reserve([charge(key, 1, 1)], START, { ...retryOf(retry), expected: { kind: 'new' } }), id);
           await store().reportOutcome(id, 'c', { outcome }, kept);
-          expect(await stateOf(retryOf(retry))).toEqual({ kind: expected });
+          expect(await stateOf(retryOf(retry))).toEqual(expected === 'new' ? { kind: 'new', released: id } : { kind: expected }); // prettier-ignore
           expect(await usedOf(key)).toBe(outcome === 'executed' ? 1 : 0);
         }
       });
