@@ -14,14 +14,8 @@ import type { Database } from '../../src/store/database/port.js';
 import { ElevationStore } from '../../src/store/elevations.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
 import { findAskedClasses } from '../../src/store/class-tasks.js';
-import {
-  MAX_KEPT_TASKS_OF_PAIR,
-  MAX_KEYS_OF_TASK,
-  openTasks,
-  type OpenedTasks,
-  type OpeningBounds,
-  type RequestOpening,
-} from '../../src/store/open-tasks.js';
+import { MAX_KEPT_TASKS_OF_PAIR, type OpeningBounds, type RequestOpening } from '../../src/store/insert-tasks.js';
+import { MAX_KEYS_OF_TASK, openTasks, type OpenedTasks } from '../../src/store/open-tasks.js';
 import { ReadBatch } from '../../src/store/read-batch.js';
 import { openTask, type OpenedTask, type SingleOpening } from '../support/open-task.js';
 
