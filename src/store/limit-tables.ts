@@ -156,9 +156,12 @@ export const HOLDING_FUNCTIONS = [
    $$`,
 ] as const;
 
-/** The functions that keep with a key the decision which failed: what it used beside limits is the key's own still. */
+/**
+ * The functions that keep with a key the decision which failed: what it used beside limits is the key's own still. `retried`: a retry
+ * was allowed by what the decision holds, so that isn't given back where the decision itself could not be answered.
+ */
 export const RETRYING_FUNCTIONS = [
-  `alter table idempotency_keys add column released uuid`,
+  `alter table idempotency_keys add column released uuid, add column retried boolean not null default false`,
 
   `create or replace function retry_state(p_key text, p_since bigint) returns jsonb language sql stable as $$
      select coalesce(

@@ -444,6 +444,20 @@ describe('an approval', () => {
     expect((await ask(remit, presenting(merge(), approval))).decision).toBe(true);
   });
 
+  it('stays with a retry that was allowed by it, where the first question could not be answered', async () => {
+    const approval = await getApproval();
+    const [first, retry] = [
+      await ask(remit, presenting(merge(), approval), { key: 'lost' }),
+      await ask(remit, presenting(merge(), approval), { key: 'lost' }),
+    ];
+    expect([first.decision, retry.decision]).toEqual([true, true]);
+    remit.service.decisions.correct({ ...(await recordOf(first)), decision: false }, undefined, true);
+    await remit.service.decisions.flush();
+    for (const key of ['another', undefined])
+      expect(codes(await ask(remit, presenting(merge(), approval), key === undefined ? {} : { key }))).toContain('approval_used'); // prettier-ignore
+    expect((await ask(remit, presenting(merge(), approval), { key: 'lost' })).decision).toBe(true);
+  });
+
   it('is none where it is null, and whole where its optional members are', async () => {
     const denied = await ask(remit, presenting(merge(), null as unknown as object));
     expect(codes(denied)).toEqual(['approval_required', 'policy_forbid']);
