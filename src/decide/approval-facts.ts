@@ -1,5 +1,6 @@
 /** The approval of a question: what was read of the one that it presents, and what that gives the steps. */
 import { judgeApproval, type ApprovalFinding, type GoodApproval } from '../govern/approvals/judge.js';
+import { findEarlierUser } from '../govern/limits/retry-key.js';
 import type { ApprovalStep } from '../model/approvals.js';
 import { describeRef } from '../model/ids.js';
 import { dependsOnRequest, type Reason } from '../model/reasons.js';
@@ -32,7 +33,7 @@ export function findQuestionApproval(
 ): ApprovalFinding | undefined {
   if (approvalReading === undefined) return undefined;
   const retry = limits !== undefined && !('fault' in limits) ? limits.retry : undefined;
-  return judgeApproval(approvalReading, now, retry?.kind === 'held' ? retry.decision : undefined);
+  return judgeApproval(approvalReading, now, findEarlierUser(retry));
 }
 
 export function listGivenAnswers(finding: ApprovalFinding | undefined): GivenAnswers {

@@ -4,7 +4,7 @@
  * doesn't say by whom yet.
  */
 import { planCharges } from '../govern/limits/charges.js';
-import { planRetryKey } from '../govern/limits/retry-key.js';
+import { findEarlierUser, planRetryKey } from '../govern/limits/retry-key.js';
 import type { Deadline } from '../runtime/deadline.js';
 import type { BoundQuestion } from './bound-question.js';
 import { fetchLimits, type AnswerDeps } from './engine-answers.js';
@@ -26,7 +26,7 @@ export async function settleApprovalUse(
   const settled = { limits, approvalReading };
   if (retry === undefined || approvalReading === undefined || 'fault' in approvalReading) return settled;
   const { id, approval } = approvalReading;
-  if (approval?.used_by === undefined || isHeldBy(approval.used_by, limits)) return settled;
+  if (approval?.used_by === undefined || isExplained(approval.used_by, limits)) return settled;
   const charges = [...planCharges(bound).charges, ...listPossibleCharges(bound, facts)];
   const read = await fetchLimits([{ charges, retry }], deps, deadline, id);
   if (read === undefined || 'fault' in read)
@@ -35,7 +35,6 @@ export async function settleApprovalUse(
   return { limits: state, approvalReading: { ...approvalReading, approval: { ...approval, used_by: use?.used_by } } };
 }
 
-function isHeldBy(decision: string, limits: Facts['limits']): boolean {
-  const retry = limits === undefined || 'fault' in limits ? undefined : limits.retry;
-  return retry?.kind === 'held' && retry.decision === decision;
+function isExplained(user: string, limits: Facts['limits']): boolean {
+  return limits !== undefined && !('fault' in limits) && findEarlierUser(limits.retry) === user;
 }

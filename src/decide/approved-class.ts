@@ -8,9 +8,9 @@ import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { FaultCode } from '../model/faults.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
-import { checkDetailsCoverage } from '../tokens/authorization-details.js';
+import { checkDetailsCoverage, type DetailsCoverage } from '../tokens/authorization-details.js';
 import { findPartyDifference } from './approval-binding.js';
-import type { BoundQuestion } from './bound-question.js';
+import type { BoundQuestion, CoveredQuestion } from './bound-question.js';
 import { buildCoverageRequest } from './coverage-request.js';
 import { buildDetailChecks } from './permission-checks.js';
 
@@ -30,17 +30,27 @@ export async function findClassDifference(
 ): Promise<string | undefined | { readonly fault: FaultCode }> {
   const difference = findPartyDifference(approved.binding, asked);
   if (difference !== undefined) return difference;
-  const details = approved.details.filter(({ type }) => type === REMIT_DETAIL_TYPE);
   try {
-    const checks = buildDetailChecks(bound, details);
-    const answers = await deadline.race(graph.check(checks));
-    const held = new Map(checks.map(({ permission }, i) => [permission, answers[i]]));
-    const check = ({ permission }: Pick<CheckRequest, 'permission'>): CheckAnswer =>
-      held.get(permission) ?? { result: 'unknown', fault: 'relationships_unavailable' };
-    const { problem, fault } = checkDetailsCoverage(details, buildCoverageRequest(bound, { check }));
+    const details = approved.details.filter(({ type }) => type === REMIT_DETAIL_TYPE);
+    const { problem, fault } = await checkClassCoverage(bound, details, graph, deadline);
     if (problem === undefined) return undefined;
     return fault === undefined ? CLASS_PLACE : { fault };
   } catch (error) {
     return { fault: engineFaultCode(error) };
   }
+}
+
+/** Whether one of the details covers the question, as the graph is. @throws Fault */
+export async function checkClassCoverage(
+  question: CoveredQuestion,
+  details: readonly AuthorizationDetail[],
+  graph: Pick<GraphSnapshot, 'check'>,
+  deadline: Deadline,
+): Promise<DetailsCoverage> {
+  const checks = buildDetailChecks(question, details);
+  const answers = await deadline.race(graph.check(checks));
+  const held = new Map(checks.map(({ permission }, i) => [permission, answers[i]]));
+  const check = ({ permission }: Pick<CheckRequest, 'permission'>): CheckAnswer =>
+    held.get(permission) ?? { result: 'unknown', fault: 'relationships_unavailable' };
+  return checkDetailsCoverage(details, buildCoverageRequest(question, { check }), CLASS_PLACE);
 }

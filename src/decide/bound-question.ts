@@ -3,7 +3,7 @@ import type { ActingParties } from '../model/acting.js';
 import type { Credential, CredentialOrFault } from '../model/credential.js';
 import type { Question } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
-import type { ActionOnResource, EntityType } from '../policy/schema/action.js';
+import type { Action, ActionOnResource, EntityType } from '../policy/schema/action.js';
 
 /** The question that the token and binding steps judge. */
 export interface UnboundQuestion {
@@ -30,4 +30,14 @@ export interface BoundQuestion {
   readonly target: ActionOnResource;
   /** The Cedar type of the acting principal. */
   readonly principalType: EntityType;
+}
+
+/** The part of a bound question that authorization details are held against: a denied one is restored so far. */
+export interface CoveredQuestion {
+  readonly question: Pick<Question, 'caller' | 'resource' | 'context'> & {
+    readonly action: Pick<Question['action'], 'properties'>;
+  };
+  readonly rules: Pick<Rules, 'graph'>;
+  readonly acting: ActingParties;
+  readonly target: { readonly action: Pick<Action, 'name' | 'permission'> };
 }

@@ -1,13 +1,13 @@
 /** A question as authorization details are held against it: those of its token, and those of the delegation it rests on. */
 import { REMIT_DETAIL_TYPE, type AccessType } from '../model/acting.js';
 import type { CoverageRequest } from '../tokens/authorization-details.js';
-import type { BoundQuestion } from './bound-question.js';
+import type { BoundQuestion, CoveredQuestion } from './bound-question.js';
 import { buildDetailChecks } from './permission-checks.js';
 import type { Facts } from './step.js';
 
 /** @param types the types of detail that are understood beside Remit's own */
 export function buildCoverageRequest(
-  bound: BoundQuestion,
+  bound: CoveredQuestion,
   { check }: Pick<Facts, 'check'>,
   types: readonly string[] = [],
 ): CoverageRequest {
@@ -42,6 +42,6 @@ export function getAccess({ acting }: Pick<BoundQuestion, 'acting'>): AccessType
 }
 
 /** The request's purpose, unvalidated; without one, the token's. */
-export function getStatedPurpose({ question, acting }: Pick<BoundQuestion, 'question' | 'acting'>): unknown {
+export function getStatedPurpose({ question, acting }: Pick<CoveredQuestion, 'question' | 'acting'>): unknown {
   return Object.hasOwn(question.context, 'purpose') ? question.context['purpose'] : acting.grant?.purpose;
 }

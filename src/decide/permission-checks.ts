@@ -9,7 +9,7 @@ import type { Action } from '../policy/schema/action.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { DELEGATOR_RELATION } from '../policy/schema/vocabulary.js';
 import { listDetailPermissions } from '../tokens/authorization-details.js';
-import type { BoundQuestion } from './bound-question.js';
+import type { BoundQuestion, CoveredQuestion } from './bound-question.js';
 
 /** The gate: the check of the action's permission, without which the resource is out of reach. */
 export function buildGateCheck({ acting, target, question }: BoundQuestion): CheckRequest {
@@ -35,7 +35,10 @@ export function buildAgentCanChecks({ target, acting, question }: BoundQuestion)
 }
 
 /** The checks of the permissions by which details name resources of the question's type, for the gate's subject. */
-export function buildDetailChecks(bound: BoundQuestion, details: readonly AuthorizationDetail[] = []): CheckRequest[] {
+export function buildDetailChecks(
+  bound: CoveredQuestion,
+  details: readonly AuthorizationDetail[] = [],
+): CheckRequest[] {
   const { acting, question, rules } = bound;
   const resource = toResourceRef(question);
   return listHeldPermissions(details, question, rules).map((permission) =>
@@ -44,12 +47,15 @@ export function buildDetailChecks(bound: BoundQuestion, details: readonly Author
 }
 
 /** The resource without its properties. */
-export function toResourceRef({ resource }: BoundQuestion['question']): EntityRef {
+export function toResourceRef({ resource }: Pick<Question, 'resource'>): EntityRef {
   return { type: resource.type, id: resource.id };
 }
 
 /** The check, with the part of the request's context that its caveats can ask for. */
-export function withCaveatContext({ question, rules }: BoundQuestion, check: CheckRequest): CheckRequest {
+export function withCaveatContext(
+  { question, rules }: Pick<CoveredQuestion, 'question' | 'rules'>,
+  check: CheckRequest,
+): CheckRequest {
   const context = selectCaveatContext(question, rules, check.resource.type, check.permission);
   return context === undefined ? check : { ...check, context };
 }
@@ -59,8 +65,8 @@ export function withCaveatContext({ question, rules }: BoundQuestion, check: Che
  * @throws BadRequest where one that is to be an address is none
  */
 export function selectCaveatContext(
-  { context }: Question,
-  { graph }: Rules,
+  { context }: Pick<Question, 'context'>,
+  { graph }: Pick<Rules, 'graph'>,
   type: string,
   permission: string,
 ): Readonly<Record<string, unknown>> | undefined {
@@ -105,8 +111,8 @@ function listResourcePermissions({ acting, target, question, rules }: BoundQuest
 /** The permissions by which details name resources of the question's type, and which the graph has. */
 function listHeldPermissions(
   details: readonly AuthorizationDetail[],
-  { resource }: Question,
-  { graph }: Rules,
+  { resource }: Pick<Question, 'resource'>,
+  { graph }: Pick<Rules, 'graph'>,
 ): readonly string[] {
   return details.length === 0
     ? []

@@ -39,7 +39,9 @@ export function findUnprovenStatements(
 }
 
 /** The agent's question without its statements. Its purpose stays: it can only contradict that of the token. */
-export function omitStatements(question: Question): Question {
+export function omitStatements<Stated extends Pick<Question, 'subject' | 'resource' | 'context'>>(
+  question: Stated,
+): Stated {
   const { subject, resource, context } = question;
   return {
     ...question,

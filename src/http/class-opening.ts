@@ -25,7 +25,7 @@ export async function widenToClass(
   openings: readonly TaskOpening[],
 ): Promise<TaskOpening> {
   const deniedSince = new Date(now().getTime() - config.approvals.cooldownMs);
-  const known = await findAskedClasses(database, { user, agent }, deniedSince);
+  const { classes: known, marks } = await findAskedClasses(database, { user, agent }, deniedSince);
   const waiting = [
     ...openings.flatMap((earlier) => (earlier.task.details === undefined ? [] : [earlier.task.details])),
     ...known.filter(({ isDenied }) => !isDenied).map(({ details }) => details),
@@ -41,6 +41,7 @@ export async function widenToClass(
     ofClass: {
       askers: selectAskers(task.binding),
       // A person who has said no to some questions isn't asked for them again beside others.
+      known: marks,
       isRefused: known.some((other) => other.isDenied && mayDetailsMeet(other.details, asked)),
     },
   };

@@ -5,7 +5,7 @@ import type { ConsentTerms } from '../model/consents.js';
 import { BadRequest } from '../model/faults.js';
 import type { Rules } from '../policy/load.js';
 import { instantFormat, utcInstantFormat } from '../runtime/instant-format.js';
-import type { StoredConsent } from '../store/consents.js';
+import type { StoredConsent } from '../store/consent-rows.js';
 import { grantLimitsFormat } from '../policy/schema/limits-format.js';
 import { detailSchema } from '../tokens/claims.js';
 import { agentFormat, endMembers, EXAMPLE_LIMIT, MAX_GRANTED_DETAILS } from './grant-terms.js';

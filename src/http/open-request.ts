@@ -1,14 +1,16 @@
 /** Opens the tasks of an access request: what is asked for must be what was denied, and lift it, and people must be able to read it. */
 import { listBoundNames } from '../decide/approval-binding.js';
 import { describeShownQuestion } from '../decide/shown-question.js';
-import { BadRequest } from '../model/faults.js';
+import type { AuthorizationDetail } from '../model/acting.js';
+import { BadRequest, Fault } from '../model/faults.js';
 import { formatCallerId, type Caller } from '../model/question.js';
 import type { Rules } from '../policy/load.js';
 import { formatStatedJson } from '../runtime/canonical-json.js';
 import { sha256 } from '../runtime/sha256.js';
 import type { Service } from '../service/service.js';
 import type { TaskOpening } from '../store/asked-questions.js';
-import { openTasks } from '../store/open-tasks.js';
+import type { RequestOpening } from '../store/insert-tasks.js';
+import { openTasks, type OpenedTasks } from '../store/open-tasks.js';
 import { findEarlierRequest, type RequestRepeat } from '../store/request-bundles.js';
 import type { AskedTask } from '../store/stored-task.js';
 import type { AccessRequestBody } from './access-request-json.js';
@@ -21,6 +23,12 @@ import { findRequestedTasks, toRequestedTasks, type RequestedTasks } from './req
 
 const DENIED_LATELY =
   'The same was denied by an approver a short while ago. What policies don’t read makes no other question of it, and a class that has questions in common with one that was denied is denied with it.';
+
+/** The class of questions that is asked for; undefined where it is the one question. */
+type ClassDetails = readonly AuthorizationDetail[] | undefined;
+
+/** The most often that a request for a class is held against others that come at the same time. */
+const MAX_ATTEMPTS = 10;
 
 /**
  * Opens the tasks of a request, or finds those that are open, or those of the same request before.
@@ -45,7 +53,7 @@ async function openNew(
   repeat: RequestRepeat | undefined,
 ): Promise<RequestedTasks | 'too_many'> {
   const items = listRequestedItems(body);
-  const openings: TaskOpening[] = [];
+  const asked: { readonly opening: TaskOpening; readonly details: ClassDetails }[] = [];
   for (const item of items) {
     const denial = await findDenial(service, caller, item.denial, joinItemPlace(item.at, 'denial'));
     requireSameQuestion(denial, item.question, item.at);
@@ -53,17 +61,14 @@ async function openNew(
     const { user, agent } = denial;
     const details = await readRequestedClass(service, caller, denial, item);
     const opening = { user, agent, task: describeTask(denial, item, service.now(), service.activePolicies.rules) };
-    openings.push(details === undefined ? opening : await widenToClass(service, opening, details, openings));
+    asked.push({ opening, details });
   }
-  const now = service.now();
-  const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
   const requester = formatCallerId(caller);
   const bundle =
     body.items === undefined
       ? undefined
-      : { user: openings[0]?.user?.id ?? '', items: items.map(({ stated }) => stated) };
-  const asked = { requester, openings, expires, repeat, bundle };
-  const opened = await openTasks(service.database, asked, service.config.approvals, now);
+      : { user: asked[0]?.opening.user?.id ?? '', items: items.map(({ stated }) => stated) };
+  const opened = await openTogether(service, asked, { requester, repeat, bundle });
   switch (opened.kind) {
     case 'opened':
       return toRequestedTasks(opened);
@@ -77,6 +82,28 @@ async function openNew(
       // Another request with the same key was faster.
       return (await findRepeated(service, caller, repeat)) ?? 'too_many';
   }
+}
+
+/**
+ * Opens the tasks. Which classes of questions are the same is told from what was asked for and denied until then; where a person has
+ * said no meanwhile, or others have asked, it is told once more.
+ * @throws Fault
+ */
+async function openTogether(
+  service: Service,
+  asked: readonly { readonly opening: TaskOpening; readonly details: ClassDetails }[],
+  request: Omit<RequestOpening, 'openings' | 'expires'>,
+): Promise<Exclude<OpenedTasks, { readonly kind: 'outdated' }>> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const openings: TaskOpening[] = [];
+    for (const { opening, details } of asked)
+      openings.push(details === undefined ? opening : await widenToClass(service, opening, details, openings));
+    const now = service.now();
+    const expires = new Date(now.getTime() + service.config.approvals.waitingMs);
+    const opened = await openTasks(service.database, { ...request, openings, expires }, service.config.approvals, now);
+    if (opened.kind !== 'outdated') return opened;
+  }
+  throw new Fault('overloaded', 'access requests for classes of questions');
 }
 
 async function findRepeated(

@@ -2,13 +2,14 @@
  * Reads the class of questions that an access request asks for, in place of the one that was denied: details, of which one covers
  * that question. An approval of it is good for every question that they cover.
  */
+import { checkClassCoverage } from '../decide/approved-class.js';
+import { restoreCoveredQuestion } from '../decide/denied-coverage.js';
 import { checkRequestedDetails } from '../govern/requested-details.js';
 import type { AuthorizationDetail } from '../model/acting.js';
-import type { CheckAnswer } from '../model/checks.js';
-import { BadRequest } from '../model/faults.js';
+import { BadRequest, Fault } from '../model/faults.js';
 import type { Caller } from '../model/question.js';
 import type { Service } from '../service/service.js';
-import { checkDetailsCoverage, listDetailPermissions, listDetailResources } from '../tokens/authorization-details.js';
+import { listDetailResources } from '../tokens/authorization-details.js';
 import { askApproverGraph } from './approver-graph.js';
 import type { RequestableDenial } from './denied-question.js';
 import { joinItemPlace, type RequestedItem } from './requested-questions.js';
@@ -55,44 +56,15 @@ function requireActionConstraints({ constraints = {} }: AuthorizationDetail, pla
 async function findUncovered(
   service: Pick<Service, 'activePolicies' | 'config' | 'deadlineMs'>,
   caller: Caller,
-  { record, user, agent }: RequestableDenial,
+  { record }: RequestableDenial,
   { question }: RequestedItem,
   details: readonly AuthorizationDetail[],
 ): Promise<string | undefined> {
-  const { rules } = service.activePolicies;
-  const { type, id } = question.resource;
-  const subject = user ?? agent;
-  const permissions = listDetailPermissions(details, type).filter((permission) =>
-    rules.graph.hasMember(type, permission),
+  const covered = restoreCoveredQuestion(record, caller, question, service.activePolicies.rules);
+  if (covered === undefined) return 'no action of the rules is it any more';
+  const { problem, fault } = await askApproverGraph(service, service.deadlineMs, ({ graph }, deadline) =>
+    checkClassCoverage(covered, details, graph, deadline),
   );
-  const checks = permissions.flatMap((permission) =>
-    subject === undefined ? [] : [{ resource: { type, id }, permission, subject }],
-  );
-  const answers =
-    checks.length === 0
-      ? []
-      : await askApproverGraph(service, service.deadlineMs, ({ graph }, deadline) =>
-          deadline.race(graph.check(checks)),
-        );
-  const held = new Map<string, CheckAnswer | undefined>(checks.map(({ permission }, i) => [permission, answers[i]]));
-  const audience = caller.kind === 'client' ? caller.client.audience : undefined;
-  const token = record.facts?.credential;
-  const grant = token !== undefined && 'ok' in token && token.ok ? token.token : undefined;
-  const stated = question.context;
-  return checkDetailsCoverage(
-    details,
-    {
-      action: question.action.name,
-      permission: rules.vocabulary.find(question.action.name, type)?.action.permission ?? '',
-      resource: { type, id },
-      isDefinition: (word) => rules.graph.hasDefinition(word),
-      locations: audience === undefined ? [] : [audience],
-      types: [],
-      attributes: { action: question.action.properties, context: stated, resource: question.resource.properties },
-      findHolding: (permission) => held.get(permission),
-      purpose: Object.hasOwn(stated, 'purpose') ? stated['purpose'] : grant?.purpose,
-      access: grant?.access ?? 'online',
-    },
-    'details',
-  ).problem;
+  if (fault !== undefined) throw new Fault(fault);
+  return problem;
 }

@@ -107,7 +107,8 @@ export interface RetryKey {
 
 /** The fate of an earlier question with the same key. */
 export type RetryState =
-  | { readonly kind: 'new' }
+  /** There is none that holds anything. `released` is the decision that did and was reported as not done: its approval serves the retry. */
+  | { readonly kind: 'new'; readonly released?: string | undefined }
   /** It was allowed, and what it holds serves the retry as well; the retry reserves what is missing to that in its name. */
   | { readonly kind: 'held'; readonly decision: string; readonly at: number }
   /** It was reported as executed. */

@@ -105,7 +105,8 @@ const limitsSchema = z.union([
     others: z.literal('unused').optional(),
     retry: z
       .discriminatedUnion('kind', [
-        z.looseObject({ kind: z.enum(['new', 'executed']) }),
+        z.looseObject({ kind: z.literal('new'), released: z.string().optional() }),
+        z.looseObject({ kind: z.literal('executed') }),
         z.looseObject({ kind: z.literal('held'), decision: z.string(), at: z.int() }),
       ])
       .optional(),

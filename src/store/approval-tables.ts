@@ -7,11 +7,12 @@
  */
 
 /**
- * Uses an approval for a decision, or says why it can't be used: then the decision must not be recorded as an allow. A use is told of
+ * Uses an approval for a decision, or says why it can't be used: then the decision must not be recorded as an allow. What an attempt
+ * used that has failed (`p_released`) serves the next one with its key, and no other decision (retry_state in limit-tables.ts). A use is told of
  * once. An approval until an end is used without bound, and the events of all are bounded in number: its use is told of once in an
  * hour, so that one caller can't push out what others have not read yet.
  */
-const USE_APPROVAL = `create or replace function use_approval(p_id uuid, p_decision uuid, p_at timestamptz) returns text language plpgsql as $$
+const USE_APPROVAL = `create or replace function use_approval(p_id uuid, p_decision uuid, p_at timestamptz, p_released uuid default null) returns text language plpgsql as $$
    declare v_task approval_tasks%rowtype;
    begin
      select * into v_task from approval_tasks t where t.id = p_id for update;
@@ -20,9 +21,9 @@ const USE_APPROVAL = `create or replace function use_approval(p_id uuid, p_decis
      if v_task.approved_until <= p_at then return 'expired'; end if;
      if v_task.grant_state not in ('none', 'written') then return 'ungranted'; end if;
      if v_task.scope = 'once' then
-       if v_task.used_by <> p_decision then return 'used'; end if;
        -- A retry of the decision uses nothing more.
        if v_task.used_by = p_decision then return null; end if;
+       if v_task.used_by <> coalesce(p_released, p_decision) then return 'used'; end if;
        update approval_tasks t set used_by = p_decision, used_at = p_at where t.id = p_id;
      elsif exists (select from events e where e.event = 'approval.used' and e.ids->>'approval' = p_id::text
          and e.at > p_at - interval '1 hour') then
@@ -90,3 +91,15 @@ export const SPARING_FUNCTIONS = [
   `create index events_of_used_approvals on events ((ids->>'approval')) where event = 'approval.used'`,
   USE_APPROVAL,
 ] as const;
+
+/** Tables of before have a function that knows of no attempt that failed: two of one name would be called by chance. */
+export const RETRIED_APPROVALS = [
+  `drop function if exists use_approval(uuid, uuid, timestamptz)`,
+  USE_APPROVAL,
+] as const;
+
+/**
+ * Nothing reads this column, and this version writes it no more. Replicas of before write it while they are replaced, so it goes
+ * in the next version.
+ */
+export const SPARED_COLUMN = [`alter table approval_tasks alter column binding_sha256 drop not null`] as const;

@@ -18,14 +18,16 @@ export interface TaskOpening {
         readonly askers: ApprovalBinding;
         /** Whether a person has said no to a part of the class lately. */
         readonly isRefused: boolean;
+        /** The marks of the classes by which that was told: it has to be told anew where there are others. */
+        readonly known: readonly string[];
       }
     | undefined;
 }
 
 /** The questions that are asked, as rows: `$1` of each statement that reads them. `item` is the question as it was submitted. */
 export const ASKED = `jsonb_to_recordset($1::jsonb) as a (n int, id uuid, user_type text, user_id text, agent_type text,
-  agent_id text, binding text, question text, asked text, refused bool,
-  task jsonb, item jsonb)`;
+  agent_id text, question text, asked text, refused bool,
+  known jsonb, task jsonb, item jsonb)`;
 /** The questions with the tasks that wait for them. */
 export const ASKED_TASKS = `${ASKED} join approval_tasks t on t.state = 'pending' and t.asked_sha256 = a.asked`;
 /** Whether a task for the same waits. */
@@ -48,19 +50,17 @@ export function formatAsked(
 }
 
 function describeOpening({ user, agent, task, ofClass }: TaskOpening, requester: string): object {
-  const binding = hashBinding(task.binding);
   return {
     id: uuid(),
     user_type: user?.type ?? '',
     user_id: user?.id ?? '',
     agent_type: agent?.type ?? '',
     agent_id: agent?.id ?? '',
-    binding,
     question: task.question_sha256 ?? hashBoundQuestion(task),
     asked: sha256(
       JSON.stringify([
         requester,
-        ofClass === undefined ? binding : hashBinding(ofClass.askers),
+        hashBinding(ofClass === undefined ? task.binding : ofClass.askers),
         task.steps,
         task.emergency ?? null,
         // Another end is another request: an approval is good for no longer than each that it answers asks for.
@@ -69,6 +69,7 @@ function describeOpening({ user, agent, task, ofClass }: TaskOpening, requester:
       ]),
     ),
     refused: ofClass?.isRefused ?? false,
+    known: ofClass?.known,
     task,
   };
 }

@@ -155,3 +155,30 @@ export const HOLDING_FUNCTIONS = [
        then retry_state(p_retry->>'key', (p_retry->>'since')::bigint) end as retry) s
    $$`,
 ] as const;
+
+/**
+ * The functions that keep with a key the decision which failed: what it used beside limits is the key's own still. `retried`: a retry
+ * was allowed by what the decision holds, so that isn't given back where the decision itself could not be answered.
+ */
+export const RETRYING_FUNCTIONS = [
+  `alter table idempotency_keys add column released uuid, add column retried boolean not null default false`,
+
+  `create or replace function retry_state(p_key text, p_since bigint) returns jsonb language sql stable as $$
+     select coalesce(
+       (select case
+            when k.executed then jsonb_build_object('kind', 'executed')
+            when k.decision is not null then jsonb_build_object('kind', 'held', 'decision', k.decision, 'at', k.at)
+            when k.released is not null then jsonb_build_object('kind', 'new', 'released', k.released)
+          end from idempotency_keys k where k.key = p_key and k.at >= p_since),
+       jsonb_build_object('kind', 'new'))
+   $$`,
+
+  `create or replace function release_uses(p_decisions uuid[]) returns void language plpgsql as $$
+   declare v_use record;
+   begin
+     for v_use in select decision, key, quantity from limit_uses where decision = any (p_decisions) loop
+       perform reduce_use(v_use.decision, v_use.key, v_use.quantity);
+     end loop;
+     update idempotency_keys set released = decision, decision = null where decision = any (p_decisions);
+   end $$`,
+] as const;

@@ -1,9 +1,9 @@
 /** The migrations of the database's tables: numbered steps, of which each is applied once. */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
-import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
+import { APPROVAL_TABLES, RETRIED_APPROVALS, SPARED_COLUMN, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
-import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
+import { HOLDING_FUNCTIONS, LIMIT_TABLES, RETRYING_FUNCTIONS } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
@@ -140,6 +140,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [...RECORD_TABLES, ...PERSON_KEY_TABLES, ...RECORD_VALUE_TABLES, ...RESERVING_FUNCTION],
   RECORD_ITEM_TABLES,
   LOG_TABLES,
+  // After an attempt that failed the next one with its key has the approval which that one used.
+  [...RETRYING_FUNCTIONS, ...RETRIED_APPROVALS, ...RESERVING_FUNCTION, ...SPARED_COLUMN],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -3,49 +3,22 @@
  * user's approvers with them.
  */
 import { v4 as uuid } from 'uuid';
-import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './stored-task.js';
-import {
-  ASKED,
-  ASKED_TASKS,
-  formatAsked,
-  HAS_OPEN_TASK,
-  OF_SAME_PAIR,
-  WAS_DENIED,
-  type TaskOpening,
-} from './asked-questions.js';
+import { ASKED, ASKED_TASKS, formatAsked, HAS_OPEN_TASK, WAS_DENIED } from './asked-questions.js';
+import { HAS_UNKNOWN_CLASS } from './class-tasks.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
+import { expireTasksStatement, pruneTasksStatement } from './expire-tasks.js';
+import { findKeptUntil, insertTasksStatement, type OpeningBounds, type RequestOpening } from './insert-tasks.js';
 import {
   findBundleStatement,
   findKeyStatement,
   insertBundleStatements,
-  MAX_KEPT_BUNDLES,
   pruneBundlesStatement,
   toBundle,
-  type BundleItem,
   type RequestRepeat,
   type StoredBundle,
 } from './request-bundles.js';
-import { tellOfTasks } from './task-events.js';
-
-/** An access request, as it opens tasks. */
-export interface RequestOpening {
-  readonly requester: string;
-  /** One at least. */
-  readonly openings: readonly TaskOpening[];
-  readonly expires: Date;
-  /** undefined where the request has no key. */
-  readonly repeat?: RequestRepeat | undefined;
-  /** The user of a request for several questions at once, and each question as it was submitted. */
-  readonly bundle?: { readonly user: string; readonly items: readonly Omit<BundleItem, 'task'>[] } | undefined;
-}
-
-export interface OpeningBounds {
-  /** The open tasks of a user by an agent. */
-  readonly open: number;
-  /** The time after a no in which the same isn't asked again, in milliseconds. */
-  readonly cooldownMs: number;
-}
+import { toStoredTask, type StoredTask } from './stored-task.js';
 
 export type OpenedTasks =
   | { readonly kind: 'opened'; readonly tasks: readonly StoredTask[]; readonly bundle?: StoredBundle | undefined }
@@ -54,17 +27,13 @@ export type OpenedTasks =
   /** The key was used for another request. */
   | { readonly kind: 'other_body' }
   | { readonly kind: 'too_many' }
+  /** A class of questions was asked for or denied that one of these does not know: it may be the same. */
+  | { readonly kind: 'outdated' }
   /** The same was denied lately as what is asked at this index. */
   | { readonly kind: 'cooling_down'; readonly index: number };
 
-/** All tasks of a pair that are kept, ended ones as well: opening and cancelling in turn must not fill the store. */
-export const MAX_KEPT_TASKS_OF_PAIR = 1000;
 /** The keys that the requests for one task may have. */
 export const MAX_KEYS_OF_TASK = 50;
-/** An approval that is given after the end which was asked for would be good for nothing: the task waits no longer. */
-const ENDS_AS_REQUESTED = `least($5::timestamptz, (a.task->>'requested_until')::timestamptz)`;
-/** Tasks that are past their time and go with each request. */
-const PRUNED_AT_ONCE = 100;
 
 /**
  * Opens the tasks, or finds those that are open for the same: where one of them can't be opened none is.
@@ -76,74 +45,73 @@ export async function openTasks(
   { open, cooldownMs }: OpeningBounds,
   now: Date,
 ): Promise<OpenedTasks> {
-  const { requester, openings, expires, repeat, bundle } = request;
+  const { requester, openings, repeat, bundle } = request;
   const asked = formatAsked(openings, requester, bundle?.items);
-  const deniedSince = new Date(now.getTime() - cooldownMs).toISOString();
-  const kept = new Date(expires.getTime() + KEPT_AFTER_END_MS);
+  const deniedSince = new Date(now.getTime() - cooldownMs);
   const bundleId = uuid();
-  const results = await database.run([
+  const before = [
     // Those who open wait for each other, so what is counted here is so until the end.
     { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.approval] },
-    expireStatement(now),
+    expireTasksStatement(now),
     pruneTasksStatement(now),
     pruneBundlesStatement(now),
-    tellOfTasks(
-      {
-        sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
-                question_sha256, asked_sha256, task, state, asked, expires, kept_until)
-              select distinct on (a.asked) a.id, $3::text, a.user_type, a.user_id, a.agent_type, a.agent_id, a.binding,
-                a.question, a.asked, a.task, 'pending', $4::timestamptz, ${ENDS_AS_REQUESTED}, $6::timestamptz
-              from ${ASKED}
-              where not exists (select from access_request_keys where requester = $3 and key = $7)
-                and not exists (select from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED})
-                and not exists (select from (
-                    select user_type, user_id, agent_type, agent_id, count(distinct asked) as fresh
-                    from ${ASKED} where not ${HAS_OPEN_TASK} group by 1, 2, 3, 4) f
-                  where f.fresh + (select count(*) from approval_tasks o where ${OF_SAME_PAIR} and o.state = 'pending') > $8::int
-                    or f.fresh + (select count(*) from approval_tasks o where ${OF_SAME_PAIR}) > ${MAX_KEPT_TASKS_OF_PAIR})
-                and ($9::text is null or (select count(*) from access_request_bundles
-                  where requester = $3 and user_id = $9) < ${MAX_KEPT_BUNDLES})
-              order by a.asked, a.n
-              on conflict do nothing returning *`,
-        params: [
-          asked,
-          deniedSince,
-          requester,
-          now.toISOString(),
-          expires.toISOString(),
-          kept.toISOString(),
-          repeat?.key ?? null,
-          open,
-          bundle?.user ?? null,
-        ],
-      },
-      'approval.requested',
-      now,
-    ),
+    // Classes are opened and denied under the lock, so there is no other until the end.
+    findQuestionStatement(asked, HAS_UNKNOWN_CLASS, deniedSince),
+  ];
+  const results = await database.run([
+    ...before,
+    insertTasksStatement(asked, request, { open, deniedSince }, now),
     ...(bundle === undefined
       ? [addTaskKeyStatement(asked, requester, repeat)]
-      : insertBundleStatements(asked, { id: bundleId, requester, user: bundle.user }, repeat, kept)),
+      : insertBundleStatements(asked, { id: bundleId, requester, user: bundle.user }, repeat, findKeptUntil(request))),
     findKeyStatement(requester, repeat?.key),
     { sql: `select t.*, a.n from ${ASKED_TASKS} order by a.n`, params: [asked] },
-    {
-      sql: `select a.n from ${ASKED} where not ${HAS_OPEN_TASK} and ${WAS_DENIED} order by a.n limit 1`,
-      params: [asked, deniedSince],
-    },
+    findQuestionStatement(asked, `not ${HAS_OPEN_TASK} and ${WAS_DENIED}`, deniedSince),
     findBundleStatement(bundleId),
   ]);
-  const [keys, rows = [], refusals, bundles] = results.slice(-4);
-  const [key, denied, made]: readonly (DatabaseRow | undefined)[] = [keys?.[0], refusals?.[0], bundles?.[0]];
+  const [keys, tasks = [], refusals, bundles] = results.slice(-4);
+  const unknown = results[before.length - 1];
+  const rows = { key: keys?.[0], tasks, denied: refusals?.[0], bundle: bundles?.[0], unknown: unknown?.[0] };
+  return judgeOpening(request, bundleId, rows);
+}
+
+/** The rows that tell what has become of a request, in its own transaction. */
+interface OpeningRows {
+  readonly key: DatabaseRow | undefined;
+  readonly tasks: readonly DatabaseRow[];
+  /** The first question to which a person has said no. */
+  readonly denied: DatabaseRow | undefined;
+  readonly bundle: DatabaseRow | undefined;
+  /** The first question to which a class is unknown. */
+  readonly unknown: DatabaseRow | undefined;
+}
+
+/** @param bundleId the bundle's, where this request has made it */
+function judgeOpening(
+  { openings, repeat, bundle: asBundle }: RequestOpening,
+  bundleId: string,
+  { key, tasks, denied, bundle, unknown }: OpeningRows,
+): OpenedTasks {
   const isOwnKey =
-    key === undefined || (bundle === undefined ? key['task'] === rows[0]?.['id'] : key['bundle'] === bundleId);
+    key === undefined || (asBundle === undefined ? key['task'] === tasks[0]?.['id'] : key['bundle'] === bundleId);
   if (key !== undefined && key['body_sha256'] !== repeat?.bodySha256) return { kind: 'other_body' };
   if (!isOwnKey) return { kind: 'repeated' };
+  if (unknown !== undefined) return { kind: 'outdated' };
   if (denied !== undefined) return { kind: 'cooling_down', index: Number(denied['n']) };
-  const isWhole = rows.length === openings.length && (repeat === undefined) === (key === undefined);
-  if (!isWhole || (bundle !== undefined && made === undefined)) return { kind: 'too_many' };
+  const isWhole = tasks.length === openings.length && (repeat === undefined) === (key === undefined);
+  if (!isWhole || (asBundle !== undefined && bundle === undefined)) return { kind: 'too_many' };
   return {
     kind: 'opened',
-    tasks: rows.map(toStoredTask),
-    ...(made === undefined ? {} : { bundle: toBundle(made) }),
+    tasks: tasks.map(toStoredTask),
+    ...(bundle === undefined ? {} : { bundle: toBundle(bundle) }),
+  };
+}
+
+/** Finds the first question that is so. @param condition SQL on its row `a` */
+function findQuestionStatement(asked: string, condition: string, deniedSince: Date): SqlStatement {
+  return {
+    sql: `select a.n from ${ASKED} where ${condition} order by a.n limit 1`,
+    params: [asked, deniedSince.toISOString()],
   };
 }
 
@@ -158,35 +126,4 @@ function addTaskKeyStatement(asked: string, requester: string, repeat: RequestRe
           on conflict do nothing`,
     params: [asked, requester, repeat?.key ?? null, repeat?.bodySha256 ?? null],
   };
-}
-
-function pruneTasksStatement(now: Date): SqlStatement {
-  return {
-    sql: `delete from approval_tasks where id in (select id from approval_tasks where kept_until <= $1::timestamptz
-            and state <> 'pending' and grant_state in ('none', 'deleted') order by kept_until limit ${PRUNED_AT_ONCE}
-            for update skip locked)`,
-    params: [now.toISOString()],
-  };
-}
-
-/** Tasks that expire at once. */
-const EXPIRED_AT_ONCE = 100;
-
-/** Ends tasks that were not answered in time. @returns whether there may be more @throws Fault */
-export async function expireTasks(database: Database, now: Date): Promise<boolean> {
-  const [rows = []] = await database.run([expireStatement(now)]);
-  return rows.length === EXPIRED_AT_ONCE;
-}
-
-function expireStatement(now: Date): SqlStatement {
-  return tellOfTasks(
-    {
-      sql: `update approval_tasks t set state = 'expired', decided = expires where id in (select id from approval_tasks
-              where state = 'pending' and expires <= $1::timestamptz order by id limit ${EXPIRED_AT_ONCE}
-              for update skip locked) returning t.*`,
-      params: [now.toISOString()],
-    },
-    'approval.expired',
-    now,
-  );
 }

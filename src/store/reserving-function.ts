@@ -6,7 +6,7 @@
 import { insertValuesSql } from './record-values.js';
 import { qualifyColumns, ROW_COLUMNS, ROW_TYPES } from './record-tables.js';
 
-/** `p_released` are decisions that were not answered: what they have reserved is given back. */
+/** `p_released` are decisions that were not answered: what they have reserved is given back, unless a retry was allowed by it. */
 export const RESERVING_FUNCTION = [
   `create or replace function store_reserving(p_requests jsonb, p_released uuid[])
      returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
@@ -25,6 +25,9 @@ export const RESERVING_FUNCTION = [
      perform lock_approvals(
        array(select (q->'approval'->>'id')::uuid from jsonb_array_elements(p_requests) q where q ? 'approval'
              union select t.id from approval_tasks t where t.used_by = any (p_released)));
+     -- What a retry was allowed by stays: it may be at work.
+     p_released := array(select d from unnest(p_released) d
+       where not exists (select from idempotency_keys k where k.decision = d and k.retried));
      perform release_uses(p_released);
      perform release_approvals(p_released);
      for v_request in select * from jsonb_array_elements(p_requests) loop
@@ -73,7 +76,7 @@ export const RESERVING_FUNCTION = [
          select from approval_tasks t where t.used_by = (v_request->'approval'->>'decision')::uuid
            and t.id <> (v_request->'approval'->>'id')::uuid) then
          v_overtaken := use_approval((v_request->'approval'->>'id')::uuid, (v_request->'approval'->>'decision')::uuid,
-           to_timestamp(v_at / 1000.0)) is not null;
+           to_timestamp(v_at / 1000.0), (v_retry->>'released')::uuid) is not null;
        end if;
        if v_overtaken then
          accepted := null;
@@ -124,11 +127,14 @@ export const RESERVING_FUNCTION = [
            delete from limit_uses u where u.key = v_charge->>'key' and u.at < (v_charge->>'forgotten')::bigint;
          end loop;
          if v_request->'retry'->'expected'->>'kind' = 'new' then
-           update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false
+           update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false, retried = false
              where k.key = v_request->'retry'->>'key';
          end if;
+         if v_holder <> id then
+           update idempotency_keys k set retried = true where k.decision = v_holder and not k.retried;
+         end if;
          if v_request ? 'repeat' and v_holder = id and (v_row->>'decision')::boolean then
-           update idempotency_keys k set at = v_at, decision = v_holder, executed = false
+           update idempotency_keys k set at = v_at, decision = v_holder, executed = false, retried = false
              where k.key in (v_request->'repeat'->>'key', v_request->'repeat'->>'permitted');
          end if;
        elsif v_request ? 'approval' then

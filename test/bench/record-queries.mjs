@@ -29,7 +29,7 @@ const database = new PostgresDatabase(
 );
 try {
   await migrateSchema(database);
-  const store = new DecisionStore(database);
+  const store = new DecisionStore(database, recordValuesOf(database));
   await generate();
   console.log(`${COUNT} records, a fifth of them lists of 20 items; milliseconds, median and slowest of ${ROUNDS}`);
   await measureFilters();
@@ -70,7 +70,7 @@ async function generate() {
 }
 
 async function measureFilters() {
-  const store = new DecisionStore(database);
+  const store = new DecisionStore(database, recordValuesOf(database));
   const since = new Date(Date.now() - (COUNT / 2) * 30).toISOString();
   const filters = {
     all: {},

@@ -378,6 +378,35 @@ describe('an approval', () => {
     expect(codes(await ask(remit, presenting(merge(), second)))).toContain('approval_used');
   });
 
+  it('serves the next attempt of its key after one that failed, as long as it would have been good', async () => {
+    const report = async (given: Answer, outcome: string, credential = 'git-key'): Promise<void> => {
+      const at = `/v1/decisions/${given.context?.id ?? ''}/outcome`;
+      const response = await remit.post(at, { outcome }, { authorization: `Bearer ${credential}` });
+      expect(response.statusCode, response.body).toBe(201);
+    };
+    const [approval, ended] = [await getApproval(), await getApproval()];
+    const attempt = (key?: string, given = approval): Promise<Answer> =>
+      ask(remit, presenting(merge(), given), key === undefined ? {} : { key });
+    const first = await attempt('k');
+    await report(first, 'failed');
+    for (const key of ['other', undefined]) expect(codes(await attempt(key))).toContain('approval_used');
+    const dry = await ask(remit, presenting(merge({ context: { dry_run: true } }), approval), { key: 'k' });
+    expect(dry.decision).toBe(true);
+    const second = await attempt('k');
+    expect([second.decision, (await recordOf(second)).reservation?.decision]).toEqual([true, second.context?.id]);
+    await expectReplayed(second);
+    await report(second, 'abandoned');
+    await report(await attempt('k'), 'executed');
+    expect(codes(await attempt('k'))).toContain('key_used');
+    // What its first question had no key for is found by none.
+    const keyless = await getApproval();
+    await report(await attempt(undefined, keyless), 'failed');
+    for (const key of ['k', undefined]) expect((await attempt(key, keyless)).decision).toBe(false);
+    await report(await attempt('late', ended), 'failed');
+    remit.at(new Date(Date.parse(ended.approved_until)));
+    expect(codes(await attempt('late', ended))).toContain('approval_expired');
+  });
+
   it('is used once, however many ask at once', async () => {
     for (let round = 0; round < 3; round += 1) {
       const approval = await getApproval();
@@ -413,6 +442,20 @@ describe('an approval', () => {
     remit.service.decisions.correct({ ...record, decision: false }, undefined, true);
     await remit.service.decisions.flush();
     expect((await ask(remit, presenting(merge(), approval))).decision).toBe(true);
+  });
+
+  it('stays with a retry that was allowed by it, where the first question could not be answered', async () => {
+    const approval = await getApproval();
+    const [first, retry] = [
+      await ask(remit, presenting(merge(), approval), { key: 'lost' }),
+      await ask(remit, presenting(merge(), approval), { key: 'lost' }),
+    ];
+    expect([first.decision, retry.decision]).toEqual([true, true]);
+    remit.service.decisions.correct({ ...(await recordOf(first)), decision: false }, undefined, true);
+    await remit.service.decisions.flush();
+    for (const key of ['another', undefined])
+      expect(codes(await ask(remit, presenting(merge(), approval), key === undefined ? {} : { key }))).toContain('approval_used'); // prettier-ignore
+    expect((await ask(remit, presenting(merge(), approval), { key: 'lost' })).decision).toBe(true);
   });
 
   it('is none where it is null, and whole where its optional members are', async () => {

@@ -245,15 +245,28 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
       expect((await approve(survivor, id)).status).toBe(200);
       const keys = ['a', 'b', 'a', undefined, 'a', 'b', 'a', 'b'].map((key) => key && `${key}-${round}`);
       const asked = { ...question(branch), context: { ...QUESTION.context, approval: { id } } };
-      const answers = await Promise.all(
-        keys.map(async (key, i) => {
-          const to = i % 3 === 0 ? other : survivor;
-          return (await post(to, '/access/v1/evaluation', asked, 'git-key', key)).body as Answer;
-        }),
-      );
+      const askAll = (): Promise<Answer[]> =>
+        Promise.all(
+          keys.map(async (key, i) => {
+            const to = i % 3 === 0 ? other : survivor;
+            return (await post(to, '/access/v1/evaluation', asked, 'git-key', key)).body as Answer;
+          }),
+        );
+      const answers = await askAll();
       const allowed = keys.filter((_, i) => answers[i]?.decision);
       const [winner] = allowed;
-      expect(allowed).toEqual(winner === undefined ? [undefined] : keys.filter((key) => key === winner));
+      const ofWinner = winner === undefined ? [] : keys.filter((key) => key === winner);
+      expect(allowed).toEqual(winner === undefined ? [undefined] : ofWinner);
+      // After an attempt that failed, which every retry reports, the next ones of its key have the approval, and no others.
+      const uses = answers.filter(({ decision }) => decision).map(({ context }) => context?.id ?? '');
+      const reported = await Promise.all(
+        uses.map((use, i) =>
+          post(i % 2 === 0 ? other : survivor, `/v1/decisions/${use}/outcome`, { outcome: 'failed' }),
+        ),
+      );
+      expect(new Set(reported.map(({ status }) => status))).toEqual(new Set([201]));
+      const again = await askAll();
+      expect(keys.filter((_, i) => again[i]?.decision)).toEqual(ofWinner);
     }
   });
 

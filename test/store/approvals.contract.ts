@@ -14,14 +14,9 @@ import { type AskedTask, type StoredTask, type TaskAnswer } from '../../src/stor
 import type { Database } from '../../src/store/database/port.js';
 import { ElevationStore } from '../../src/store/elevations.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
-import {
-  MAX_KEPT_TASKS_OF_PAIR,
-  MAX_KEYS_OF_TASK,
-  openTasks,
-  type OpenedTasks,
-  type OpeningBounds,
-  type RequestOpening,
-} from '../../src/store/open-tasks.js';
+import { findAskedClasses } from '../../src/store/class-tasks.js';
+import { MAX_KEPT_TASKS_OF_PAIR, type OpeningBounds, type RequestOpening } from '../../src/store/insert-tasks.js';
+import { MAX_KEYS_OF_TASK, openTasks, type OpenedTasks } from '../../src/store/open-tasks.js';
 import { ReadBatch } from '../../src/store/read-batch.js';
 import { openTask, type OpenedTask, type SingleOpening } from '../support/open-task.js';
 
@@ -196,9 +191,9 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       await getDatabase().run([
         { sql: `update approval_tasks set state = 'cancelled' where id = $1::uuid`, params: [id] },
         {
-          sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+          sql: `insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id,
                   asked_sha256, task, state, asked, expires, kept_until)
-                select gen_random_uuid(), requester, user_type, user_id, agent_type, agent_id, binding_sha256, asked_sha256,
+                select gen_random_uuid(), requester, user_type, user_id, agent_type, agent_id, asked_sha256,
                   task, state, asked, expires, kept_until from approval_tasks, generate_series(2, $2::int) where id = $1::uuid`,
           params: [id, MAX_KEPT_TASKS_OF_PAIR],
         },
@@ -262,6 +257,49 @@ export function approvalStoreContract(getDatabase: () => Database): void {
         { sql: 'select count(*)::int as n from access_request_bundles where user_id = $1', params: [user?.id ?? ''] },
       ]);
       expect(rows).toEqual([{ n: 2 }]);
+    });
+
+    it('knows a task that a replica of the version before has opened, which still writes a column that nothing reads', async () => {
+      const opening = newOpening();
+      const own = await opened(opening);
+      await getDatabase().run([
+        {
+          sql: `with taken as (delete from approval_tasks where id = $1::uuid returning *)
+                insert into approval_tasks (id, requester, user_type, user_id, agent_type, agent_id, binding_sha256,
+                  question_sha256, asked_sha256, task, state, asked, expires, kept_until)
+                select id, requester, user_type, user_id, agent_type, agent_id, 'written by the one before',
+                  question_sha256, asked_sha256, task, state, asked, expires, kept_until from taken`,
+          params: [own.id],
+        },
+      ]);
+      expect((await opened(opening)).id).toBe(own.id);
+    });
+
+    it('opens no class beside one that it does not know, of several that come at once', async () => {
+      const { user, agent } = newOpening();
+      const steps = [OWNER];
+      const ofClass = (branch: string, known: readonly string[]): SingleOpening => ({
+        ...newOpening({ user, agent }),
+        task: newTask({ steps, details: [{ type: 'remit', constraints: { 'action.branch': branch } }] }),
+        ofClass: { askers: {}, isRefused: false, known },
+      });
+      const find = async (now = NOW): Promise<readonly string[]> =>
+        (await findAskedClasses(getDatabase(), { user, agent }, new Date(now.getTime() - BOUNDS.cooldownMs))).marks;
+      const racing = await Promise.all(['a', 'b', 'c', 'd'].map((branch) => open(ofClass(branch, []))));
+      expect(racing.map(({ kind }) => kind).sort()).toEqual(['outdated', 'outdated', 'outdated', 'task']);
+      expect((await open(newOpening({ user, agent }))).kind).toBe('task');
+      const waiting = await find();
+      const second = await open(ofClass('e', waiting));
+      if (second.kind !== 'task') throw new Error(second.kind);
+      const both = await find();
+      await newStore().answer(second.task, { answers: [], state: 'denied', scope: 'once' }, NOW);
+      expect([both.length, await open(ofClass('f', both))]).toEqual([2, { kind: 'outdated' }]);
+      // What has ended otherwise is no reason to look again.
+      const known = await find();
+      const [first] = racing.flatMap((result) => (result.kind === 'task' ? [result.task] : []));
+      expect((await newStore().end(first?.id ?? '', 'cancelled', NOW))?.state).toBe('cancelled');
+      expect((await open(ofClass('f', known))).kind).toBe('task');
+      expect((await open({ ...ofClass('g', []), agent: newParty('agent') })).kind).toBe('task');
     });
 
     it('asks nothing again for a while after a no, whoever asks and by whichever way', async () => {

@@ -2,12 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
 import { consentKey, type Consent, type ConsentPair } from '../../src/model/consents.js';
-import {
-  ConsentStore,
-  MAX_CONSENT_BYTES_OF_PAIR,
-  MAX_CONSENTS_OF_PAIR,
-  MAX_CONSENTS_OF_USER,
-} from '../../src/store/consents.js';
+import { MAX_CONSENT_BYTES_OF_PAIR, MAX_CONSENTS_OF_PAIR, MAX_CONSENTS_OF_USER } from '../../src/store/add-consent.js';
+import { ConsentStore } from '../../src/store/consents.js';
 import { MAX_LIMITS_OF_PAIR, type StatedLimit } from '../../src/model/limits.js';
 import type { Database } from '../../src/store/database/port.js';
 

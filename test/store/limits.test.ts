@@ -229,6 +229,30 @@ function suite(
         expect(await stateOf(retryOf(retry, START + 24 * HOUR + 1))).toEqual({ kind: 'new' });
       });
 
+      it('that was allowed keeps what the first has reserved, where that could not be answered, until its outcome', async () => {
+        for (const isRetried of [true, false]) {
+          const [key, retry, id] = [uuid(), uuid(), uuid()];
+          await write(reserve([charge(key, 1, 1)], START, { ...retryOf(retry), expected: { kind: 'new' } }), id);
+          const held = { kind: 'held', decision: id, at: START } as const;
+          const repeated = reserve([charge(key, 1, 1)], START, { ...retryOf(retry), expected: held });
+          if (isRetried) expect((await write(repeated, uuid(), 1 % stores.length)).kind).toBe('stored');
+          store().correct(record(id, false), NO_ACCOUNT, true);
+          await store().flush();
+          expect([await usedOf(key), await stateOf(retryOf(retry))]).toEqual(
+            isRetried ? [1, held] : [0, { kind: 'new', released: id }],
+          );
+          expect(await store().reportOutcome(id, 'c', { outcome: 'failed' }, null)).toBe('reported');
+          expect(await usedOf(key)).toBe(0);
+          // The next attempt begins anew: given up, it gives back what it has.
+          const second = uuid();
+          const expected = { kind: 'new', released: id } as const;
+          await write(reserve([charge(key, 1, 1)], START, { ...retryOf(retry), expected }), second);
+          store().correct(record(second, false), NO_ACCOUNT, true);
+          await store().flush();
+          expect(await usedOf(key)).toBe(0);
+        }
+      });
+
       it('is refused once the first was executed, and reserves anew where it failed', async () => {
         for (const [outcome, kept, expected] of [
           ['executed', {}, 'executed'],
@@ -237,7 +261,7 @@ function suite(
           const [key, retry, id] = [uuid(), uuid(), uuid()];
           await write(reserve([charge(key, 1, 1)], START, { ...retryOf(retry), expected: { kind: 'new' } }), id);
           await store().reportOutcome(id, 'c', { outcome }, kept);
-          expect(await stateOf(retryOf(retry))).toEqual({ kind: expected });
+          expect(await stateOf(retryOf(retry))).toEqual(expected === 'new' ? { kind: 'new', released: id } : { kind: expected }); // prettier-ignore
           expect(await usedOf(key)).toBe(outcome === 'executed' ? 1 : 0);
         }
       });

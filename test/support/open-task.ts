@@ -3,7 +3,8 @@ import { ApprovalStore } from '../../src/store/approvals.js';
 import { type StoredTask } from '../../src/store/stored-task.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
 import type { Database } from '../../src/store/database/port.js';
-import { openTasks, type OpenedTasks, type OpeningBounds, type RequestOpening } from '../../src/store/open-tasks.js';
+import type { OpeningBounds, RequestOpening } from '../../src/store/insert-tasks.js';
+import { openTasks, type OpenedTasks } from '../../src/store/open-tasks.js';
 import { ReadBatch } from '../../src/store/read-batch.js';
 import { findEarlierRequest } from '../../src/store/request-bundles.js';
 

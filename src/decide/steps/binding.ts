@@ -178,25 +178,27 @@ function contradictionMessage(
 }
 
 /** The token as a grant, which is the same for all questions of a list. */
-const toGrant = memoizeByObject(({ token, accepted, sessionEnded }: Extract<Credential, { ok: true }>): Grant => ({
-  issuer: token.issuer,
-  format: token.format,
-  scopes: token.scopes,
-  details: token.authorizationDetails,
-  ...accepted,
-  access: token.access,
-  purpose: token.purpose,
-  claims: token.claims,
-  session: token.session,
-  sessionEnded,
-  txn: token.txn,
-  clientId: token.clientId,
-  jti: token.jti,
-  profile: token.actors[0]?.profile,
-  chainComplete: token.chainComplete,
-  issuedAt: token.issuedAt,
-  expiresAt: token.expiresAt,
-}));
+export const toGrant = memoizeByObject(
+  ({ token, accepted, sessionEnded }: Extract<Credential, { ok: true }>): Grant => ({
+    issuer: token.issuer,
+    format: token.format,
+    scopes: token.scopes,
+    details: token.authorizationDetails,
+    ...accepted,
+    access: token.access,
+    purpose: token.purpose,
+    claims: token.claims,
+    session: token.session,
+    sessionEnded,
+    txn: token.txn,
+    clientId: token.clientId,
+    jti: token.jti,
+    profile: token.actors[0]?.profile,
+    chainComplete: token.chainComplete,
+    issuedAt: token.issuedAt,
+    expiresAt: token.expiresAt,
+  }),
+);
 
 function resolveVouchedParties({ question, rules }: UnboundQuestion): ActingParties | Reason {
   const { caller, subject, statedAgent, statedMode, assertedAgent, assertedChain = [] } = question;

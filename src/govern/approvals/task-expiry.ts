@@ -1,7 +1,7 @@
 /** Ends tasks that were not answered in time, in the background: that is told, though no caller comes by. */
 import { repeat } from '../../runtime/repeat.js';
 import type { Database } from '../../store/database/port.js';
-import { expireTasks } from '../../store/open-tasks.js';
+import { expireTasks } from '../../store/expire-tasks.js';
 import type { Log } from '../../telemetry/log.js';
 import { reportFailing } from '../../telemetry/report-failing.js';
 

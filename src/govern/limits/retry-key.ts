@@ -5,7 +5,7 @@
  */
 import { formatRef } from '../../model/ids.js';
 import type { DelegationToken } from '../../model/delegation-token.js';
-import type { RetryKey } from '../../model/limits.js';
+import type { RetryKey, RetryState } from '../../model/limits.js';
 import { formatCallerId, type Question } from '../../model/question.js';
 import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import { sha256 } from '../../runtime/sha256.js';
@@ -36,6 +36,19 @@ export function planRetryKey({
     key: equalBefore === 0 ? key : sha256(`${key} ${equalBefore}`),
     since: now.getTime() - KEY_LIFETIME_MS,
   };
+}
+
+/** The earlier decision with the key whose approval serves the retry too: it holds what it used, or has failed. */
+export function findEarlierUser(retry: RetryState | undefined): string | undefined {
+  switch (retry?.kind) {
+    case 'held':
+      return retry.decision;
+    case 'new':
+      return retry.released;
+    case 'executed':
+    case undefined:
+      return undefined;
+  }
 }
 
 /** A list that is asked for, with the token as it was verified; undefined where the client vouches for the parties. */

@@ -68,6 +68,27 @@ describe('an outcome', () => {
     expect(await countLeft()).toBe(uses);
   });
 
+  it.each([
+    ['executed', { outcome: 'executed', actual: { count: 3, amount: euro(49_000) } }],
+    ['failed', { outcome: 'failed' }],
+    ['abandoned', { outcome: 'abandoned' }],
+  ])('%s of a deny is on record, and neither uses nor gives back anything, nor its key', async (_name, body) => {
+    newDay();
+    const held = await idOf(ask('pay', { amount: euro(49_000) }));
+    const question = ask('pay', { amount: euro(5_000) });
+    const asRetry = { ...as('shop'), 'idempotency-key': `denied-${String(body.outcome)}` };
+    const denied = await decide(question, asRetry);
+    expect(denied.decision).toBe(false);
+    const id = denied.context?.id ?? '';
+    expect(await report(id, body)).toEqual([201]);
+    expect(await leftOf()).toMatchObject({ value: 1_000 });
+    expect((await remit.service.decisions.find(id))?.outcome).toMatchObject(body);
+    // What is done after a deny is known, and the question is still one that was never allowed.
+    expect(await report(held, { outcome: 'failed' })).toEqual([201]);
+    expect((await decide(question, asRetry)).decision).toBe(true);
+    expect(await leftOf()).toMatchObject({ value: 45_000 });
+  });
+
   it('is on record, and another one is refused', async () => {
     newDay();
     const id = await idOf(ask('pay', { amount: euro(1_000) }));

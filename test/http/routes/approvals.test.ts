@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import type { ApprovalStep } from '../../../src/model/approvals.js';
 import { useStatement } from '../../../src/store/approvals.js';
 import { EventLog } from '../../../src/store/event-log.js';
-import { expireTasks } from '../../../src/store/open-tasks.js';
+import { expireTasks } from '../../../src/store/expire-tasks.js';
 import {
   minutes,
   QUESTION,

@@ -10,6 +10,7 @@ import {
   MemoryApprovals,
   setBounded,
   toApprovalKey,
+  toClassKey,
   type ApprovalStore,
   type WaitingApproval,
 } from './waiting-approvals.js';
@@ -26,6 +27,8 @@ export type CallDecision =
 
 /** The reasons of a deny beside an approval that may still be given, or has not arrived everywhere. */
 const STILL_WAITING: readonly string[] = ['approval_unverifiable', 'grant_pending'];
+/** The reasons for which an approval is good for no call any more. */
+const NO_LONGER_GOOD: readonly string[] = ['approval_unverifiable', 'approval_expired', 'approval_used', 'approval_revoked']; // prettier-ignore
 const MAX_TASKS = 1_000;
 
 /** Guards of one client resume each other's calls. */
@@ -65,6 +68,7 @@ export class CallDecider {
       const evaluation = await this.ask(call, binding, approval);
       if (!isStillWaiting(evaluation)) {
         await this.approvals.delete(key);
+        if (evaluation.allowed && approval.isOfClass === true) await this.keepForClass(call, binding, approval);
         return toDecision(evaluation);
       }
       const status = await this.readStatus(approval);
@@ -82,21 +86,54 @@ export class CallDecider {
   private async decideAnew(call: CheckedCall, binding: RequestBinding, key: string): Promise<CallDecision> {
     const evaluation = await this.ask(call, binding, undefined);
     if (evaluation.allowed || evaluation.accessRequest === undefined) return toDecision(evaluation);
+    const ofClass = await this.askByClass(call, binding);
+    if (ofClass !== undefined) return toDecision(ofClass);
     // Without an answer the deny stands as it is.
-    const task = await this.requestAccess(evaluation, call).catch((error: unknown) => {
+    const requested = await this.requestAccess(evaluation, call).catch((error: unknown) => {
       this.options.onError?.(error);
     });
-    if (task === undefined) return toDecision(evaluation);
+    if (requested === undefined) return toDecision(evaluation);
+    const { task, isOfClass } = requested;
     setBounded(this.tasks, task.id, task, MAX_TASKS);
     const { expiresAt } = task.state;
-    await this.approvals.set(key, { id: task.id, digest: digestArguments(call.args), expiresAt });
+    await this.approvals.set(key, { id: task.id, digest: digestArguments(call.args), expiresAt, isOfClass });
     this.tellRequested(task, call.tool);
     return waitFor(evaluation);
   }
 
   /** @throws what the option throws; RemitDenied, RemitUnavailable, RemitSetupError */
-  private async requestAccess(denied: Evaluation, { tool, args }: CheckedCall): Promise<AccessRequestTask> {
-    return this.client.requestAccess(denied, this.options.accessRequest?.(denied, tool, structuredClone(args)));
+  private async requestAccess(
+    denied: Evaluation,
+    { tool, args }: CheckedCall,
+  ): Promise<{ readonly task: AccessRequestTask; readonly isOfClass: boolean }> {
+    const options = this.options.accessRequest?.(denied, tool, structuredClone(args));
+    return {
+      task: await this.client.requestAccess(denied, options),
+      isOfClass: options?.details !== undefined,
+    };
+  }
+
+  /**
+   * Asks with the approval by which the last call of a class was allowed: whether this call is one of the class is the service's to
+   * say. @returns undefined where there is none that is good for it
+   */
+  private async askByClass(call: CheckedCall, binding: RequestBinding): Promise<Evaluation | undefined> {
+    const key = toClassKey(binding.subject, call.tool);
+    const approval = await this.approvals.get(key);
+    if (approval === undefined) return undefined;
+    const evaluation = await this.ask(call, binding, approval);
+    if (evaluation.allowed) return evaluation;
+    if (evaluation.reasons.some(({ code }) => NO_LONGER_GOOD.includes(code))) await this.approvals.delete(key);
+    return undefined;
+  }
+
+  /** Keeps an approval for further calls. Its end is the service's to say: what is known of it here is until when it could be given. */
+  private async keepForClass(
+    { tool }: CheckedCall,
+    { subject }: RequestBinding,
+    approval: WaitingApproval,
+  ): Promise<void> {
+    await this.approvals.set(toClassKey(subject, tool), { ...approval, expiresAt: undefined });
   }
 
   private async ask(

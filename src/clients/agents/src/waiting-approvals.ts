@@ -3,13 +3,15 @@ import { createHash } from 'node:crypto';
 import type { Entity } from 'remit-client';
 import type { ToolArguments } from './tool-question.js';
 
-/** The approval that a call waits for. */
+/** The approval that a call waits for, or that is kept for the calls of a class. */
 export interface WaitingApproval {
   readonly id: string;
   /** The digest of the call's arguments: the approval is for no others. */
   readonly digest: string;
   /** The instant after which people can't answer any more. */
   readonly expiresAt: string | undefined;
+  /** Whether it was asked for a class of calls: then it is good for more than the one. */
+  readonly isOfClass?: boolean;
 }
 /** Keeps which call waits for which approval. Processes that resume each other's runs need the same one. */
 export interface ApprovalStore {
@@ -52,6 +54,11 @@ export function toApprovalKey(
   call: { readonly tool: string; readonly callId: string | undefined; readonly args: ToolArguments },
 ): string {
   return digest([type, id, call.tool, call.callId === undefined ? [digestArguments(call.args)] : call.callId]);
+}
+
+/** The key of the class of a subject's calls of a tool that was approved last. */
+export function toClassKey({ type, id }: Entity, tool: string): string {
+  return digest(['class', type, id, tool]);
 }
 
 export function digestArguments(args: ToolArguments): string {

@@ -291,12 +291,12 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
     describe('approvals', () => {
       const merge = (): ModelCall =>
         call('merge_branch', { repository: 'payments-api', branch: 'main' }, `merge-${crypto.randomUUID()}`);
-      const decideTask = async (decision: string): Promise<void> => {
+      const decideTask = async (decision: string, terms: object = {}): Promise<void> => {
         const task = requested.at(-1)?.id ?? '';
         const response = await fetch(`${url}/v1/approvals/${task}/decision`, {
           method: 'POST',
           headers: { authorization: `Bearer ${tokens.owner}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ decision }),
+          body: JSON.stringify({ decision, ...terms }),
         });
         expect(response.status, await response.text()).toBe(200);
       };
@@ -322,6 +322,55 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         // The very same call again is another use, which needs another approval.
         expect((await start(CAROL, [merging])).isStopped).toBe(true);
         expect(ran).toHaveLength(1);
+      });
+
+      describe('of a class of calls', () => {
+        const titled = tools
+          .filter(({ name }) => name === 'merge_branch')
+          .map((tool) => ({ ...tool, takes: [...tool.takes, 'title'] }));
+        const details = [{ type: 'remit', actions: ['merge'], resources: ['repository:payments-api'] }];
+        const ofClass = { tools: titled, guard: { ...guard, accessRequest: () => ({ details }) } };
+        const mergeAs = (title: string, repository = 'payments-api', branch = 'main'): ModelCall =>
+          call('merge_branch', { repository, branch, title }, `merge-${crypto.randomUUID()}`);
+        const approveClass = (): Promise<void> =>
+          decideTask('approve', { scope: 'until', until: new Date(Date.now() + 3_600_000).toISOString() });
+
+        it('serve its further calls, and nothing else, until they are ended', async () => {
+          answer = () => 'merged';
+          const stopped = await start(CAROL, [mergeAs('one')], ofClass);
+          expect([stopped.isStopped, requested.length]).toEqual([true, 1]);
+          await approveClass();
+          const id = requested[0]?.id ?? '';
+          await resume(stopped, 'approve');
+          for (const title of ['two', 'three', 'two']) {
+            const { isStopped, results } = await start(CAROL, [mergeAs(title)], ofClass);
+            expect([isStopped, Object.values(results)]).toEqual([false, ['merged']]);
+          }
+          expect([ran.length, requested.length]).toEqual([4, 1]);
+          await expectOutcome('executed');
+          // Another repository is none of the class, and another user has no approval.
+          const ofAnother = { ...ofClass, guard };
+          expect((await start(CAROL, [mergeAs('four', 'payments-ledger', 'release')], ofAnother)).isStopped).toBe(true);
+          expect(requested).toHaveLength(2);
+          const asAlice = { ...ofClass, guard: { ...ofClass.guard, hides: false } };
+          await start(ALICE, [mergeAs('five')], asAlice).catch(() => undefined);
+          expect(ran).toHaveLength(4);
+          const ended = await fetch(`${url}/v1/approvals/${id}`, {
+            method: 'DELETE',
+            headers: { authorization: `Bearer ${tokens.owner}` },
+          });
+          expect(ended.status, await ended.text()).toBeLessThan(300);
+          expect((await start(CAROL, [mergeAs('six')], ofClass)).isStopped).toBe(true);
+          expect([ran.length, requested.length]).toEqual([4, 3]);
+        });
+
+        it('are kept for no other while no call was allowed by them', async () => {
+          const stopped = await start(CAROL, [mergeAs('one')], ofClass);
+          await approveClass();
+          await resume(stopped, 'reject').catch(() => undefined);
+          expect((await start(CAROL, [mergeAs('two')], ofClass)).isStopped).toBe(true);
+          expect(ran).toEqual([]);
+        });
       });
 
       it('that people have not given are not made up for by the framework’s own', async () => {
