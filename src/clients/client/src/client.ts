@@ -182,7 +182,7 @@ export class RemitClient {
   async outcome(decisionId: string, outcome: Outcome, options: CallOptions = {}): Promise<void> {
     await this.caller.run('outcome', options, async ({ endpoints, send }) => {
       const url = endpoints.findOwn(`/v1/decisions/${encodeURIComponent(decisionId)}/outcome`);
-      await send({ method: 'POST', url, body: outcome, isRepeatable: true });
+      await send({ method: 'POST', url, body: outcome, isRepeatable: true, goodStatuses: [200, 201] });
     });
   }
 

@@ -17,6 +17,8 @@ export interface OutgoingRequest {
   readonly isRepeatable: boolean;
   /** Whether it is sent without the credential. */
   readonly isOpen?: boolean;
+  /** The statuses of a good answer; 200 by default, which alone is a decision's. */
+  readonly goodStatuses?: readonly number[];
 }
 interface Answer {
   readonly status: number;
@@ -24,7 +26,7 @@ interface Answer {
   readonly headers: Headers;
 }
 /** A request whose body is sent while its answer is read, so it can't be sent again. */
-export interface StreamRequest extends Omit<OutgoingRequest, 'body' | 'isRepeatable' | 'isOpen'> {
+export interface StreamRequest extends Pick<OutgoingRequest, 'method' | 'url' | 'headers'> {
   readonly body: ReadableStream<Uint8Array>;
   /** The type of the body and of its answer. */
   readonly type: string;
@@ -38,6 +40,7 @@ export interface CallCount {
   decisionId?: string | undefined;
 }
 
+const DECIDED: readonly number[] = [200];
 const RETRIED = new Set([429, 502, 503, 504]);
 const MAX_ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 50;
@@ -84,6 +87,7 @@ export class Transport {
     count.decisionId = readDecisionId(response.headers);
     await requireDirect(response);
     if (response.ok) {
+      await requireGoodStatus(response, DECIDED);
       if (response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() === type) return response;
       throw new RemitUnavailable('answer', { status: response.status });
     }
@@ -116,7 +120,10 @@ export class Transport {
       });
       const { status } = response;
       await requireDirect(response);
-      if (response.ok) return { status, body: await readJsonBody(response), headers: response.headers };
+      if (response.ok) {
+        await requireGoodStatus(response, request.goodStatuses ?? DECIDED);
+        return { status, body: await readJsonBody(response), headers: response.headers };
+      }
       if (RETRIED.has(status) || status >= 500) {
         await dropBody(response);
         const error = toStatusError(response);
@@ -169,6 +176,18 @@ async function requireDirect(response: Response): Promise<void> {
   if (type !== 'opaqueredirect' && (status < 300 || status >= 400)) return;
   await dropBody(response);
   throw new RemitUnavailable('redirect', { status });
+}
+
+/**
+ * Another status of success is another answer: a part (206), what something between has changed (203), or one that is still to be
+ * decided (202).
+ * @throws RemitUnavailable
+ */
+async function requireGoodStatus(response: Response, statuses: readonly number[]): Promise<void> {
+  const { status } = response;
+  if (statuses.includes(status)) return;
+  await dropBody(response);
+  throw new RemitUnavailable('answer', { status });
 }
 
 function toStatusError({ status, headers }: Response): RemitUnavailable {

@@ -178,6 +178,8 @@ describe('a stream that is not whole', () => {
     ['has obligations that can not be read', lines({ record: { ...records[0], obligations: {} } }, ...shown.slice(1), end)],
     ['is one JSON text', answerJson({ records, removed: 0 })],
     ['is a page', answerText(whole, 200, { 'content-type': 'text/html' })],
+    ['is a part', answerText(whole, 206, { 'content-type': 'application/x-ndjson' })],
+    ['was changed on its way', answerText(whole, 203, { 'content-type': 'application/x-ndjson' })],
     ['is a redirect', answerText('', 307, { location: '/elsewhere' })],
     ['is an error', answerText('{}', 503)],
     ['is cut off', (_request, response) => {
