@@ -11,10 +11,12 @@ export type Passage =
 export class Guard<R> {
   /** @throws TypeError where an option is missing */
   constructor(readonly options: GuardOptions<R>) {
-    const { client, subject, publicUrl } = options as Partial<GuardOptions<R>>;
+    const { client, subject, publicUrl, unmaskedHeaders = [] } = options as Partial<GuardOptions<R>>;
     if (typeof client?.can !== 'function') throw new TypeError('remit: a client is required');
     if (typeof subject !== 'function') throw new TypeError('remit: a function that names the subject is required');
     if (publicUrl !== undefined && !URL.canParse(publicUrl)) throw new TypeError('remit: publicUrl must be a URL');
+    const isList = Array.isArray(unmaskedHeaders) && unmaskedHeaders.every((name) => typeof name === 'string');
+    if (!isList) throw new TypeError('remit: unmaskedHeaders must be a list of names');
   }
 
   /** Asks whether a request may pass. @throws what the functions of the API throw */

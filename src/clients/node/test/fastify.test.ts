@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { createClient } from 'remit-client';
 import remit from 'remit-node/fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readExchange } from '../../support/read-exchange.js';
 import { answerJson, StandIn } from '../../support/stand-in.js';
 
 const service = new StandIn();
@@ -146,6 +147,27 @@ describe('an answer that has to be masked', () => {
       expect(
         await ask((app) => void app.get('/r', { config }, (_request, reply) => reply.headers(headers).send(record))),
       ).toEqual([200, '{"name":"E"}']);
+  });
+
+  it('has nothing beside it: no trailer, no early hint, no reason of its own, and only headers from before', async () => {
+    service.react(answerJson({ decision: true, context: { obligations: [mask] } }));
+    const app = await create();
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.headers({ 'x-before': 'stays', 'x-changed': 'first' }).raw.setHeader('x-raw', 'stays');
+      reply.trailer('x-early', async () => '61000');
+    });
+    app.get('/r', { config }, async (_request, reply) => {
+      reply.writeEarlyHints({ link: '</x?salary=61000>; rel=preload' }, () => undefined);
+      reply.trailer('x-sum', async () => '61000').raw.addTrailers({ 'x-salary': '61000' });
+      reply.raw.statusMessage = 'salary 61000';
+      reply.raw.setHeader('x-salary', '61000');
+      return reply.header('x-changed', '61000').header('x-before', 'stays').send(record);
+    });
+    const exchange = await readExchange(`${await app.listen({ port: 0, host: '127.0.0.1' })}/r`);
+    await app.close();
+    expect(exchange).toMatchObject({ status: 200, reason: 'OK', hints: [], trailers: {}, text: '{"name":"E"}' });
+    expect(exchange).toMatchObject({ headers: { 'x-before': 'stays', 'x-raw': 'stays' } });
+    expect(JSON.stringify(exchange)).not.toContain('61000');
   });
 
   it('has no header of the handler’s where it can not be shown', async () => {
