@@ -1,10 +1,17 @@
 /** The decision about a call of a tool: it may run, it waits for an approval that was asked for, or it is refused. */
-import { MASKING_TYPES, type AccessRequestTask, type Evaluation, type TaskStatus } from 'remit-client';
+import {
+  MASKING_TYPES,
+  reportSetup,
+  RemitSetupError,
+  type AccessRequestTask,
+  type Evaluation,
+  type TaskStatus,
+} from 'remit-client';
 import type { RequestBinding } from './request-binding.js';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
 import { requireKnownAction } from './known-actions.js';
 import { buildToolQuestion, type ToolArguments, type ToolQuestion } from './tool-question.js';
-import { refuseTool, toToolRefusal, type ToolRefusal } from './tool-refusal.js';
+import { refuseFailedCall, refuseTool, toPlace, type ToolRefusal } from './tool-refusal.js';
 import {
   digestArguments,
   MemoryApprovals,
@@ -27,6 +34,8 @@ export type CallDecision =
 /** The reasons of a deny beside an approval that may still be given, or has not arrived everywhere. */
 const STILL_WAITING: readonly string[] = ['approval_unverifiable', 'grant_pending'];
 const MAX_TASKS = 1_000;
+/** The deny itself is one like any other, which the model can do nothing about. */
+const MISSING_TOKEN = 'the request has no token of the agent (withSubject({ subject, token }, work))';
 
 /** Guards of one client resume each other's calls. */
 interface ClientMemory {
@@ -74,8 +83,7 @@ export class CallDecider {
         ? await this.decideAnew(call, binding, key)
         : deny(refuseTool('rejected', evaluation));
     } catch (error) {
-      this.options.onError?.(error);
-      return deny(toToolRefusal(error));
+      return deny(refuseFailedCall(call.tool, error, this.options));
     }
   }
 
@@ -107,6 +115,8 @@ export class CallDecider {
     const asked = buildToolQuestion(question, args, binding, approval?.id);
     const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
     if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
+    if (binding.token === undefined && evaluation.reasons.some(({ code }) => code === 'token_missing'))
+      reportSetup(toPlace(tool), new RemitSetupError('options', { detail: MISSING_TOKEN }), this.options.onError);
     return evaluation;
   }
 

@@ -26,3 +26,4 @@ export { dpopCredential, type DpopKeys } from './dpop.js';
 export { oauthCredential, type OAuthOptions } from './oauth.js';
 export { applyMask, MASKING_TYPES, maskJson } from './mask.js';
 export { JsonProblem, parseExactJson, parseJson } from './strict-json.js';
+export { reportSetup } from './setup-report.js';

@@ -1,5 +1,5 @@
 /** The adapters' common part: a request is asked about, and is let through or refused; the outcome is told afterwards. */
-import { MASKING_TYPES, type Evaluation, type Obligation } from 'remit-client';
+import { MASKING_TYPES, reportSetup, type Evaluation, type Obligation } from 'remit-client';
 import { selectMasks } from './masked-body.js';
 import { refuseDenied, refuseError, type Refusal } from './refusal.js';
 import { buildQuestion, type GuardOptions, type RequestView, type RouteQuestion } from './route-question.js';
@@ -30,7 +30,9 @@ export class Guard<R> {
       }
       return { isAllowed: true, evaluation, masks: selectMasks(evaluation.obligations) };
     } catch (error) {
-      return { isAllowed: false, refusal: refuseError(error) };
+      const refusal = refuseError(error);
+      if (refusal.body.error.code === 'misconfigured') reportSetup(describeRoute(route), error, this.options.onError);
+      return { isAllowed: false, refusal };
     }
   }
 
@@ -52,6 +54,11 @@ export class Guard<R> {
     const outcome = status < 400 ? 'executed' : status < 500 ? 'abandoned' : 'failed';
     this.options.client.outcome(id, { outcome }).catch((error: unknown) => this.options.onError?.(error));
   }
+}
+
+/** Names a route by what its author wrote: what a request asks for is its sender's. */
+function describeRoute({ action }: Pick<RouteQuestion<never>, 'action'>): string {
+  return typeof action === 'string' ? `a route that asks for "${action}"` : 'a route';
 }
 
 /** @throws TypeError where a route's question is no question */

@@ -10,7 +10,7 @@ export interface GuardClient {
 export type SubjectAnswer =
   Entity | { readonly subject: Entity; readonly context?: QuestionContext } | null | undefined;
 
-/** What may be sent of an answer that is masked. */
+/** The parts of a masked answer that may be sent. */
 export interface MaskLimits {
   /** The longest answer that is masked, in bytes; 16 MiB by default. What is longer isn't sent. */
   readonly maxMaskedBytes?: number;

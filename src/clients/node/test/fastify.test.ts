@@ -3,7 +3,7 @@ import compress from 'node:zlib';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { createClient } from 'remit-client';
 import remit from 'remit-node/fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readExchange } from '../../support/read-exchange.js';
 import { answerJson, StandIn } from '../../support/stand-in.js';
 
@@ -197,5 +197,30 @@ describe('an answer that has to be masked', () => {
     );
     expect((await app.inject('/r')).json()).toEqual({ name: 'E' });
     expect((await app.inject('/r')).json()).toEqual(record);
+  });
+});
+
+describe('a wrong set-up, which the caller is not told,', () => {
+  const build = async (more: object = {}) => {
+    service.react(answerJson({}, 401));
+    const app = await create(more);
+    app.get('/r/:id', { config: { remit: { ...question, action: 'read-wrongly' } } }, () => 'secret');
+    return async () => (await app.inject('/r/123')).statusCode;
+  };
+
+  it('is one line on stderr, once, or is told to the hook', async () => {
+    const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const ask = await build();
+    expect([await ask(), await ask()]).toEqual([500, 500]);
+    const lines = write.mock.calls.splice(0).map(([text]) => text);
+    const errors: unknown[] = [];
+    const onError = (error: unknown): void => void errors.push(error);
+    expect(await (await build({ onError }))()).toBe(500);
+    const more = write.mock.calls.length;
+    write.mockRestore();
+    expect(lines).toEqual([
+      'remit: a route that asks for "read-wrongly": the authorization service does not accept the credential of this client (status 401)\n',
+    ]);
+    expect([more, errors]).toMatchObject([0, [{ kind: 'setup', code: 'credential' }]]);
   });
 });
