@@ -34,8 +34,14 @@ export type CallDecision =
 /** The reasons of a deny beside an approval that may still be given, or has not arrived everywhere. */
 const STILL_WAITING: readonly string[] = ['approval_unverifiable', 'grant_pending'];
 const MAX_TASKS = 1_000;
-/** The deny itself is one like any other, which the model can do nothing about. */
-const MISSING_TOKEN = 'the request has no token of the agent (withSubject({ subject, token }, work))';
+/** The denies that the model can do nothing about, and neither can people: the request's author has left something out. */
+const MISSING_CREDENTIALS: ReadonlyMap<string, string> = new Map([
+  ['token_missing', 'the request has no token of the agent (withSubject({ subject, token }, work))'],
+  [
+    'proof_missing',
+    'the token is bound to a key, and comes without a proof (withSubject({ subject, token, proof }, work))',
+  ],
+]);
 
 /** Guards of one client resume each other's calls. */
 interface ClientMemory {
@@ -112,11 +118,12 @@ export class CallDecider {
     binding: RequestBinding,
     approval: WaitingApproval | undefined,
   ): Promise<Evaluation> {
-    const asked = buildToolQuestion(question, args, binding, approval?.id);
+    const asked = await buildToolQuestion(question, args, binding, approval?.id);
     const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
     if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
-    if (binding.token === undefined && evaluation.reasons.some(({ code }) => code === 'token_missing'))
-      reportSetup(toPlace(tool), new RemitSetupError('options', { detail: MISSING_TOKEN }), this.options.onError);
+    const detail = evaluation.reasons.map(({ code }) => MISSING_CREDENTIALS.get(code)).find(Boolean);
+    if (detail !== undefined)
+      reportSetup(toPlace(tool), new RemitSetupError('options', { detail }), this.options.onError);
     return evaluation;
   }
 

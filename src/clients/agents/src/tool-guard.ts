@@ -4,7 +4,7 @@ import { reportSetup, type Capability, type Evaluation } from 'remit-client';
 import { CallDecider, type CallDecision, type CheckedCall } from './call-decision.js';
 import { requireKnownActions } from './known-actions.js';
 import { requireGuardOptions, type ToolClient, type ToolEvent, type ToolGuardOptions } from './guard-options.js';
-import { getRequestBinding, type RequestBinding } from './request-binding.js';
+import { getRequestBinding, toCredential, type RequestBinding } from './request-binding.js';
 import { copyArguments, findToolQuestion, type ToolQuestion } from './tool-question.js';
 import { refuseFailedCall, refuseTool, toPlace, type RefusalCode, type ToolRefusal } from './tool-refusal.js';
 import { createResultMask, hideError, isPieces, mapPieces, type ResultForm } from './tool-result.js';
@@ -52,8 +52,7 @@ export class ToolGuard {
     if (this.options.hides === false) return new Set(questions.map(([name]) => name));
     const binding = getRequestBinding();
     if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
-    const { token } = binding;
-    const capabilities = await this.client.capabilities(token === undefined ? {} : { token });
+    const capabilities = await this.client.capabilities(await toCredential(binding));
     const tools = questions.map((tool) => ({ tool, capability: findCapability(capabilities, tool[1]) }));
     const absent = tools.flatMap(({ tool, capability }) => (capability === undefined ? [tool] : []));
     await requireKnownActions(absent, binding, this.client, this.options.onError);

@@ -331,7 +331,9 @@ describe('what all share', () => {
     ])
       // prettier-ignore
       expect(() => withSubject({ subject } as never, () => 1)).toThrow(TypeError);
-    expect(() => withSubject({ subject: { type: 'user', id: 'alice' }, token: '' }, () => 1)).toThrow(TypeError);
+    for (const credential of [{ token: '' }, { token: 't', proof: 'jwt' }, { proof: () => 'jwt' }])
+      // prettier-ignore
+      expect(() => withSubject({ subject: { type: 'user', id: 'alice' }, ...credential } as never, () => 1)).toThrow(TypeError);
   });
 
   it('names of a table’s prototype are no questions', async () => {
