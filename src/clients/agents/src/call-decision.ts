@@ -160,5 +160,12 @@ function deny(refusal: ToolRefusal): CallDecision {
 
 function toDecision(evaluation: Evaluation): CallDecision {
   if (evaluation.allowed) return { evaluation };
-  return deny(refuseTool(evaluation.isUndecided ? 'unavailable' : 'denied', evaluation));
+  if (evaluation.isUndecided) return deny(refuseTool('unavailable', evaluation));
+  return deny(refuseTool(lacksOnlyConsent(evaluation) ? 'consent_required' : 'denied', evaluation));
+}
+
+/** Tells a deny that the user's consent alone would lift: the agent can ask for that. */
+function lacksOnlyConsent({ reasons, remedies }: Evaluation): boolean {
+  const isOnly = reasons.length > 0 && reasons.every(({ step }) => step === 'consent');
+  return isOnly && remedies.some(({ type }) => type === 'consent');
 }

@@ -5,6 +5,7 @@ import { BadArguments } from './tool-question.js';
 
 export type RefusalCode =
   | 'denied'
+  | 'consent_required'
   | 'approval_required'
   | 'rejected'
   | 'changed'
@@ -24,6 +25,7 @@ export interface ToolRefusal {
 
 const MESSAGES: Readonly<Record<RefusalCode, string>> = {
   denied: 'This is not allowed.',
+  consent_required: 'This needs the consent of the user. It can be tried again once that is given.',
   approval_required: 'This needs an approval that has not been given. It can be tried again once it has.',
   rejected: 'This was not approved.',
   changed: 'The arguments are others than those that an approval was asked for.',

@@ -9,7 +9,7 @@ import {
   type WaitingApproval,
 } from 'remit-agents';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { mintBoundToken } from '../../support/mint.js';
+import { mintBoundToken, mintToken } from '../../support/mint.js';
 import { answerJson, answerText, BROKEN_PROMISES, FAILURES, neverAnswer, StandIn } from '../../support/stand-in.js';
 import { ai6Framework, ai7Framework } from './ai-framework.js';
 import type { AgentRun, Arguments, Framework, ModelCall, TestTool } from './framework.js';
@@ -191,6 +191,17 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         expect(JSON.stringify(results)).not.toMatch(/cedar|policy|permission|rationale|127\.0\.0\.1/);
         expect([ran, events.map(({ result }) => result)]).toEqual([[], ['refused']]);
       });
+
+      it('tells a deny that only the user’s consent would lift, and no other, from the rest', async () => {
+        const calendar = { action: 'read', resource: { type: 'calendar', id: ({ id }: { id?: unknown }) => id } };
+        const guarded = { ...guard, hides: false, question: { ...(question as object), read_employee: calendar } };
+        const token = await mintToken(['--user', 'alice', '--agent', 'hr-assistant', '--scope', 'office.calendar.read']);
+        const ask = async (id: string): Promise<unknown> =>
+          (await start({ ...ALICE, token }, [call('read_employee', { id })], { guard: guarded })).results['call-1'];
+        expect(await ask('alice')).toMatchObject({ refused: true, code: 'consent_required' });
+        expect(await ask('dave')).toMatchObject({ refused: true, code: 'denied' });
+        expect(ran).toEqual([]);
+      }); // prettier-ignore
 
       it('does not run a hidden tool that is called anyway', async () => {
         const { results } = await start(ALICE, [call('delete_employee', { id: 'erin' })]).catch(() => ({
