@@ -106,7 +106,10 @@ export const remedyFormat = z
       remaining: quantityFormat.optional().describe('For clients'),
       resets_at: z.string().describe('When there is more'),
     }),
-    z.object({ type: z.literal('delegation'), delegate_url: z.string().describe('Where the user delegates') }),
+    z.object({
+      type: z.literal('delegation'),
+      delegate_url: z.string().optional().describe('The page at which the user delegates, where there is one'),
+    }),
   ])
   .meta({ id: 'Remedy' });
 

@@ -4,12 +4,13 @@
  */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { VERSION } from '../runtime/version.js';
 import { describeLater } from './authzen-formats.js';
 import { isAuthentication } from './edge/authentication.js';
+import { keepText } from './edge/compression.js';
 import { LINES_TYPE } from './edge/json-body.js';
 import { DOCS_CONTENT_SECURITY_POLICY } from './edge/security-headers.js';
 import { mendComponents } from './document-components.js';
@@ -43,8 +44,8 @@ export async function serveApiDocument(app: FastifyInstance): Promise<void> {
     transform: describeRoute,
     transformObject: (document) => mendComponents(jsonSchemaTransformObject(document)),
   });
-  const json = keepDocument('application/json', () => JSON.stringify(app.swagger()));
-  const yaml = keepDocument('application/x-yaml', () => app.swagger({ yaml: true }));
+  const json = keepText('application/json', () => JSON.stringify(app.swagger()));
+  const yaml = keepText('application/x-yaml', () => app.swagger({ yaml: true }));
   const ofPage = new Map([
     [`${PAGE}/json`, json],
     [`${PAGE}/yaml`, yaml],
@@ -133,10 +134,4 @@ function addDecisionHeader(responses: Readonly<Record<string, object>>): object 
 /** A body that is JSON, or lines. */
 function describeBodies(json: object, lines: z.ZodType): object {
   return { content: { 'application/json': { schema: json }, [LINES_TYPE]: { schema: describeLater(lines) } } };
-}
-
-/** Makes what sends a document. @param write called once, at the first request, when all routes are registered */
-function keepDocument(type: string, write: () => string): (reply: FastifyReply) => FastifyReply {
-  let bytes: Buffer | undefined;
-  return (reply) => reply.type(type).send((bytes ??= Buffer.from(write())));
 }

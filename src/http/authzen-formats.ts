@@ -32,7 +32,7 @@ export const subjectFormat = z.object({ type: nameFormat, id: idFormat, properti
 export const resourceFormat = z.object({ type: nameFormat, id: idFormat, properties: propertiesFormat.nullish() });
 export const actionFormat = z.object({ name: nameFormat, properties: propertiesFormat.nullish() });
 
-const consistencyFormat = z.strictObject({ at_least: z.string().min(1).max(1024) });
+const consistencyFormat = z.strictObject({ at_least: z.string().min(1).max(1024).nullish() });
 
 /** The proof of possession that the token came with, as the client saw it. */
 export const proofFormat = z.strictObject({
@@ -55,7 +55,7 @@ export const proofFormat = z.strictObject({
 
 const presentedApprovalFormat = z
   .strictObject({
-    id: z.string().min(1).max(128),
+    id: z.string().min(1).max(128).nullish(),
     approved_at: z.string().min(1).max(64).nullish(),
     approved_until: z.string().min(1).max(64).nullish(),
     state: z.string().min(1).max(MAX_TOKEN_BYTES).nullish(),

@@ -89,7 +89,7 @@ function readPart<T>(name: keyof QuestionParts, parse: ParsePart<T>, part: unkno
 export function buildQuestion(request: EvaluationRequest, requestContext: RequestContext): Question {
   const { subject: s, action: a, resource: r } = request;
   const c = request.context ?? {};
-  const atLeast = c.consistency?.at_least;
+  const atLeast = c.consistency?.at_least ?? undefined;
   const problem = atLeast === undefined ? undefined : requestContext.relationships.tokenProblem(atLeast);
   if (problem !== undefined) throw new BadRequest(problem, CONSISTENCY_PLACE);
   return {
@@ -123,7 +123,8 @@ const pickClientMembers = memoizeByObject((context: Properties) =>
 
 /** An approval's times are the store's to say, whatever the caller states. */
 function pickApproval(approval: z.infer<typeof contextFormat>['approval']): Question['approval'] {
-  return approval ? { id: approval.id, state: approval.state ?? undefined } : undefined;
+  const id = approval?.id ?? undefined;
+  return id === undefined ? undefined : { id, state: approval?.state ?? undefined };
 }
 
 /** Chooses the token of a question: an agent's own, whatever its body says, or the one that a client passes on. @throws BadRequest */

@@ -12,7 +12,7 @@ import {
   reasonTextFormat,
   remedyFormat,
 } from './answer-parts.js';
-import { tellReasons, tellRemedies } from './tell-denial.js';
+import { tellReasons, lacksDelegation, tellRemedies } from './tell-denial.js';
 import { accessRequestOfferFormat, type AccessRequestAnswer } from './access-offer-json.js';
 
 export const evaluationAnswerFormat = z
@@ -87,8 +87,8 @@ export function toEvaluationAnswer(
   const status = decision.decision ? '200' : decision.fault === undefined ? '403' : '503';
   const isClient = caller.kind === 'client';
   const told = isClient ? decision : decision.firstDenial;
-  // Only an address for delegating needs the agent's id read back.
-  const agent = delegateUrl === undefined ? undefined : parseDescribedParties(decision.rationale.acting).agent?.id;
+  // Only the remedy of a delegation needs the agent's id read back.
+  const agent = lacksDelegation(told.reasons) ? parseDescribedParties(decision.rationale.acting).agent?.id : undefined;
   const reasons = tellReasons(told.reasons, caller);
   const remedies = tellRemedies(told, caller, agent, delegateUrl);
   const firstCode = told.reasons[0]?.code;

@@ -44,7 +44,10 @@ export const sortedNeedsFormat = z
     have: z.array(itemFormat).describe('Consented to already'),
     missing: z.array(itemFormat).describe('What the user is asked for'),
     never: z.array(itemFormat).describe('Forbidden whatever the user says'),
-    review_url: z.string().optional().describe('Where the user reads and decides'),
+    review_url: z
+      .string()
+      .optional()
+      .describe('The address of the request: JSON, for the page at which the user reads and decides'),
   })
   .meta({
     id: 'ConsentNeedsAnswer',

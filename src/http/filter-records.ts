@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { FilterableRecord } from '../lists/filter.js';
 import { MASKING_OBLIGATIONS } from '../lists/mask.js';
 import { PLACEHOLDER_ID } from '../lists/record.js';
-import { getSupportedObligations, omitNulls, type Caller, type Question } from '../model/question.js';
+import { getSupportedObligations, type Caller, type Question } from '../model/question.js';
 import { obligationFormat } from './answer-parts.js';
 import type { contextFormat } from './authzen-formats.js';
 import { idFormat, nameFormat, type EvaluationRequest } from './authzen-formats.js';
@@ -36,7 +36,7 @@ export function readFilterableRecord(value: unknown, index: number): FilterableR
   if (!parsed.success) throw toBadRequest(parsed.error, ['resource']);
   checkPartLengths({ resource: value });
   const { type, id, properties } = parsed.data;
-  return { index, type, id, properties: omitNulls(properties ?? {}) };
+  return { index, type, id, properties: properties ?? {} };
 }
 
 /** Builds the question about each record, with a placeholder for the resource. @throws BadRequest naming the place */

@@ -52,7 +52,11 @@ export function tellRemedies(
   delegateUrl: string | undefined,
 ): Remedy[] {
   const told = caller.kind === 'client' ? [...remedies] : tellAgentRemedies(remedies);
-  const lacksDelegation = reasons.some(({ code }) => code === 'delegation_missing');
-  if (delegateUrl === undefined || agent === undefined || !lacksDelegation) return told;
-  return [...told, { type: 'delegation', delegate_url: delegateUrl.replaceAll('{agent}', encodeURIComponent(agent)) }];
+  if (agent === undefined || !lacksDelegation(reasons)) return told;
+  const page = delegateUrl?.replaceAll('{agent}', encodeURIComponent(agent));
+  return [...told, { type: 'delegation', ...(page === undefined ? {} : { delegate_url: page }) }];
+}
+
+export function lacksDelegation(reasons: readonly Reason[]): boolean {
+  return reasons.some(({ code }) => code === 'delegation_missing');
 }

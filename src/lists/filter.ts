@@ -8,7 +8,7 @@ import { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
 import type { Charge } from '../model/limits.js';
 import type { Obligation } from '../model/obligations.js';
-import type { Properties, Question } from '../model/question.js';
+import { omitNulls, type Properties, type Question } from '../model/question.js';
 import type { ReasonCode } from '../model/reasons.js';
 import type { OpenedReview, ReachedLimit } from '../model/record-effects.js';
 import { previewQuestions } from './decide-list.js';
@@ -24,6 +24,7 @@ export interface FilterableRecord {
   readonly index: number;
   readonly type: string;
   readonly id: string;
+  /** The members that were sent: one that is null is asked about as if it weren't said, and comes back. */
   readonly properties: Properties;
 }
 
@@ -86,7 +87,7 @@ export async function filterRecords(
   const graph = new GraphSnapshot(deps.relationships, template.consistency);
   const toQuestion = ({ type, id, properties }: Omit<FilterableRecord, 'index'>): Question => ({
     ...template,
-    resource: { type, id, properties },
+    resource: { type, id, properties: omitNulls(properties) },
   });
   const previews = await previewQuestions(records.map(toQuestion), graph, deps, { retry });
   const selection = new Selection(template.dryRun, createMask(secret));

@@ -21,5 +21,5 @@ export type Remedy =
       readonly required?: StatedQuantity | undefined;
       readonly remaining?: StatedQuantity | undefined;
     }
-  /** A delegation, which the user gives at this address of the deployment. */
-  | { readonly type: 'delegation'; readonly delegate_url: string };
+  /** A delegation, which the user gives: at this address, where the deployment has a page for it. */
+  | { readonly type: 'delegation'; readonly delegate_url?: string };

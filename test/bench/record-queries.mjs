@@ -3,12 +3,18 @@
  * records (a million), and what the items of a list add to storing it. Needs REMIT_TEST_POSTGRES_URL (a role that may create
  * databases) and `npm run build`. Prints a table.
  */
+import { randomBytes } from 'node:crypto';
 import { v7 as uuid } from 'uuid';
 import { Client } from 'pg';
 import { resolveDatabase } from '../../dist/config/database.js';
 import { PostgresDatabase } from '../../dist/store/database/postgres.js';
 import { DecisionStore } from '../../dist/store/decisions.js';
+import { RecordValues } from '../../dist/store/record-values.js';
 import { migrateSchema } from '../../dist/store/migrations.js';
+
+const key = randomBytes(32);
+const recordValuesOf = (database) =>
+  new RecordValues(database, { key, keepMs: 90 * 86_400_000, personTypes: () => new Set(['user']) });
 
 const COUNT = Number(process.argv[2] ?? 1_000_000);
 const DATABASE = `remit_records_${process.pid}`;

@@ -91,5 +91,7 @@ describe('the page at which users delegate', () => {
       { type: 'delegation', delegate_url: 'https://x.example/a%2Fb%3Fc%3Dd%26e%23f' },
     ]);
     expect(tellRemedies(denial, QUESTION.caller, undefined, 'https://x.example/{agent}')).toEqual([]);
+    // Users delegate without a page of the deployment's, too.
+    expect(tellRemedies(denial, QUESTION.caller, 'a', undefined)).toEqual([{ type: 'delegation' }]);
   });
 });

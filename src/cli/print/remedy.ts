@@ -16,7 +16,7 @@ export function describeRemedy(remedy: Remedy): string {
     case 'limit':
       return `waiting until ${remedy.resets_at}, or using less`;
     case 'delegation':
-      return `a delegation, which the user gives at ${remedy.delegate_url}`;
+      return `a delegation, which the user gives${remedy.delegate_url === undefined ? '' : ` at ${remedy.delegate_url}`}`;
     case 'token':
       return 'a token that holds; where a proof of possession was missing or wrong, the same token with its proof';
   }

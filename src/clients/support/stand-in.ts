@@ -99,6 +99,13 @@ export const FAILURES: Readonly<Record<string, Reaction>> = {
   'JSON that says it is HTML': answerText('{"decision": true}', 200, { 'content-type': 'text/html' }),
   'a redirect': answerText('{"decision": true}', 302, { location: '/elsewhere' }),
   'a lasting redirect': answerText('{"decision": true}', 308, { location: '/elsewhere' }),
+  ...Object.fromEntries(
+    [201, 202, 203, 206, 299].map((status) => [
+      `an allow with status ${status}`,
+      answerText('{"decision": true, "evaluations": [{"decision": true}, {"decision": true}]}', status),
+    ]),
+  ),
+  'an allow without content': answerText('', 204),
   'an allow with an error status': answerText('{"decision": true}', 500),
   'an allow with status 503': answerText('{"decision": true}', 503),
   'an allow with status 429': answerText('{"decision": true}', 429, { 'retry-after': '3600' }),

@@ -115,11 +115,14 @@ function authenticateCaller(
     const configured = service.trust.findClient(hash);
     if (configured !== undefined) return admitClient(request, reply, configured);
     if (credential.split('.').length !== 3)
-      return sendUnauthorized(request, reply, 'This credential is not accepted here.', 'token_malformed');
+      return sendUnauthorized(request, reply, NEITHER_KEY_NOR_TOKEN, 'token_malformed');
     const presented = { isDpop: scheme === 'dpop', token: credential };
     // Administration is for clients. A good token at the wrong place is told so, and only a bad one that it is bad.
-    const accepted = request.server.listenerScope === 'administration' ? [] : parties;
-    const caller = await authenticateToken(service, request, presented, accepted);
+    const isAdministration = request.server.listenerScope === 'administration';
+    const caller = await authenticateToken(service, request, presented, {
+      clients: permissions.length > 0 || isAdministration,
+      parties: isAdministration ? [] : parties,
+    });
     if (typeof caller === 'string') return sendUnauthorized(request, reply, 'The token is not valid.', caller);
     if ('forbidden' in caller) return reply.code(403).send(createProblem('forbidden', caller.forbidden));
     if (caller.kind === 'client') return admitClient(request, reply, caller.client);
@@ -131,6 +134,8 @@ function authenticateCaller(
   return hook;
 }
 
+const NEITHER_KEY_NOR_TOKEN =
+  'This credential is neither the key of a client nor a token, which is a JWT: three parts with dots between them.';
 /** The hooks that let no stranger through. */
 const AUTHENTICATIONS = new WeakSet<object>();
 

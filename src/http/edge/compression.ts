@@ -6,7 +6,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, createBrotliCompress, createGzip, gzip } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -68,6 +68,27 @@ export function compressAnswers(app: FastifyInstance): void {
       done(null, bytes);
     }, done);
   });
+}
+
+/**
+ * Makes what sends a text that never changes, which even strangers may ask for: each coding of it is made once.
+ * @param write called once, at the first request
+ */
+export function keepText(type: string, write: () => string): (reply: FastifyReply) => Promise<FastifyReply> {
+  let text: string | undefined;
+  const coded = new Map<string | undefined, Promise<Buffer>>();
+  return async (reply) => {
+    text ??= write();
+    const name = chooseCoding(reply.request.headers['accept-encoding']);
+    const coding = name === undefined ? undefined : CODINGS[name];
+    const bytes = coded.get(name) ?? coding?.compress(text) ?? Promise.resolve(Buffer.from(text));
+    coded.set(name, bytes);
+    if (name !== undefined) void reply.header('content-encoding', name);
+    return reply
+      .type(type)
+      .header('vary', 'accept-encoding')
+      .send(await bytes);
+  };
 }
 
 /** Chooses the coding that the header likes best, of those that it likes as well the first. @returns undefined for none */

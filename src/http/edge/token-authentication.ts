@@ -17,6 +17,11 @@ import { sendUnauthorized } from './unauthorized.js';
 
 /** The parties that a route accepts beside clients. */
 export type TokenParty = 'agent' | 'user';
+/** All whom a route accepts, as a refusal names them. */
+interface AcceptedParties {
+  readonly clients: boolean;
+  readonly parties: readonly TokenParty[];
+}
 
 /**
  * Authenticates the party that a token is of: the client whose own it is, or else the first of the parties that are
@@ -27,7 +32,7 @@ export async function authenticateToken(
   service: Service,
   request: FastifyRequest,
   { isDpop, token }: { readonly isDpop: boolean; readonly token: string },
-  parties: readonly TokenParty[],
+  accepted: AcceptedParties,
 ): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
   const { dpop } = request.headers;
   // A bound token as a mere bearer would undo the binding, an unbound one as DPoP would claim one (RFC 9449 7.1, 7.2).
@@ -56,26 +61,24 @@ export async function authenticateToken(
       request.singleUseProof = held.singleUseProof;
       return { kind: 'client', client };
     }
-    let result: AuthenticatedParty | ReasonCode | { readonly forbidden: string } = {
-      forbidden: 'This is for clients, with their key or a token of their own.',
-    };
-    for (const party of parties) {
-      result = await deadline.race(admitParty(service, request, { held, presented }, party));
-      if (typeof result === 'string' || !('forbidden' in result)) break;
+    for (const party of accepted.parties) {
+      const result = await deadline.race(admitParty(service, request, { held, presented }, party));
+      if (result !== undefined) return result;
     }
-    return result;
+    return { forbidden: describeMisplaced(held.token, accepted) };
   });
 }
 
+/** @returns undefined where the token is none of such a party */
 async function admitParty(
   service: Service,
   request: FastifyRequest,
   { held, presented }: { readonly held: HeldCredential; readonly presented: PresentedToken },
   party: TokenParty,
-): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string }> {
+): Promise<AuthenticatedParty | ReasonCode | { readonly forbidden: string } | undefined> {
   const { vocabulary } = service.activePolicies.rules;
   const credential = await service.credentials.checkParties(held, party, vocabulary);
-  if (!credential.ok) return { forbidden: WRONG_PARTY[party] };
+  if (!credential.ok) return undefined;
   const { token, sessionEnded } = held;
   // The token of an ended session is refused to its user here; an agent's is denied by the decision.
   if (party === 'user' && sessionEnded) return 'session_ended';
@@ -89,10 +92,25 @@ async function admitParty(
     : { kind: 'agent', agent: actors[0]?.id ?? '', user: sessionEnded ? undefined : user, presented };
 }
 
-const WRONG_PARTY = {
-  agent: 'This is for agents, with a token that names them: this one names none.',
-  user: 'This is for people, with a token of their own: this one names an agent, or no user.',
-} as const;
+/** Says for whom this is, and whose the token is that was presented: what it states, and nothing that is known of the party. */
+export function describeMisplaced(
+  { actors, user, clientId }: Pick<DelegationToken, 'actors' | 'user' | 'clientId'>,
+  { clients, parties }: AcceptedParties,
+): string {
+  const [agents, people] = [parties.includes('agent'), parties.includes('user')];
+  const accepted = [...(clients ? ['clients'] : []), ...(agents ? ['agents'] : []), ...(people ? ['people'] : [])];
+  const list = [accepted.slice(0, -1).join(', '), ...accepted.slice(-1)].filter((text) => text !== '').join(' and ');
+  const owner =
+    actors.length > 0
+      ? agents
+        ? 'names an actor that can not act here'
+        : 'is an agent’s'
+      : user === undefined
+        ? 'names neither a person nor an agent'
+        : 'names a person, and no agent';
+  const login = clients && clientId !== undefined ? ', and its client is none that can log in here' : '';
+  return `This is for ${list}: this token ${owner}${login}.`;
+}
 
 /**
  * Finds the reason that the token is no person's own: it was issued to another application than those that people use.

@@ -25,7 +25,8 @@ export function agentAccessRoutes(app: TypedApp, service: Service): void {
   app.delete('/v1/agents/:id/access', {
     schema: {
       tags: ['delegations'],
-      summary: 'Stop an agent for a user: its delegation ends and its tokens are revoked, before this is answered',
+      summary:
+        'Stop an agent for a user: its delegation, consents, requests and approvals end and its tokens are revoked, before this is answered',
       params: accessParams,
       querystring: accessQuery,
       response: { 204: z.undefined(), ...inputErrors, 404: problemFormat },

@@ -44,7 +44,13 @@ const capabilitiesFormat = z
   })
   .meta({ id: 'Capabilities' });
 const capabilitiesBody = z
-  .object({ context: contextFormat.describe('With the agent’s `token`, and the `proof` that came with it') })
+  .object({
+    context: contextFormat
+      .nullish()
+      .describe(
+        'With the agent’s `token`, and the `proof` that came with it; absent where `Remit-Token` has the token',
+      ),
+  })
   .meta({ id: 'CapabilitiesRequest', example: { context: { token: '<the agent’s token>' } } });
 
 export function capabilityRoutes(app: TypedApp, service: Service): void {
@@ -68,7 +74,7 @@ export function capabilityRoutes(app: TypedApp, service: Service): void {
     },
     onRequest: authenticate(app, service, ['search']),
     config: { turns: LIST_TURNS, passesToken: true, namesDecision: true },
-    handler: (request, reply) => answerCapabilities(service, request, reply, request.body.context),
+    handler: (request, reply) => answerCapabilities(service, request, reply, request.body.context ?? {}),
   });
 }
 

@@ -306,6 +306,20 @@ describe('a user', () => {
         403,
       ]);
   });
+
+  it('is told for whom a route is, and that the token is a person’s or an agent’s; and a wrong key, that it is neither', async () => {
+    const tell = async (url: string, credential: string): Promise<unknown> =>
+      (await remit.post(url, question(), { authorization: `Bearer ${credential}` })).json<{ error: { message: string } }>().error.message;
+    const person = await remit.mint({ user: 'alice' });
+    const names = 'this token names a person, and no agent, and its client is none that can log in here.';
+    expect(await tell(URL, person)).toBe(`This is for clients and agents: ${names}`);
+    expect(await tell('/v1/filter', person)).toBe(`This is for clients: ${names}`);
+    expect(await tell('/v1/filter', token)).toMatch(/^This is for clients: this token is an agent’s/);
+    expect(await tell('/v1/consents', token)).toMatch(/^This is for (?:clients and )?people: this token is an agent’s/);
+    const stranger = await remit.mint({ user: 'alice', agent: 'alice', scope: 'x' });
+    expect(await tell(URL, stranger)).toMatch(/^This is for clients and agents: this token (?:names|is) /);
+    expect(await tell(URL, 'abc')).toContain('neither the key of a client nor a token');
+  }); // prettier-ignore
 });
 
 it.each(['evil.example', 'evil.example:7480', '127.0.0.1:7481', '127.0.0.1', 'localhost.evil.example:7480'])(

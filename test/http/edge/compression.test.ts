@@ -83,3 +83,21 @@ describe('an answer', () => {
     context: { token: await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' }) },
   });
 });
+
+it.each([
+  ['gzip', gunzipSync],
+  ['br', brotliDecompressSync],
+])('the description of the routes is sent as %s for who asks, strangers too, and says the same', async (encoding, expand) => {
+  const get = (url: string, headers: Record<string, string> = {}) =>
+    remit.app.inject({ method: 'GET', url, headers: { host: '127.0.0.1:7480', ...headers } });
+  for (const url of ['/openapi.json', '/docs/json', '/docs/yaml']) {
+    const [plain, short, again] = [await get(url), await get(url, { 'accept-encoding': encoding }), await get(url)];
+    expect([plain, short].map(({ headers }) => [headers['content-encoding'], headers.vary])).toEqual([
+      [undefined, 'accept-encoding'],
+      [encoding, 'accept-encoding'],
+    ]);
+    expect(short.headers['content-length']).toBe(String(short.rawPayload.length));
+    expect(short.rawPayload.length * 5).toBeLessThan(plain.rawPayload.length);
+    expect([expand(short.rawPayload).toString(), again.body]).toEqual([plain.body, plain.body]);
+  }
+}); // prettier-ignore

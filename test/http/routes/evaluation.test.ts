@@ -118,6 +118,10 @@ describe('an evaluation', () => {
   it('takes null as if it were not said', async () => {
     const properties = { salary: null, status: null };
     expect((await remit.evaluate(question({ resource: { ...erin, properties } }))).decision).toBe(true);
+    for (const member of [{ consistency: { at_least: null } }, { approval: { id: null } }]) {
+      const response = await remit.post(URL, question({ context: { token, ...member } }));
+      expect([response.statusCode, response.json<Answer>().decision], response.body).toEqual([200, true]);
+    }
   });
 
   it('decides a dry run and says so on record', async () => {

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { lastRecord, clientNamed, start, startWith, type Running } from '../../support/sample.js';
 
@@ -94,6 +95,38 @@ describe('a list', () => {
       left_out: found.removed,
       request: { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, types: ['employee'], records: given.length },
     }); // prettier-ignore
+  });
+
+  it('asks about what is null as a single question does, and hands it out as it came, on every level', async () => {
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: SCOPES });
+    const question = { subject: { type: 'user', id: 'alice' }, action: { name: 'read' }, context: { token } };
+    const inner = fc.constantFrom(null, 'x', { none: null, some: [null, { none: null }] });
+    const stated = fc.record(
+      {
+        status: fc.constantFrom(null, 'active', 'terminated', 'sealed'),
+        name: fc.constantFrom(null, 'N'),
+        salary: fc.constantFrom(null, 1),
+        other: inner,
+      },
+      { requiredKeys: [] },
+    );
+    const subjects = fc.constantFrom('erin', 'dave', 'zoe', 'grace', 'ghost');
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(subjects, stated), { minLength: 1, maxLength: 6 }), async (list) => {
+        const sent = list.map(([id, properties]) => ({ type: 'employee', id, properties }));
+        const wanted = [];
+        for (const record of sent) {
+          const { decision, context } = await remit.evaluate({ ...question, resource: record });
+          if (!decision) continue;
+          const hidden = (context?.obligations ?? []).flatMap((o) => (o.properties['fields'] ?? []) as string[]);
+          const shown = Object.entries(record.properties).filter(([name]) => !hidden.includes(name));
+          wanted.push({ ...record, properties: Object.fromEntries(shown) });
+        }
+        const handedOut = await filter({ ...question, records: sent });
+        expect([handedOut.records, countRemoved(handedOut)]).toEqual([wanted, sent.length - wanted.length]);
+      }),
+      { numRuns: 25 },
+    );
   });
 
   it('leaves a short record, however many types it names', async () => {

@@ -1,10 +1,17 @@
 /** The decision about a call of a tool: it may run, it waits for an approval that was asked for, or it is refused. */
-import { MASKING_TYPES, type AccessRequestTask, type Evaluation, type TaskStatus } from 'remit-client';
+import {
+  MASKING_TYPES,
+  reportSetup,
+  RemitSetupError,
+  type AccessRequestTask,
+  type Evaluation,
+  type TaskStatus,
+} from 'remit-client';
 import type { RequestBinding } from './request-binding.js';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
 import { requireKnownAction } from './known-actions.js';
 import { buildToolQuestion, type ToolArguments, type ToolQuestion } from './tool-question.js';
-import { refuseTool, toToolRefusal, type ToolRefusal } from './tool-refusal.js';
+import { refuseFailedCall, refuseTool, toPlace, type ToolRefusal } from './tool-refusal.js';
 import {
   digestArguments,
   MemoryApprovals,
@@ -30,6 +37,14 @@ const STILL_WAITING: readonly string[] = ['approval_unverifiable', 'grant_pendin
 /** The reasons for which an approval is good for no call any more. */
 const NO_LONGER_GOOD: readonly string[] = ['approval_unverifiable', 'approval_expired', 'approval_used', 'approval_revoked']; // prettier-ignore
 const MAX_TASKS = 1_000;
+/** The denies that the model can do nothing about, and neither can people: the request's author has left something out. */
+const MISSING_CREDENTIALS: ReadonlyMap<string, string> = new Map([
+  ['token_missing', 'the request has no token of the agent (withSubject({ subject, token }, work))'],
+  [
+    'proof_missing',
+    'the token is bound to a key, and comes without a proof (withSubject({ subject, token, proof }, work))',
+  ],
+]);
 
 /** Guards of one client resume each other's calls. */
 interface ClientMemory {
@@ -78,8 +93,7 @@ export class CallDecider {
         ? await this.decideAnew(call, binding, key)
         : deny(refuseTool('rejected', evaluation));
     } catch (error) {
-      this.options.onError?.(error);
-      return deny(toToolRefusal(error));
+      return deny(refuseFailedCall(call.tool, error, this.options));
     }
   }
 
@@ -141,9 +155,12 @@ export class CallDecider {
     binding: RequestBinding,
     approval: WaitingApproval | undefined,
   ): Promise<Evaluation> {
-    const asked = buildToolQuestion(question, args, binding, approval?.id);
+    const asked = await buildToolQuestion(question, args, binding, approval?.id);
     const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
     if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
+    const detail = evaluation.reasons.map(({ code }) => MISSING_CREDENTIALS.get(code)).find(Boolean);
+    if (detail !== undefined)
+      reportSetup(toPlace(tool), new RemitSetupError('options', { detail }), this.options.onError);
     return evaluation;
   }
 
@@ -180,5 +197,12 @@ function deny(refusal: ToolRefusal): CallDecision {
 
 function toDecision(evaluation: Evaluation): CallDecision {
   if (evaluation.allowed) return { evaluation };
-  return deny(refuseTool(evaluation.isUndecided ? 'unavailable' : 'denied', evaluation));
+  if (evaluation.isUndecided) return deny(refuseTool('unavailable', evaluation));
+  return deny(refuseTool(lacksOnlyConsent(evaluation) ? 'consent_required' : 'denied', evaluation));
+}
+
+/** Tells a deny that the user's consent alone would lift: the agent can ask for that. */
+function lacksOnlyConsent({ reasons, remedies }: Evaluation): boolean {
+  const isOnly = reasons.length > 0 && reasons.every(({ step }) => step === 'consent');
+  return isOnly && remedies.some(({ type }) => type === 'consent');
 }

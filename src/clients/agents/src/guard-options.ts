@@ -2,6 +2,7 @@
 import type {
   AccessRequestOptions,
   AccessRequestTask,
+  AgentCredential,
   AskOptions,
   Capability,
   Evaluation,
@@ -17,7 +18,7 @@ import type { ApprovalStore } from './waiting-approvals.js';
 export interface ToolClient {
   can(question: Question, options?: AskOptions): Promise<Evaluation>;
   outcome(decisionId: string, outcome: Outcome): Promise<void>;
-  capabilities(agent?: { readonly token?: string }): Promise<readonly Capability[]>;
+  capabilities(agent?: AgentCredential): Promise<readonly Capability[]>;
   requestAccess(denied: Evaluation, options?: AccessRequestOptions): Promise<AccessRequestTask>;
   /** Tells an action that the service doesn't know from one that the agent may do on nothing. */
   readonly search?: Pick<Searches, 'resources'>;

@@ -54,8 +54,9 @@ async function searchOnce(
   search: NonNullable<ToolClient['search']>,
 ): Promise<readonly Reason[]> {
   const { subject } = binding;
+  const context = await toContext(binding);
   try {
-    await search.resources({ subject, action, resource: { type }, context: toContext(binding), pageSize: 1 }).next();
+    await search.resources({ subject, action, resource: { type }, context, pageSize: 1 }).next();
     return [];
   } catch (error) {
     if (error instanceof RemitDenied) return error.reasons;

@@ -1,12 +1,12 @@
 /** The adapters' common part: which tools are shown, and whether a call of one stops for an approval, runs, or is refused. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Capability, Evaluation } from 'remit-client';
+import { reportSetup, type Capability, type Evaluation } from 'remit-client';
 import { CallDecider, type CallDecision, type CheckedCall } from './call-decision.js';
 import { requireKnownActions } from './known-actions.js';
 import { requireGuardOptions, type ToolClient, type ToolEvent, type ToolGuardOptions } from './guard-options.js';
-import { getRequestBinding, type RequestBinding } from './request-binding.js';
+import { getRequestBinding, toCredential, type RequestBinding } from './request-binding.js';
 import { copyArguments, findToolQuestion, type ToolQuestion } from './tool-question.js';
-import { refuseTool, toToolRefusal, type RefusalCode, type ToolRefusal } from './tool-refusal.js';
+import { refuseFailedCall, refuseTool, toPlace, type RefusalCode, type ToolRefusal } from './tool-refusal.js';
 import { createResultMask, hideError, isPieces, mapPieces, type ResultForm } from './tool-result.js';
 import { setBounded } from './waiting-approvals.js';
 
@@ -52,8 +52,7 @@ export class ToolGuard {
     if (this.options.hides === false) return new Set(questions.map(([name]) => name));
     const binding = getRequestBinding();
     if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
-    const { token } = binding;
-    const capabilities = await this.client.capabilities(token === undefined ? {} : { token });
+    const capabilities = await this.client.capabilities(await toCredential(binding));
     const tools = questions.map((tool) => ({ tool, capability: findCapability(capabilities, tool[1]) }));
     const absent = tools.flatMap(({ tool, capability }) => (capability === undefined ? [tool] : []));
     await requireKnownActions(absent, binding, this.client, this.options.onError);
@@ -88,7 +87,13 @@ export class ToolGuard {
   async run(call: ToolCall, execute: () => unknown, form: ResultForm = {}): Promise<unknown> {
     const binding = getRequestBinding();
     const checked = this.check(call);
-    if (binding === undefined) return this.refuse(call.tool, 'unbound');
+    if (binding === undefined) {
+      const error = new TypeError(
+        'remit: it is called outside of a request (withSubject), so it is not known who asks',
+      );
+      reportSetup(toPlace(call.tool), error, this.options.onError);
+      return this.refuse(call.tool, 'unbound');
+    }
     if ('refused' in checked) return this.tellRefusal(call.tool, checked);
     const decision = this.takePrepared(checked, binding) ?? (await this.decider.decide(checked, binding));
     if ('refusal' in decision) return this.tellRefusal(call.tool, decision.refusal);
@@ -108,8 +113,7 @@ export class ToolGuard {
         ? refuseTool('unknown_tool')
         : { tool, args: copyArguments(args), callId, question };
     } catch (error) {
-      this.options.onError?.(error);
-      return toToolRefusal(error);
+      return refuseFailedCall(tool, error, this.options);
     }
   }
 

@@ -1,9 +1,11 @@
 /** The result of a tool that was not run, which the model reads: a text for people, and nothing of policies or addresses. */
-import { RemitSetupError, RemitUnavailable, type Evaluation } from 'remit-client';
+import { reportSetup, RemitSetupError, RemitUnavailable, type Evaluation } from 'remit-client';
+import type { ToolGuardOptions } from './guard-options.js';
 import { BadArguments } from './tool-question.js';
 
 export type RefusalCode =
   | 'denied'
+  | 'consent_required'
   | 'approval_required'
   | 'rejected'
   | 'changed'
@@ -23,6 +25,7 @@ export interface ToolRefusal {
 
 const MESSAGES: Readonly<Record<RefusalCode, string>> = {
   denied: 'This is not allowed.',
+  consent_required: 'This needs the consent of the user. It can be tried again once that is given.',
   approval_required: 'This needs an approval that has not been given. It can be tried again once it has.',
   rejected: 'This was not approved.',
   changed: 'The arguments are others than those that an approval was asked for.',
@@ -43,8 +46,24 @@ export function refuseTool(code: RefusalCode, { id, message }: Partial<Evaluatio
   };
 }
 
-/** The refusal of a call that could not be asked about. */
-export function toToolRefusal(error: unknown): ToolRefusal {
+/** Refuses a call that could not be asked about. The model isn't told what is wrongly set up, so the operator is. */
+export function refuseFailedCall(
+  tool: string,
+  error: unknown,
+  { onError }: Pick<ToolGuardOptions, 'onError'>,
+): ToolRefusal {
+  const refusal = toToolRefusal(error);
+  if (refusal.code === 'misconfigured') reportSetup(toPlace(tool), error, onError);
+  else onError?.(error);
+  return refusal;
+}
+
+/** Names a tool in a line for the operator. */
+export function toPlace(tool: string): string {
+  return `the tool ${JSON.stringify(tool.slice(0, 64))}`;
+}
+
+function toToolRefusal(error: unknown): ToolRefusal {
   if (error instanceof RemitUnavailable) return refuseTool('unavailable');
   if (error instanceof BadArguments) return refuseTool('bad_arguments');
   // An id with a line break, or an argument of a type that the action doesn't have.

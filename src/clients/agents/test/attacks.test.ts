@@ -11,7 +11,7 @@ import { guard as guardLangChain } from 'remit-agents/langchain';
 import { guard as guardMcp } from 'remit-agents/mcp';
 import { guard as guardOpenai } from 'remit-agents/openai';
 import { tool as openaiTool } from '@openai/agents';
-import { describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, inject, it, vi } from 'vitest';
 import { z } from 'zod';
 
 const { url, key, tokens } = inject('service');
@@ -186,7 +186,7 @@ describe('LangChain', () => {
     const [guarded] = await guardLangChain([tool], client, options);
     const shown: unknown = await asAlice(() => guarded?.invoke({ type: 'tool_call', id: '1', name: 'read', args: { id: 'erin' } })); // prettier-ignore
     expect(JSON.stringify(shown)).toContain('not_shown');
-    expect(JSON.stringify(shown)).not.toContain('125');
+    expect(JSON.stringify(shown)).not.toMatch(/125[_,.]?000/);
   });
 
   it.each<[string, () => unknown]>([
@@ -198,7 +198,7 @@ describe('LangChain', () => {
     const [guarded] = await guardLangChain([tool], client, options);
     const shown = await asAlice(() => guarded?.invoke({ id: 'erin' }));
     expect(JSON.stringify(shown)).toContain('not_shown');
-    expect(JSON.stringify(shown)).not.toContain('125');
+    expect(JSON.stringify(shown)).not.toMatch(/125[_,.]?000/);
   });
 
   it('refuses what waits for an approval where nothing can be stopped', async () => {
@@ -267,7 +267,7 @@ describe('MCP', () => {
     async (result) => {
       const shown = await callRead(serve({ content: [], structuredContent: { result } }));
       expect(shown).toMatchObject({ isError: true });
-      expect(JSON.stringify(shown)).not.toContain('125');
+      expect(JSON.stringify(shown)).not.toMatch(/125[_,.]?000/);
     },
   );
 
@@ -331,7 +331,9 @@ describe('what all share', () => {
     ])
       // prettier-ignore
       expect(() => withSubject({ subject } as never, () => 1)).toThrow(TypeError);
-    expect(() => withSubject({ subject: { type: 'user', id: 'alice' }, token: '' }, () => 1)).toThrow(TypeError);
+    for (const credential of [{ token: '' }, { token: 't', proof: 'jwt' }, { proof: () => 'jwt' }])
+      // prettier-ignore
+      expect(() => withSubject({ subject: { type: 'user', id: 'alice' }, ...credential } as never, () => 1)).toThrow(TypeError);
   });
 
   it('names of a table’s prototype are no questions', async () => {
@@ -358,5 +360,68 @@ describe('what all share', () => {
     const run = executeOf(guarded.read);
     expect(await asAlice(() => run({ id: 'erin' }, call('1')))).toBe('ran');
     await vi.waitFor(() => expect(errors.map(String)).toEqual(['Error: hook', 'Error: hook', 'Error: down']));
+  });
+});
+
+describe('a wrong set-up, which the model is not told,', () => {
+  const { askerKey } = inject('service');
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const takeLines = (): unknown[] => write.mock.calls.splice(0).map(([text]) => text);
+  afterEach(takeLines);
+  afterAll(() => write.mockRestore());
+  const ask = async (
+    work: ToolClient,
+    name: string,
+    { id = read.resource.id, bind = asAlice }: { id?: typeof read.resource.id; bind?: typeof asAlice } = {},
+    more: Partial<ToolGuardOptions> = {},
+  ): Promise<unknown> => {
+    const question = { [name]: { ...read, resource: { ...read.resource, id } } };
+    const guarded = await guardAi({ [name]: { inputSchema, execute: () => RECORD } }, work, { ...options, question, ...more });
+    return bind(() => executeOf(guarded[name])({ id: 'erin' }, call('1')));
+  }; // prettier-ignore
+  const wrong = createClient({ url, key: 'wrong-key', timeoutMs: 20_000 });
+
+  it('is one line on stderr, once', async () => {
+    for (let i = 0; i < 3; i += 1) expect(await ask(wrong, 'read_a')).toMatchObject({ code: 'misconfigured' });
+    expect(takeLines()).toEqual([
+      'remit: the tool "read_a": the authorization service does not accept the credential of this client (status 401)\n',
+    ]);
+  });
+
+  it('names what is missing, and nothing that a caller or a function has said', async () => {
+    const secret = 'eyJ.secret';
+    const id = (): string => {
+      throw new RangeError(secret);
+    };
+    expect(await ask(client, 'read_b', { id })).toMatchObject({ code: 'misconfigured' });
+    expect(await ask(client, 'read_c', { bind: (work) => work() })).toMatchObject({ code: 'unbound' });
+    const alone: typeof asAlice = (work) => withSubject({ subject: { type: 'user', id: 'alice' } }, work);
+    const asker = createClient({ url, key: askerKey, timeoutMs: 20_000 });
+    await ask(asker, 'read_d', { bind: alone });
+    await ask(wrong, `read_e\nremit: all is well\u001b[2J`);
+    expect(takeLines()).toEqual([
+      'remit: the tool "read_b": its question could not be built (RangeError)\n',
+      'remit: the tool "read_c": it is called outside of a request (withSubject), so it is not known who asks\n',
+      'remit: the tool "read_d": the client is wrongly set up: the request has no token of the agent (withSubject({ subject, token }, work))\n',
+      expect.stringMatching(
+        /^remit: the tool "read_e\\nremit: all is well\\u001b\[2J": the authorization service [^\n]*\n$/,
+      ),
+    ]);
+  });
+
+  it('is told to the hook alone, where there is one', async () => {
+    const errors: unknown[] = [];
+    const onError = (error: unknown): void => void errors.push(error);
+    await ask(wrong, 'read_f', {}, { onError });
+    await ask(client, 'read_f', { bind: (work) => work() }, { onError });
+    expect(errors).toMatchObject([{ kind: 'setup', code: 'credential' }, { name: 'TypeError' }]);
+    expect(takeLines()).toEqual([]);
+  });
+
+  it('is no outage, and no argument of the model', async () => {
+    const dead = createClient({ url: 'http://127.0.0.1:9', key, timeoutMs: 300 });
+    expect(await ask(dead, 'read_g')).toMatchObject({ code: 'unavailable' });
+    expect(await ask(client, 'read_h', { id: () => 'a\nb' })).toMatchObject({ code: 'bad_arguments' });
+    expect(takeLines()).toEqual([]);
   });
 });

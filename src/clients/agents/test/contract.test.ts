@@ -1,5 +1,5 @@
 /** One contract for all adapters: against the real service, and, for its failures alone, against one that misbehaves. */
-import { createClient, type AccessRequestTask } from 'remit-client';
+import { createClient, dpopProof, type AccessRequestTask } from 'remit-client';
 import {
   withSubject,
   type RequestBinding,
@@ -9,6 +9,7 @@ import {
   type WaitingApproval,
 } from 'remit-agents';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { mintBoundToken, mintToken } from '../../support/mint.js';
 import { answerJson, answerText, BROKEN_PROMISES, FAILURES, neverAnswer, StandIn } from '../../support/stand-in.js';
 import { ai6Framework, ai7Framework } from './ai-framework.js';
 import type { AgentRun, Arguments, Framework, ModelCall, TestTool } from './framework.js';
@@ -130,6 +131,30 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         expect(ran).toEqual([]);
       });
 
+      it('presents a token that is bound to a key with a proof for each question, and none counts twice', async () => {
+        const makeKeys = () => crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+        const keys = await makeKeys();
+        const { subject } = ALICE;
+        const masked = { id: 'erin', name: 'Erin' };
+        const token = await mintBoundToken(keys.publicKey);
+        const proof = dpopProof(keys, 'https://agent.example/run?x=1');
+        const again = call('read_employee', { id: 'erin' }, 'call-2');
+        const { shown, results } = await start({ subject, token, proof }, [read, again]);
+        expect(shown).toEqual(['read_employee']);
+        expect(results).toEqual({ 'call-1': masked, 'call-2': masked });
+        const kept = proof(token);
+        const errors: unknown[] = [];
+        const tell = { guard: { ...guard, hides: false, onError: (error: unknown) => errors.push(error) } };
+        const refused = [{ refused: true, code: 'denied' }, masked];
+        const twice = await start({ subject, token, proof: () => kept }, [read, again], tell);
+        expect(Object.values(twice.results)).toEqual(expect.arrayContaining(refused.map((part) => expect.objectContaining(part) as object)));
+        const other = dpopProof(await makeKeys(), 'https://agent.example/run');
+        expect((await start({ subject, token, proof: other }, [read], tell)).results).toMatchObject({ 'call-1': { code: 'denied' } });
+        expect([errors, ran.length]).toEqual([[], 3]);
+        expect((await start({ subject, token }, [read], tell)).results).toMatchObject({ 'call-1': { code: 'denied' } });
+        expect(errors).toMatchObject([{ kind: 'setup', message: expect.stringContaining('comes without a proof') as string }]);
+      }); // prettier-ignore
+
       it('runs what is allowed, and masks its result', async () => {
         const { results } = await start(ALICE, [read]);
         expect(results['call-1']).toEqual({ id: 'erin', name: 'Erin' });
@@ -166,6 +191,17 @@ describe.each([ai6Framework, ai7Framework, langChainFramework, openaiFramework, 
         expect(JSON.stringify(results)).not.toMatch(/cedar|policy|permission|rationale|127\.0\.0\.1/);
         expect([ran, events.map(({ result }) => result)]).toEqual([[], ['refused']]);
       });
+
+      it('tells a deny that only the user’s consent would lift, and no other, from the rest', async () => {
+        const calendar = { action: 'read', resource: { type: 'calendar', id: ({ id }: { id?: unknown }) => id } };
+        const guarded = { ...guard, hides: false, question: { ...(question as object), read_employee: calendar } };
+        const token = await mintToken(['--user', 'alice', '--agent', 'hr-assistant', '--scope', 'office.calendar.read']);
+        const ask = async (id: string): Promise<unknown> =>
+          (await start({ ...ALICE, token }, [call('read_employee', { id })], { guard: guarded })).results['call-1'];
+        expect(await ask('alice')).toMatchObject({ refused: true, code: 'consent_required' });
+        expect(await ask('dave')).toMatchObject({ refused: true, code: 'denied' });
+        expect(ran).toEqual([]);
+      }); // prettier-ignore
 
       it('does not run a hidden tool that is called anyway', async () => {
         const { results } = await start(ALICE, [call('delete_employee', { id: 'erin' })]).catch(() => ({

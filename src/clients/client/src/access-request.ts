@@ -47,6 +47,8 @@ export interface WaitOptions {
 
 const STATUSES: readonly string[] = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'failed'];
 const POLL_MS = 2_000;
+/** A task that is made anew, one that waits for people, and one that there is. */
+const TASK_STATUSES: readonly number[] = [200, 201, 202];
 const NOT_REQUESTABLE = 'and no approval for it can be asked for';
 /** The service's codes for a denial that people can't be asked about any more: nothing of it is wrongly set up. */
 const REFUSED_DENIALS: readonly string[] = ['not_requestable', 'expired_denial'];
@@ -117,7 +119,7 @@ export class AccessRequestTask {
   /** Keeps the state that a request is answered with. */
   async #learn(request: OutgoingRequest, options: CallOptions): Promise<TaskState> {
     this.#current = await this.#caller.run('task', options, async ({ send }) => {
-      return readTask(await send(request), this.#base).state;
+      return readTask(await send({ ...request, goodStatuses: TASK_STATUSES }), this.#base).state;
     });
     return this.#current;
   }
@@ -164,7 +166,8 @@ export async function submitAccessRequest(
     },
   };
   const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-  const answer = await send({ method: 'POST', url, body, headers, isRepeatable: true }).catch((error: unknown) => {
+  const request = { method: 'POST', url, body, headers, isRepeatable: true, goodStatuses: TASK_STATUSES } as const;
+  const answer = await send(request).catch((error: unknown) => {
     const isRefused = error instanceof RemitSetupError && REFUSED_DENIALS.includes(error.problem ?? '');
     throw isRefused ? new RemitDenied(evaluation, NOT_REQUESTABLE) : error;
   });

@@ -1,7 +1,7 @@
 /** One call of the client: its deadline, its request, and what is told of it to the hook for logs and metrics. */
 import { CallDeadline, type CallOptions } from './deadline.js';
 import { RemitError, type RemitSetupError, type RemitUnavailable } from './errors.js';
-import type { CallCount, OutgoingRequest, StreamRequest, Transport } from './transport.js';
+import type { CallCount, OpenedStream, OutgoingRequest, StreamRequest, Transport } from './transport.js';
 import type { Endpoints } from './endpoints.js';
 
 /** The end of a call: it has no token, no key, no address and nothing of the question. */
@@ -25,8 +25,8 @@ export interface Call {
   readonly endpoints: Endpoints;
   /** Sends a request of the call. @returns the body of a good answer. @throws RemitUnavailable, RemitSetupError */
   readonly send: (request: OutgoingRequest) => Promise<unknown>;
-  /** Sends one whose body is a stream. @returns a good answer, with its body. @throws RemitUnavailable, RemitSetupError */
-  readonly open: (request: StreamRequest) => Promise<Response>;
+  /** Sends one whose body is a stream. @returns the beginning of a good answer. @throws RemitUnavailable, RemitSetupError */
+  readonly open: (request: StreamRequest) => Promise<OpenedStream>;
   /** The id by which the answer named its decision, in `Remit-Decision-Id`; undefined where it had none. */
   readonly getDecisionId: () => string | undefined;
 }

@@ -18,7 +18,7 @@ import { readEvaluation, type Evaluation } from './evaluation.js';
 import { streamFilter, type FilterEnd, type FilterStreamOptions, type FilterStreamRequest } from './filter-stream.js';
 import { filterRecords, type FilterAnswer, type FilteredRecord, type FilterRequest } from './filter.js';
 import { carryOut, requireObligationTable, type ObligationTable } from './obligations.js';
-import { toWireQuestion, type Question, type WireQuestion } from './question.js';
+import { toWireQuestion, type Question, type QuestionContext, type WireQuestion } from './question.js';
 import { Searches } from './search.js';
 import { isRecord } from './strict-json.js';
 import { Transport } from './transport.js';
@@ -49,6 +49,8 @@ export interface AskOptions extends CallOptions {
   /** Obligations that the caller carries out itself, beside those of the client's table. */
   readonly obligations?: readonly string[];
 }
+/** The token of an agent that a client asks about, and the proof that it is presented with. */
+export type AgentCredential = Pick<QuestionContext, 'token' | 'proof'>;
 export interface Outcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
   readonly at?: string;
@@ -147,11 +149,12 @@ export class RemitClient {
 
   /**
    * Lists what the agent may do. Remit has this.
-   * @param agent the agent's token, where the client isn't the agent itself
+   * @param agent the agent's token, where the client isn't the agent itself, with its proof where it is bound to a key
    * @throws RemitDenied where the token, or the agent, is refused as such; RemitUnavailable, RemitSetupError
    */
-  async capabilities(agent: { readonly token?: string } & CallOptions = {}): Promise<readonly Capability[]> {
-    const { token, ...options } = agent;
+  async capabilities(agent: AgentCredential & CallOptions = {}): Promise<readonly Capability[]> {
+    const { token, proof, ...options } = agent;
+    const context = { token, ...(proof === undefined ? {} : { proof }) };
     return this.caller.run('capabilities', options, async ({ endpoints, send, getDecisionId }) => {
       const url = endpoints.findOwn('/v1/capabilities');
       const answer =
@@ -159,7 +162,7 @@ export class RemitClient {
           ? await send({ method: 'GET', url, isRepeatable: true }).catch((error: unknown) => {
               throw explainMissingToken(error);
             })
-          : await send({ method: 'POST', url, body: { context: { token } }, isRepeatable: true });
+          : await send({ method: 'POST', url, body: { context }, isRepeatable: true });
       return readCapabilities(answer, getDecisionId());
     });
   }
@@ -182,7 +185,7 @@ export class RemitClient {
   async outcome(decisionId: string, outcome: Outcome, options: CallOptions = {}): Promise<void> {
     await this.caller.run('outcome', options, async ({ endpoints, send }) => {
       const url = endpoints.findOwn(`/v1/decisions/${encodeURIComponent(decisionId)}/outcome`);
-      await send({ method: 'POST', url, body: outcome, isRepeatable: true });
+      await send({ method: 'POST', url, body: outcome, isRepeatable: true, goodStatuses: [200, 201] });
     });
   }
 

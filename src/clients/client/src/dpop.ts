@@ -14,6 +14,28 @@ export function dpopCredential(token: string | CredentialFunction, keys: DpopKey
   return { get: typeof token === 'string' ? () => token : token, proof: new DpopProofs(keys) };
 }
 
+/** A proof that a client passes on beside an agent's token. */
+export interface QuestionProof {
+  readonly jwt: string;
+  readonly method: string;
+  readonly url: string;
+}
+
+/**
+ * Makes the proofs of a process that is the agent itself, and so has its key: each question needs one of its own, since a proof counts
+ * once.
+ * @param url the address of that process, which the proofs are for
+ * @throws RemitSetupError
+ */
+export function dpopProof(keys: DpopKeys, url: string): (token: string) => Promise<QuestionProof> {
+  const proofs = new DpopProofs(keys);
+  const address = URL.canParse(url) ? new URL(url) : undefined;
+  if (address === undefined || !/^https?:$/.test(address.protocol))
+    throw new RemitSetupError('options', { detail: 'the address that proofs are for must be an http or https URL' });
+  const target = { method: 'POST', url: address.origin + address.pathname };
+  return async (token) => ({ jwt: await proofs.prove({ method: 'POST', url: address, token }), ...target });
+}
+
 export class DpopProofs implements ProofMaker {
   private readonly nonces = new Map<string, string>();
   private jwk: Promise<webcrypto.JsonWebKey> | undefined;

@@ -64,16 +64,20 @@ export async function* streamFilter(
   });
   const { idempotencyKey: key } = options;
   try {
-    const response = await call.open({
+    const opened = await call.open({
       method: 'POST',
       url: endpoints.findOwn('/v1/filter'),
-      body: sent.body,
+      open: () => sent.open(),
+      isReplayable: () => sent.isReplayable,
+      // Each record that comes back may be a use of a limit, so what may have arrived isn't sent again without a key.
+      isRepeatable: key !== undefined,
       type: LINES_TYPE,
       signal: AbortSignal.any([ending.signal, deadline.signal]),
       ...(key === undefined ? {} : { headers: { 'idempotency-key': key } }),
     });
+    sent.settle();
     const counts = { returned: 0, withheld: 0, invalid: 0 };
-    for await (const line of readJsonLines(response, deadline)) {
+    for await (const line of readJsonLines(opened, deadline)) {
       if (!isRecord(line)) throw new RemitUnavailable('answer');
       if ('record' in line) {
         const record = readAnsweredRecord(line['record'], sent);
@@ -118,9 +122,9 @@ function explainFailure(error: unknown, { failure }: SentLines, { deadline }: Ca
   if (failure !== undefined) return failure.error;
   if (error instanceof RemitError) return error;
   if (deadline.signal.aborted) return deadline.toError();
-  // Others are those of the hooks that the caller gave.
+  // Others are those of the hooks that the caller gave. A beginning has come, or `open` would have told.
   return error instanceof TypeError || (error instanceof Error && error.name === 'AbortError')
-    ? new RemitUnavailable('transport')
+    ? new RemitUnavailable('incomplete')
     : error;
 }
 
@@ -159,7 +163,7 @@ function readEnd(
   const { id, returned, removed, invalid, context } = end;
   requireNotRefused(context, question);
   const isWhole =
-    sent.isDone &&
+    sent.isWhole &&
     returned === counts.returned &&
     invalid === counts.invalid &&
     typeof removed === 'number' &&

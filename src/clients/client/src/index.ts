@@ -1,6 +1,6 @@
 /** Asks an AuthZEN authorization service whether something may be done, and fails closed. */
 export { createClient, RemitClient } from './client.js';
-export type { AskOptions, ClientOptions, Outcome } from './client.js';
+export type { AgentCredential, AskOptions, ClientOptions, Outcome } from './client.js';
 export type { Capability } from './capabilities.js';
 export { RemitDenied, RemitError, RemitSetupError, RemitUnavailable } from './errors.js';
 export type { SetupCode, UnavailableCode } from './errors.js';
@@ -22,7 +22,8 @@ export type { CallEvent, EventHook } from './caller.js';
 export type { CacheOptions } from './cache.js';
 export type { CallOptions } from './deadline.js';
 export type { Credential, CredentialFunction, IssuedToken, ProofMaker } from './credential.js';
-export { dpopCredential, type DpopKeys } from './dpop.js';
+export { dpopCredential, dpopProof, type DpopKeys, type QuestionProof } from './dpop.js';
 export { oauthCredential, type OAuthOptions } from './oauth.js';
 export { applyMask, MASKING_TYPES, maskJson } from './mask.js';
 export { JsonProblem, parseExactJson, parseJson } from './strict-json.js';
+export { reportSetup } from './setup-report.js';

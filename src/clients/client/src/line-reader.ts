@@ -2,6 +2,7 @@
 import type { CallDeadline } from './deadline.js';
 import { RemitUnavailable } from './errors.js';
 import { JsonProblem, parseJson } from './strict-json.js';
+import type { OpenedStream } from './transport.js';
 
 /** A record that was sent is at most 256 KiB long. */
 const MAX_LINE_LENGTH = 4 * 1024 * 1024;
@@ -11,19 +12,17 @@ const MAX_LINE_LENGTH = 4 * 1024 * 1024;
  * @throws RemitUnavailable; what `fetch` throws where the connection breaks
  */
 export async function* readJsonLines(
-  response: Response,
+  { status, first, reader }: OpenedStream,
   deadline: CallDeadline,
 ): AsyncGenerator<unknown, void, undefined> {
-  if (response.body === null) return;
-  const { status } = response;
-  const reader = response.body.getReader();
+  if (reader === undefined) return;
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let pieces: string[] = [];
   let length = 0;
-  for (;;) {
-    const { done, value } = (await reader.read()) as { readonly done: boolean; readonly value?: Uint8Array };
+  for (let piece = first; ; piece = (await reader.read()).value) {
+    const done = piece === undefined;
     deadline.restart();
-    const text = decode(() => decoder.decode(value, { stream: !done }));
+    const text = decode(() => decoder.decode(piece, { stream: !done }));
     const lines = text.split('\n');
     const rest = lines.pop() ?? '';
     for (const line of lines) {

@@ -64,7 +64,8 @@ async function readToken(response: Response, type: 'bearer' | 'dpop'): Promise<I
     await dropBody(response);
     throw new RemitSetupError('options', { detail: 'the issuer refuses the client credentials' });
   }
-  if (!response.ok) {
+  // RFC 6749 section 5.1: a token comes with 200.
+  if (response.status !== 200) {
     await dropBody(response);
     throw new RemitUnavailable('credential');
   }

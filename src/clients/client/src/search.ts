@@ -60,14 +60,14 @@ export class Searches {
   subjects(search: SubjectSearch, options: CallOptions = {}): AsyncGenerator<FoundEntity, void, undefined> {
     requireType(search.subject, 'subject');
     requireEntity(search.resource, 'resource');
-    return this.entities('search_subject_endpoint', search, options);
+    return this.entities('search_subject_endpoint', search, search.subject.type, options);
   }
 
   /** Finds on what this may be done. */
   resources(search: ResourceSearch, options: CallOptions = {}): AsyncGenerator<FoundEntity, void, undefined> {
     requireEntity(search.subject, 'subject');
     requireType(search.resource, 'resource');
-    return this.entities('search_resource_endpoint', search, options);
+    return this.entities('search_resource_endpoint', search, search.resource.type, options);
   }
 
   /** Finds what may be done here. */
@@ -81,10 +81,12 @@ export class Searches {
   private entities(
     endpoint: EndpointName,
     search: SubjectSearch | ResourceSearch,
+    searchedType: string,
     options: CallOptions,
   ): AsyncGenerator<FoundEntity, void, undefined> {
     const { subject, action, resource } = search;
-    return this.pages(endpoint, search, { subject, action: requireAction(action), resource }, readEntity, options);
+    const question = { subject, action: requireAction(action), resource };
+    return this.pages(endpoint, search, question, (result) => readEntity(result, searchedType), options);
   }
 
   private async *pages<T extends object>(
@@ -109,19 +111,25 @@ export class Searches {
         return send({ method: 'POST', url, body, isRepeatable: true });
       });
       const { results, next } = readPage(answer);
-      for (const result of results) {
-        const found = read(result);
-        if (found === undefined) throw new RemitUnavailable('answer');
-        const obligations = readObligations(result['obligations']);
-        // What can't be met of one result is no obstacle to the others.
-        if (!obligations.every(({ type }) => this.supported.includes(type))) continue;
-        yield obligations.length === 0 ? found : { ...found, obligations };
-      }
+      // All of a page is read before any of it counts.
+      yield* results.map((result) => this.readResult(result, read)).filter((entry) => entry !== undefined);
       // A token that comes again would lead round for ever.
       if (next !== undefined && tokens.has(next)) throw new RemitUnavailable('answer');
       if (next !== undefined) tokens.add(next);
       token = next;
     } while (token !== undefined);
+  }
+
+  /** @returns undefined where it has what can't be met, which is no obstacle to the others. @throws RemitUnavailable */
+  private readResult<T extends object>(
+    result: Readonly<Record<string, unknown>>,
+    read: (result: Readonly<Record<string, unknown>>) => T | undefined,
+  ): T | undefined {
+    const entry = read(result);
+    if (entry === undefined) throw new RemitUnavailable('answer');
+    const obligations = readObligations(result['obligations']);
+    if (!obligations.every(({ type }) => this.supported.includes(type))) return undefined;
+    return obligations.length === 0 ? entry : { ...entry, obligations };
   }
 }
 
@@ -138,8 +146,9 @@ function readPage(answer: unknown): {
   return { results, next: typeof next === 'string' && next !== '' ? next : undefined };
 }
 
-function readEntity({ type, id }: Readonly<Record<string, unknown>>): FoundEntity | undefined {
-  return typeof type === 'string' && typeof id === 'string' ? { type, id } : undefined;
+/** An entity of another type is the answer to another question: the id that a caller takes from it would name another thing. */
+function readEntity({ type, id }: Readonly<Record<string, unknown>>, searchedType: string): FoundEntity | undefined {
+  return type === searchedType && typeof id === 'string' ? { type, id } : undefined;
 }
 
 function readActionName({ name }: Readonly<Record<string, unknown>>): FoundAction | undefined {

@@ -4,25 +4,34 @@ import { requireEntity, type Entity } from './question.js';
 
 /** Answered ones are let go of when there are so many. */
 const COMPACT_AFTER = 10_000;
+/** The length of the lines that are kept until an answer comes, so that they can be sent again. */
+const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 
 export class SentLines {
-  /** The lines as a body: a record is taken when there is room for it. */
-  readonly body: ReadableStream<Uint8Array>;
   /** The error of the records' own source; undefined where it has none. */
   failure: { readonly error: unknown } | undefined;
-  /** The number of records that were sent. */
+  /** The number of records that were taken. */
   count = 0;
-  /** Whether all are sent. */
-  isDone = false;
   /** Resolves once the reader wants more; undefined while it does. */
   private room: Promise<void> | undefined;
   private makeRoom: () => void = () => undefined;
   private readonly iterator: AsyncIterator<Entity> | Iterator<Entity>;
+  private isExhausted = false;
   /** The types and ids of what was sent from `first` on. */
   private names: string[] = [];
   private first = 0;
   /** The index of the record before which all are answered. */
   private next = 0;
+  /** The lines that may have to be sent yet, or again. */
+  private kept: Uint8Array[] = [];
+  /** The number of lines before these. */
+  private dropped = 0;
+  private keptBytes = 0;
+  private isKeeping = true;
+  /** The number of lines that the current body has sent. */
+  private position = 0;
+  private body = 0;
+  private taking: Promise<void> | undefined;
 
   /**
    * @param question the first line
@@ -32,33 +41,51 @@ export class SentLines {
     question: object,
     records: AsyncIterable<Entity> | Iterable<Entity>,
     private readonly deadline: CallDeadline,
-    onFailure: () => void,
+    private readonly onFailure: () => void,
   ) {
     this.iterator = Symbol.asyncIterator in records ? records[Symbol.asyncIterator]() : records[Symbol.iterator]();
-    const encoder = new TextEncoder();
-    const encode = (value: object): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`);
-    this.body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          controller.enqueue(encode(question));
-        },
-        pull: async (controller) => {
-          try {
-            const record = await this.take();
-            if (record === undefined) controller.close();
-            else controller.enqueue(encode(record));
-          } catch (error) {
-            this.failure ??= { error };
-            controller.error(error);
-            onFailure();
-          }
-        },
-        cancel: () => {
-          this.stop();
-        },
-      },
-      { highWaterMark: 1 },
-    );
+    this.keep(encodeLine(question));
+  }
+
+  /** Begins a body with all the lines: a record is taken when there is room for it. */
+  open(): ReadableStream<Uint8Array> {
+    const body = (this.body += 1);
+    this.position = 0;
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      try {
+        await this.room;
+        if (this.position === this.dropped + this.kept.length) await this.takeOnce();
+        // Another body has taken its place, and sends the line that was taken meanwhile.
+        if (body !== this.body) return;
+        const line = this.kept[this.position - this.dropped];
+        if (line === undefined) controller.close();
+        else {
+          this.position += 1;
+          this.drop();
+          controller.enqueue(line);
+        }
+      } catch (error) {
+        this.failure ??= { error };
+        controller.error(error);
+        this.onFailure();
+      }
+    };
+    return new ReadableStream<Uint8Array>({ pull }, { highWaterMark: 1 });
+  }
+
+  /** Whether a body can begin anew. */
+  get isReplayable(): boolean {
+    return this.isKeeping && this.failure === undefined;
+  }
+
+  /** Whether all records are sent. */
+  get isWhole(): boolean {
+    return this.isExhausted && this.position > this.count;
+  }
+
+  /** Keeps no lines that are sent, once an answer has begun: from there on it is this one or none. */
+  settle(): void {
+    this.isKeeping = false;
   }
 
   /**
@@ -95,26 +122,49 @@ export class SentLines {
   /** Ends the source, which may hold what has to be let go of. It isn't waited for: what it works on may take long. */
   stop(): void {
     this.resume();
-    if (this.isDone) return;
-    this.isDone = true;
+    this.body += 1;
+    if (this.isExhausted) return;
+    this.isExhausted = true;
     void Promise.resolve(this.iterator.return?.()).catch(() => undefined);
   }
 
-  private async take(): Promise<Entity | undefined> {
-    await this.room;
-    if (this.isDone) return undefined;
+  /** Takes the next record. A body that was given up may still wait for the one that its successor needs. */
+  private async takeOnce(): Promise<void> {
+    this.taking ??= this.take().finally(() => (this.taking = undefined));
+    return this.taking;
+  }
+
+  private async take(): Promise<void> {
+    if (this.isExhausted) return;
     const step = await this.iterator.next();
     if (step.done === true) {
-      this.isDone = true;
-      return undefined;
+      this.isExhausted = true;
+      return;
     }
     const { value } = step;
     requireEntity(value, `records[${this.count}]`);
     this.deadline.restart();
     this.names.push(formatName(value));
     this.count += 1;
-    return value;
+    this.keep(encodeLine(value));
   }
+
+  private keep(line: Uint8Array): void {
+    this.kept.push(line);
+    this.keptBytes += line.byteLength;
+    if (this.keptBytes > MAX_KEPT_BYTES) this.settle();
+  }
+
+  /** Lets go of the lines that are sent, where none of them is sent again. */
+  private drop(): void {
+    if (this.isKeeping) return;
+    this.kept.splice(0, this.position - this.dropped);
+    this.dropped = this.position;
+  }
+}
+
+function encodeLine(value: object): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 }
 
 function formatName({ type, id }: { readonly type: string; readonly id: string }): string {

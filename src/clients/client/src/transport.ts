@@ -4,9 +4,17 @@
  */
 import type { CredentialHolder } from './credential.js';
 import type { CallDeadline } from './deadline.js';
-import { RemitSetupError, RemitUnavailable } from './errors.js';
+import {
+  DECIDED,
+  readDecisionId,
+  requireDirect,
+  requireGoodStatus,
+  RETRIED,
+  toRefusal,
+  toStatusError,
+} from './answer-status.js';
+import { RemitUnavailable } from './errors.js';
 import { dropBody, readJsonBody } from './read-body.js';
-import { isRecord } from './strict-json.js';
 
 export interface OutgoingRequest {
   readonly method: 'GET' | 'POST';
@@ -17,19 +25,30 @@ export interface OutgoingRequest {
   readonly isRepeatable: boolean;
   /** Whether it is sent without the credential. */
   readonly isOpen?: boolean;
+  /** The statuses of a good answer; 200 by default, which alone is a decision's. */
+  readonly goodStatuses?: readonly number[];
 }
 interface Answer {
   readonly status: number;
   readonly body: unknown;
   readonly headers: Headers;
 }
-/** A request whose body is sent while its answer is read, so it can't be sent again. */
-export interface StreamRequest extends Omit<OutgoingRequest, 'body' | 'isRepeatable' | 'isOpen'> {
-  readonly body: ReadableStream<Uint8Array>;
+/** A request whose body is sent while its answer is read. */
+export interface StreamRequest extends Pick<OutgoingRequest, 'method' | 'url' | 'headers' | 'isRepeatable'> {
+  /** Begins the body, anew for each attempt. */
+  readonly open: () => ReadableStream<Uint8Array>;
+  /** Whether all that has been sent can be sent again. */
+  readonly isReplayable: () => boolean;
   /** The type of the body and of its answer. */
   readonly type: string;
   /** Ends both. */
   readonly signal: AbortSignal;
+}
+/** An answer of which the first piece has come. */
+export interface OpenedStream {
+  readonly status: number;
+  readonly first: Uint8Array | undefined;
+  readonly reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 }
 /** The count of a call's attempts, its last status, and the id that the service named its decision by. */
 export interface CallCount {
@@ -38,7 +57,6 @@ export interface CallCount {
   decisionId?: string | undefined;
 }
 
-const RETRIED = new Set([429, 502, 503, 504]);
 const MAX_ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 50;
 
@@ -71,27 +89,68 @@ export class Transport {
     }
   }
 
-  /** @returns the answer, whose body is still to be read. @throws RemitUnavailable, RemitSetupError */
-  async open(request: StreamRequest, deadline: CallDeadline, count: CallCount): Promise<Response> {
-    count.attempts += 1;
-    const { url, method, body, type, signal } = request;
-    const token = await deadline.race(this.credential.get());
+  /**
+   * Sends a stream, again where that may help, until a first piece of the answer is there.
+   * @throws RemitUnavailable, RemitSetupError
+   */
+  async open(request: StreamRequest, deadline: CallDeadline, count: CallCount): Promise<OpenedStream> {
+    let isRenewed = false;
+    for (;;) {
+      count.attempts += 1;
+      const token = await deadline.race(this.credential.get());
+      const result = await this.attemptStream(request, token, deadline, count);
+      if (!(result instanceof RemitUnavailable) && !(result instanceof Response)) return result;
+      if (result instanceof Response) {
+        const problem = await readJsonBody(result).catch(() => undefined);
+        // What was refused has not been read, so it is sent again with another token, or with the nonce that was asked for.
+        const isWorthwhile = result.status === 401 && this.renew(request.url, token, result);
+        if (!isWorthwhile || isRenewed || !request.isReplayable()) throw toRefusal(result.status, problem);
+        isRenewed = true;
+        continue;
+      }
+      if (!request.isReplayable()) throw result;
+      await this.pauseBeforeRetry(request, result, deadline, count.attempts);
+    }
+  }
+
+  /** @returns a good answer, one that refuses the request, or an error that may go away. @throws others */
+  private async attemptStream(
+    request: StreamRequest,
+    token: string,
+    deadline: CallDeadline,
+    count: CallCount,
+  ): Promise<OpenedStream | Response | RemitUnavailable> {
+    const { url, method, type, signal } = request;
     const own = { accept: `${type}, application/json`, 'content-type': type };
     const headers = { ...(await this.buildHeaders(request, undefined, token)), ...own };
-    // Without `half` a body that isn't at its end would be refused.
-    const response = await this.fetch(url, { method, headers, body, signal, redirect: 'manual', duplex: 'half' });
-    count.status = response.status;
-    count.decisionId = readDecisionId(response.headers);
-    await requireDirect(response);
-    if (response.ok) {
-      if (response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() === type) return response;
-      throw new RemitUnavailable('answer', { status: response.status });
+    try {
+      // Without `half` a body that isn't at its end would be refused.
+      const init = { method, headers, body: request.open(), signal, redirect: 'manual', duplex: 'half' } as const;
+      const response = await this.fetch(url, init);
+      const { status } = response;
+      count.status = status;
+      count.decisionId = readDecisionId(response.headers);
+      await requireDirect(response);
+      if (RETRIED.has(status) || status >= 500) {
+        await dropBody(response);
+        const error = toStatusError(response);
+        if (RETRIED.has(status)) return error;
+        throw error;
+      }
+      if (!response.ok) return response;
+      await requireGoodStatus(response, DECIDED);
+      if (response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() !== type) {
+        await dropBody(response);
+        throw new RemitUnavailable('answer', { status });
+      }
+      const reader = response.body?.getReader() as OpenedStream['reader'];
+      return { status, reader, first: (await reader?.read())?.value };
+    } catch (error) {
+      // What the source of the body throws is told by the body itself.
+      if (error instanceof RemitUnavailable || signal.aborted) throw error;
+      if (deadline.signal.aborted) throw deadline.toError();
+      return new RemitUnavailable('transport');
     }
-    if (RETRIED.has(response.status) || response.status >= 500) throw toStatusError(response);
-    const problem = await readJsonBody(response).catch(() => undefined);
-    // The next one is sent with another, or with the nonce that was asked for.
-    if (response.status === 401) this.renew(url, token, response);
-    throw toRefusal(response.status, problem);
   }
 
   private renew(url: URL, token: string, { headers }: Pick<Answer, 'headers'>): boolean {
@@ -116,7 +175,10 @@ export class Transport {
       });
       const { status } = response;
       await requireDirect(response);
-      if (response.ok) return { status, body: await readJsonBody(response), headers: response.headers };
+      if (response.ok) {
+        await requireGoodStatus(response, request.goodStatuses ?? DECIDED);
+        return { status, body: await readJsonBody(response), headers: response.headers };
+      }
       if (RETRIED.has(status) || status >= 500) {
         await dropBody(response);
         const error = toStatusError(response);
@@ -151,7 +213,7 @@ export class Transport {
 
   /** @throws the error where another attempt can't help, or not before the deadline */
   private async pauseBeforeRetry(
-    request: OutgoingRequest,
+    request: Pick<OutgoingRequest, 'isRepeatable'>,
     error: RemitUnavailable,
     deadline: CallDeadline,
     attempts: number,
@@ -163,65 +225,8 @@ export class Transport {
   }
 }
 
-/** @throws RemitUnavailable where it leads elsewhere */
-async function requireDirect(response: Response): Promise<void> {
-  const { status, type } = response;
-  if (type !== 'opaqueredirect' && (status < 300 || status >= 400)) return;
-  await dropBody(response);
-  throw new RemitUnavailable('redirect', { status });
-}
-
-function toStatusError({ status, headers }: Response): RemitUnavailable {
-  return new RemitUnavailable('status', { status, retryAfter: readRetryAfter(headers) });
-}
-
-/** Reads Remit's header; what isn't an id of its kind is none. */
-function readDecisionId(headers: Headers): string | undefined {
-  const id = headers.get('remit-decision-id') ?? '';
-  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined;
-}
-
-function readRetryAfter(headers: Headers): number | undefined {
-  const text = headers.get('retry-after') ?? '';
-  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
-}
-
 /** @returns the body of a good answer. @throws RemitSetupError for one that refuses the request */
 function requireSuccess({ status, body }: Pick<Answer, 'status' | 'body'>): unknown {
   if (status >= 200 && status < 300) return body;
   throw toRefusal(status, body);
-}
-
-/** The error of an answer that refuses the request, and will refuse it again. */
-function toRefusal(status: number, body: unknown): RemitSetupError {
-  const at = isRecord(body) && isRecord(body['error']) ? body['error']['at'] : undefined;
-  // A place, and no text that the service may have taken from the request.
-  const place = typeof at === 'string' && /^[\w.[\]-]{1,128}$/.test(at) ? at : undefined;
-  const code =
-    status === 401
-      ? 'credential'
-      : status === 403
-        ? 'forbidden'
-        : status === 404 || status === 405
-          ? 'not_found'
-          : 'question';
-  const detail = status === 403 ? explainForbidden(body) : undefined;
-  return new RemitSetupError(code, { status, at: place, detail, problem: readProblemName(body) });
-}
-
-function readProblemName(body: unknown): string | undefined {
-  const type = isRecord(body) ? body['type'] : undefined;
-  return typeof type === 'string'
-    ? /^urn:openid:authzen:access-request:error:([a-z_]{1,64})$/.exec(type)?.[1]
-    : undefined;
-}
-
-/** Says what a client lacks, in words of this package: of the service's own only the permissions' names are taken. */
-function explainForbidden(body: unknown): string | undefined {
-  const message = isRecord(body) && isRecord(body['error']) ? body['error']['message'] : undefined;
-  if (typeof message !== 'string') return undefined;
-  const [, permissions] = /^This client may not ("[a-z_]{1,32}"(?: or "[a-z_]{1,32}"){0,8})\.$/.exec(message) ?? [];
-  if (permissions !== undefined) return `it lacks the permission ${permissions}`;
-  const [, parties] = /^This is for (agents|people|people and agents|clients)\b/.exec(message) ?? [];
-  return parties === undefined ? undefined : `this is for ${parties}`;
 }

@@ -273,6 +273,23 @@ describe('obligations', () => {
   });
 });
 
+describe('results', () => {
+  const { subject, action, resource } = question;
+  it.each<[string, unknown]>([
+    ['another type', { type: 'user', id: 'a' }],
+    ['no type', { id: 'a' }],
+    ['no id', { type: 'employee' }],
+    ['a list for a type', { type: ['employee'], id: 'a' }],
+  ])('of %s refuse the answer', async (_name, result) => {
+    service.react(answerJson({ results: [{ type: 'employee', id: 'first' }, result] }));
+    const search = { subject, action, resource: { type: 'employee' } };
+    // Not one of the page counts.
+    expect(await fail(connect().search.resources(search).next())).toMatchObject({ code: 'answer' });
+    const inverse = { subject: { type: 'employee' }, action, resource };
+    expect(await fail(connect().search.subjects(inverse).next())).toMatchObject({ code: 'answer' });
+  });
+});
+
 describe('pages', () => {
   it('that lead round end', async () => {
     service.react(answerJson({ page: { next_token: 'same' }, results: [{ name: 'read' }] }));
@@ -346,6 +363,8 @@ it.each<[string, unknown, string | undefined]>([
     'it lacks the permission "search" or "filter"',
   ],
   ['its words of parties', 'This is for agents, with a token of their own.', 'this is for agents'],
+  ['more than one party', 'This is for people and agents, with a token.', 'this is for people and agents'],
+  ['whose token it is', 'This is for clients, agents and people: this token is x.', 'this is for clients, agents and people'],
   ['a token in their place', `This client may not "${TOKEN}".`, undefined],
   ['more after them', `This client may not "search". ${TOKEN}`, undefined],
   ['a party that is none', `This is for ${TOKEN}.`, undefined],

@@ -178,6 +178,8 @@ describe('a stream that is not whole', () => {
     ['has obligations that can not be read', lines({ record: { ...records[0], obligations: {} } }, ...shown.slice(1), end)],
     ['is one JSON text', answerJson({ records, removed: 0 })],
     ['is a page', answerText(whole, 200, { 'content-type': 'text/html' })],
+    ['is a part', answerText(whole, 206, { 'content-type': 'application/x-ndjson' })],
+    ['was changed on its way', answerText(whole, 203, { 'content-type': 'application/x-ndjson' })],
     ['is a redirect', answerText('', 307, { location: '/elsewhere' })],
     ['is an error', answerText('{}', 503)],
     ['is cut off', (_request, response) => {
@@ -273,4 +275,111 @@ describe('a stream that is not whole', () => {
     early.closeAllConnections();
     early.close();
   });
+});
+
+describe('another attempt at a stream', () => {
+  const records = ['a', 'b', 'c'].map(employee);
+  const service = new StandIn();
+  beforeAll(() => service.start());
+  afterAll(() => service.stop());
+  const lines = [...records.map((record) => ({ record })), { end: { id: 'i', returned: 3, removed: 0, invalid: 0 } }];
+  const type = { 'content-type': 'application/x-ndjson' };
+  const whole = answerText(lines.map((line) => `${JSON.stringify(line)}\n`).join(''), 200, type);
+  const cutAfter =
+    (text: string): Reaction =>
+    (_request, response) => {
+      response.writeHead(200, type).flushHeaders();
+      if (text === '') response.socket?.destroy();
+      else response.write(text, () => response.socket?.destroy());
+    };
+  const ask = (options: { idempotencyKey?: string } = {}, credential: string | (() => string) = 'k') =>
+    collect(
+      createClient({ url: service.url, credential }).filterStream({ ...question, records: records.values() }, options),
+    );
+  const key = { idempotencyKey: 'mine' }; // prettier-ignore
+
+  it.each<[string, Reaction]>([
+    ['that was cut off before it began', cutConnection],
+    ['of which nothing but its head came', cutAfter('')],
+    ['that was answered with 502', answerText('{}', 502)],
+    ['that was answered with 503', answerText('{}', 503)],
+    ['that was answered with 429', answerText('{}', 429)],
+  ])('%s is made with the same key and the same records, and without a key only where none has been read', async (name, reaction) => {
+    service.reactInTurn(reaction, whole);
+    expect(await ask(key)).toEqual(records);
+    expect(service.requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['mine', 'mine']);
+    const [first, second] = service.requests;
+    expect(second?.body.split('\n').length).toBe(5);
+    // A body that was cut off may be shorter.
+    expect(second?.body.startsWith(first?.body ?? '-')).toBe(true);
+    service.reactInTurn(reaction, whole);
+    if (name.endsWith('429')) expect(await ask()).toEqual(records);
+    else expect(await fail(ask())).toMatchObject({ kind: 'unavailable' });
+    expect(service.requests.length).toBe(name.endsWith('429') ? 2 : 1);
+  }); // prettier-ignore
+
+  it('is not made once a part has come, and says that it broke off', async () => {
+    service.reactInTurn(cutAfter(`${JSON.stringify(lines[0])}\n`), whole);
+    expect(await fail(ask(key))).toMatchObject({ kind: 'unavailable', code: 'incomplete' });
+    expect(service.requests.length).toBe(1);
+  });
+
+  it('is made with another token after a 401, once', async () => {
+    let issued = 0;
+    const issue = () => `token-${(issued += 1)}`;
+    service.reactInTurn(answerJson({}, 401), whole);
+    expect(await ask({}, issue)).toEqual(records);
+    expect(service.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer token-1', 'Bearer token-2']);
+    service.react(answerJson({}, 401));
+    expect(await fail(ask({}, issue))).toMatchObject({ kind: 'setup', code: 'credential' });
+    expect(service.requests.length).toBe(2);
+  });
+
+  it('is not made where more was sent than is kept', async () => {
+    service.reactInTurn(answerText('{}', 503), whole);
+    const long = records.map((record) => ({ ...record, properties: { text: 'x'.repeat(2 * 1024 * 1024) } }));
+    const client = createClient({ url: service.url, key: 'k' });
+    const stream = client.filterStream({ ...question, records: long }, key);
+    expect(await fail(collect(stream))).toMatchObject({ kind: 'unavailable', status: 503 });
+    expect(service.requests.length).toBe(1);
+  });
+
+  it('sends every record once and in order, wherever the one before was cut off', async () => {
+    let [cutAt, bodies] = [0, [] as string[]];
+    const cutting = createServer((request, response) => {
+      let body = '';
+      const isFirst = bodies.length === 0;
+      bodies.push('');
+      request.on('error', () => undefined).on('data', (piece: Buffer) => {
+        body += piece.toString('utf8');
+        if (isFirst && body.length > cutAt) request.socket.destroy();
+      });
+      request.on('end', () => {
+        bodies[bodies.length - 1] = body;
+        if (isFirst) return void request.socket.destroy();
+        const sent = body.split('\n').slice(1, -1).map((line) => ({ record: JSON.parse(line) as object }));
+        const end = { end: { id: 'i', returned: sent.length, removed: 0, invalid: 0 } };
+        response.writeHead(200, type).end([...sent, end].map((line) => `${JSON.stringify(line)}\n`).join(''));
+      });
+    });
+    await new Promise<void>((resolve) => cutting.listen(0, '127.0.0.1', resolve));
+    const client = createClient({ url: `http://127.0.0.1:${(cutting.address() as AddressInfo).port}`, key: 'k' });
+    await fc.assert(
+      fc.asyncProperty(fc.nat(400), fc.nat(3_000), fc.boolean(), async (count, cut, isSlow) => {
+        [cutAt, bodies] = [cut, []];
+        const sent = Array.from({ length: count }, (_, i) => employee(`e${i}`));
+        async function* produce() {
+          for (const [i, record] of sent.entries()) {
+            if (isSlow && i % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+            yield record;
+          }
+        }
+        const came = await collect(client.filterStream({ ...question, records: produce() }, key));
+        expect([came, bodies.length]).toEqual([sent, 2]);
+      }),
+      { numRuns: 30 },
+    );
+    cutting.closeAllConnections();
+    cutting.close();
+  }); // prettier-ignore
 });

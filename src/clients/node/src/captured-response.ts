@@ -1,9 +1,11 @@
 /** Holds a response of Node's back until it is whole, whichever way it is written, so that it can be masked and sent. */
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Obligation } from 'remit-client';
-import { BodyCollector, COMPARING_HEADERS, maskBody, selectUnsafeHeaders, TELLING_HEADERS } from './masked-body.js';
+import { COMPARING_HEADERS, HeaderFilter, selectUnsafeHeaders } from './answer-headers.js';
+import { BodyCollector, maskBody } from './masked-body.js';
 import { refuseUnmasked } from './refusal.js';
-import { replaceWays } from './sealed-response.js';
+import type { MaskLimits } from './route-question.js';
+import { dropAsides, forgetReason, replaceWays } from './sealed-response.js';
 
 type Callback = (error?: Error | null) => void;
 
@@ -11,11 +13,13 @@ export function captureResponse(
   request: IncomingMessage,
   response: ServerResponse,
   masks: readonly Obligation[],
-  maxBytes: number | undefined,
+  { maxMaskedBytes, unmaskedHeaders }: MaskLimits,
 ): void {
   // Nothing is answered by comparing with what isn't shown.
   for (const name of COMPARING_HEADERS) Reflect.deleteProperty(request.headers, name);
-  const collector = new BodyCollector(maxBytes);
+  const collector = new BodyCollector(maxMaskedBytes);
+  const filter = new HeaderFilter(Object.entries(response.getHeaders()), unmaskedHeaders);
+  dropAsides(response);
   let isEnded = false;
   const collect = (piece: unknown, encoding: unknown, callback: unknown): void => {
     if (piece !== undefined && piece !== null && typeof piece !== 'function')
@@ -26,7 +30,6 @@ export function captureResponse(
   const restore = replaceWays(response, {
     writeHead: (status: number, reason?: unknown, headers?: unknown) => {
       response.statusCode = status;
-      if (typeof reason === 'string') response.statusMessage = reason;
       setHeaders(response, typeof reason === 'string' ? headers : (headers ?? reason));
       return response;
     },
@@ -40,6 +43,8 @@ export function captureResponse(
       isEnded = true;
       collect(piece, encoding, callback);
       restore();
+      for (const name of filter.selectUnsent(Object.entries(response.getHeaders()))) response.removeHeader(name);
+      forgetReason(response);
       const body = finish(request, response, collector.body, masks);
       return body === undefined ? response.end() : response.end(body);
     },
@@ -53,7 +58,6 @@ function finish(
   body: Uint8Array | undefined,
   masks: readonly Obligation[],
 ): Buffer | undefined {
-  for (const name of TELLING_HEADERS) response.removeHeader(name);
   const isBodiless = request.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304;
   if (isBodiless) return undefined;
   const head = {
@@ -65,7 +69,6 @@ function finish(
     const refusal = refuseUnmasked(response.statusCode);
     for (const name of selectUnsafeHeaders(response.getHeaderNames())) response.removeHeader(name);
     response.statusCode = refusal.status;
-    response.statusMessage = '';
     for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
     masked = JSON.stringify(refusal.body);
   }

@@ -80,7 +80,7 @@ async function guardExpress(
   response.once('finish', () => {
     guard.report(evaluation, response.statusCode);
   });
-  if (masks.length > 0) captureResponse(request, response, masks, guard.options.maxMaskedBytes);
+  if (masks.length > 0) captureResponse(request, response, masks, guard.options);
   next();
 }
 

@@ -4,11 +4,12 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Evaluation, Obligation } from 'remit-client';
+import { COMPARING_HEADERS, HeaderFilter, selectUnsafeHeaders } from './answer-headers.js';
 import { Guard, requireRouteQuestion } from './guard.js';
-import { collectStream, COMPARING_HEADERS, maskBody, selectUnsafeHeaders, TELLING_HEADERS } from './masked-body.js';
+import { collectStream, maskBody } from './masked-body.js';
 import { refuseMisconfigured, refuseUnmasked, type Refusal } from './refusal.js';
 import type { GuardOptions, RouteQuestion } from './route-question.js';
-import { sealResponse } from './sealed-response.js';
+import { forgetReason, sealResponse } from './sealed-response.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -26,9 +27,10 @@ export interface FastifyGuardOptions extends GuardOptions<FastifyRequest> {
   readonly open?: readonly string[];
 }
 
-/** The masks of a request's answer, and how it is unsealed once they are carried out. */
+/** The masks of a request's answer, what may be sent beside it, and how it is unsealed once they are carried out. */
 interface Masking {
   readonly masks: readonly Obligation[];
+  readonly headers: HeaderFilter;
   readonly unseal: () => void;
 }
 
@@ -68,7 +70,10 @@ const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => 
     request.remit = passage.evaluation;
     if (passage.masks.length > 0) {
       for (const name of COMPARING_HEADERS) Reflect.deleteProperty(request.raw.headers, name);
-      masking.set(request, { masks: passage.masks, unseal: sealResponse(reply.raw) });
+      const headers = new HeaderFilter(Object.entries(reply.getHeaders()), options.unmaskedHeaders);
+      masking.set(request, { masks: passage.masks, headers, unseal: sealResponse(reply.raw) });
+      // One that is set would be announced, and never come.
+      Object.assign(reply, { trailer: () => reply });
     }
     return undefined;
   });
@@ -83,7 +88,7 @@ const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => 
     const body =
       text !== undefined && typeof payload === 'string' && payload.includes(text)
         ? refusePayload(reply)
-        : await maskPayload(reply, payload, masked.masks, options.maxMaskedBytes);
+        : await maskPayload(reply, payload, masked, options.maxMaskedBytes);
     masked.unseal();
     return body;
   });
@@ -102,7 +107,7 @@ function refuse(reply: FastifyReply, { status, headers, body }: Refusal): Fastif
 async function maskPayload(
   reply: FastifyReply,
   payload: unknown,
-  masks: readonly Obligation[],
+  { masks, headers }: Masking,
   maxBytes: number | undefined,
 ): Promise<unknown> {
   // The frameworks' own test, since there may be several classes of this name.
@@ -111,7 +116,8 @@ async function maskPayload(
     for (const [name, value] of payload.headers) reply.header(name, value);
     payload = payload.body;
   }
-  removeHeaders(reply, TELLING_HEADERS);
+  removeHeaders(reply, headers.selectUnsent(Object.entries(reply.getHeaders())));
+  forgetReason(reply.raw);
   if (payload === undefined || payload === null) return payload;
   const isStream = typeof payload === 'object' && Symbol.asyncIterator in payload;
   const body = await collectStream(isStream ? (payload as AsyncIterable<unknown>) : [payload], maxBytes);

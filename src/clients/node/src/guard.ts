@@ -1,5 +1,5 @@
 /** The adapters' common part: a request is asked about, and is let through or refused; the outcome is told afterwards. */
-import { MASKING_TYPES, type Evaluation, type Obligation } from 'remit-client';
+import { MASKING_TYPES, reportSetup, type Evaluation, type Obligation } from 'remit-client';
 import { selectMasks } from './masked-body.js';
 import { refuseDenied, refuseError, type Refusal } from './refusal.js';
 import { buildQuestion, type GuardOptions, type RequestView, type RouteQuestion } from './route-question.js';
@@ -11,10 +11,12 @@ export type Passage =
 export class Guard<R> {
   /** @throws TypeError where an option is missing */
   constructor(readonly options: GuardOptions<R>) {
-    const { client, subject, publicUrl } = options as Partial<GuardOptions<R>>;
+    const { client, subject, publicUrl, unmaskedHeaders = [] } = options as Partial<GuardOptions<R>>;
     if (typeof client?.can !== 'function') throw new TypeError('remit: a client is required');
     if (typeof subject !== 'function') throw new TypeError('remit: a function that names the subject is required');
     if (publicUrl !== undefined && !URL.canParse(publicUrl)) throw new TypeError('remit: publicUrl must be a URL');
+    const isList = Array.isArray(unmaskedHeaders) && unmaskedHeaders.every((name) => typeof name === 'string');
+    if (!isList) throw new TypeError('remit: unmaskedHeaders must be a list of names');
   }
 
   /** Asks whether a request may pass. @throws what the functions of the API throw */
@@ -28,7 +30,9 @@ export class Guard<R> {
       }
       return { isAllowed: true, evaluation, masks: selectMasks(evaluation.obligations) };
     } catch (error) {
-      return { isAllowed: false, refusal: refuseError(error) };
+      const refusal = refuseError(error);
+      if (refusal.body.error.code === 'misconfigured') reportSetup(describeRoute(route), error, this.options.onError);
+      return { isAllowed: false, refusal };
     }
   }
 
@@ -50,6 +54,11 @@ export class Guard<R> {
     const outcome = status < 400 ? 'executed' : status < 500 ? 'abandoned' : 'failed';
     this.options.client.outcome(id, { outcome }).catch((error: unknown) => this.options.onError?.(error));
   }
+}
+
+/** Names a route by what its author wrote: what a request asks for is its sender's. */
+function describeRoute({ action }: Pick<RouteQuestion<never>, 'action'>): string {
+  return typeof action === 'string' ? `a route that asks for "${action}"` : 'a route';
 }
 
 /** @throws TypeError where a route's question is no question */

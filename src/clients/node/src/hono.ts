@@ -1,10 +1,13 @@
 /** Guards for Hono: `guard({action, resource})` on a route, `open` on a public one, `assertGuarded(app)` at the start. */
 import type { Context, Hono, MiddlewareHandler, Next } from 'hono';
 import type { Evaluation, Obligation } from 'remit-client';
+import type { ServerResponse } from 'node:http';
+import { COMPARING_HEADERS, HeaderFilter } from './answer-headers.js';
 import { Guard, requireRouteQuestion } from './guard.js';
-import { collectStream, COMPARING_HEADERS, maskBody, TELLING_HEADERS } from './masked-body.js';
+import { collectStream, maskBody } from './masked-body.js';
 import { refuseUnmasked, type Refusal } from './refusal.js';
-import type { GuardOptions, RouteQuestion } from './route-question.js';
+import type { GuardOptions, MaskLimits, RouteQuestion } from './route-question.js';
+import { forgetReason, sealResponse } from './sealed-response.js';
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -86,16 +89,37 @@ async function guardHono(
   if (!passage.isAllowed) return toResponse(passage.refusal);
   const { evaluation, masks } = passage;
   c.set('remit', evaluation);
-  if (masks.length > 0) for (const name of COMPARING_HEADERS) c.req.raw.headers.delete(name);
-  await next();
-  if (masks.length > 0) {
-    const masked = await maskResponse(c.res, masks, guard.options.maxMaskedBytes);
-    // Headers of the response that there is are otherwise added to the new one.
-    c.res = undefined;
-    c.res = masked;
-  }
+  if (masks.length === 0) await next();
+  else await maskNext(c, next, masks, guard.options);
   guard.report(evaluation, c.res.status);
   return undefined;
+}
+
+/** Lets the handler answer, and masks its answer. */
+async function maskNext(c: Context, next: Next, masks: readonly Obligation[], limits: MaskLimits): Promise<void> {
+  for (const name of COMPARING_HEADERS) c.req.raw.headers.delete(name);
+  const filter = new HeaderFilter(c.res.headers, limits.unmaskedHeaders);
+  const unseal = sealOutgoing(c.env, limits);
+  await next();
+  const masked = await maskResponse(c.res, masks, filter, limits.maxMaskedBytes);
+  unseal();
+  // Headers of the response that there is are otherwise added to the new one.
+  c.res = undefined;
+  c.res = masked;
+}
+
+/** Seals the response of Node's that handlers can reach, where there is one. @returns opens it again, without what they have set on it */
+function sealOutgoing(env: unknown, { unmaskedHeaders }: MaskLimits): () => void {
+  const { outgoing } = (env ?? {}) as { readonly outgoing?: Partial<ServerResponse> };
+  if (typeof outgoing?.writeHead !== 'function') return () => undefined;
+  const response = outgoing as ServerResponse;
+  const filter = new HeaderFilter(Object.entries(response.getHeaders()), unmaskedHeaders);
+  const unseal = sealResponse(response);
+  return () => {
+    for (const name of filter.selectUnsent(Object.entries(response.getHeaders()))) response.removeHeader(name);
+    forgetReason(response);
+    unseal();
+  };
 }
 
 function toResponse({ status, headers, body }: Refusal): Response {
@@ -105,10 +129,11 @@ function toResponse({ status, headers, body }: Refusal): Response {
 async function maskResponse(
   response: Response,
   masks: readonly Obligation[],
+  filter: HeaderFilter,
   maxBytes: number | undefined,
 ): Promise<Response> {
   const headers = new Headers(response.headers);
-  for (const name of TELLING_HEADERS) headers.delete(name);
+  for (const name of filter.selectUnsent(response.headers)) headers.delete(name);
   if (response.body === null) return new Response(null, { status: response.status, headers });
   const body = await collectStream(response.body, maxBytes);
   const head = {

@@ -3,40 +3,6 @@ import { JsonProblem, maskJson, MASKING_TYPES, type Obligation } from 'remit-cli
 
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
-/**
- * Headers that tell something of the unmasked answer: its length, or a hash of it to compare guesses with. With them go those
- * that say how it would have been sent, since the masked one is sent otherwise.
- */
-export const TELLING_HEADERS: readonly string[] = [
-  'accept-ranges',
-  'content-digest',
-  'content-length',
-  'content-md5',
-  'content-range',
-  'digest',
-  'etag',
-  'last-modified',
-  'repr-digest',
-  'trailer',
-  'transfer-encoding',
-];
-/** Headers of an answer that may stay where another takes its place, which has to be read by the same browser or page. */
-const SAFE_HEADERS = /^(?:access-control-[\w-]+|vary)$/;
-/** Headers of a request that are answered by comparing with the unmasked answer, or with a part of it. */
-export const COMPARING_HEADERS: readonly string[] = [
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'if-unmodified-since',
-  'range',
-];
-
-/** @returns the headers that go where an answer is replaced by a refusal: a `Location` may have what is masked */
-export function selectUnsafeHeaders(names: readonly string[]): readonly string[] {
-  return names.filter((name) => !SAFE_HEADERS.test(name.toLowerCase()));
-}
-
 export function selectMasks(obligations: readonly Obligation[]): readonly Obligation[] {
   return obligations.filter(({ type }) => MASKING_TYPES.includes(type));
 }

@@ -10,8 +10,17 @@ export interface GuardClient {
 export type SubjectAnswer =
   Entity | { readonly subject: Entity; readonly context?: QuestionContext } | null | undefined;
 
+/** The parts of a masked answer that may be sent. */
+export interface MaskLimits {
+  /** The longest answer that is masked, in bytes; 16 MiB by default. What is longer isn't sent. */
+  readonly maxMaskedBytes?: number;
+  /**
+   * Headers of handlers that are sent with a masked answer as they are, such as `location`: nothing in them is masked. None by default.
+   */
+  readonly unmaskedHeaders?: readonly string[];
+}
 /** @typeParam R the framework's request (Hono: its context) */
-export interface GuardOptions<R> {
+export interface GuardOptions<R> extends MaskLimits {
   readonly client: GuardClient;
   /** Names who asks: of a session that the API has verified, or `tokenSubject`. Never of what the request merely claims. */
   readonly subject: (request: R) => SubjectAnswer | Promise<SubjectAnswer>;
@@ -24,8 +33,6 @@ export interface GuardOptions<R> {
   readonly publicUrl?: string;
   /** Whether the outcome is reported once a response is sent; `true` by default. */
   readonly outcome?: boolean;
-  /** The longest answer that is masked, in bytes; 16 MiB by default. What is longer isn't sent. */
-  readonly maxMaskedBytes?: number;
   /** Told of each deny, so that the API can request the access that people would give. No response waits for it. */
   readonly onDenied?: (evaluation: Evaluation, request: R) => unknown;
   /** Told of errors that no response tells. */

@@ -17,11 +17,30 @@ export function replaceWays(
 }
 
 /**
+ * Leaves out what goes beside an answer: trailers, and the headers of early hints, which no mask can read. The answer is whole without
+ * them.
+ */
+export function dropAsides(response: ServerResponse): void {
+  Object.assign(response, {
+    addTrailers: () => undefined,
+    writeEarlyHints: (_hints: unknown, callback?: () => void) => {
+      if (callback !== undefined) process.nextTick(callback);
+    },
+  });
+}
+
+/** Forgets the handler's own words for the status, which no mask can read either. */
+export function forgetReason(response: ServerResponse): void {
+  Reflect.deleteProperty(response, 'statusMessage');
+}
+
+/**
  * Whatever is written past the masks (`reply.hijack()` and then to the raw response) ends the connection, and nothing of it
  * is sent.
  * @returns opens it again
  */
 export function sealResponse(response: ServerResponse): () => void {
+  dropAsides(response);
   const destroy = (): ServerResponse =>
     response.destroy(new Error('an answer that has to be masked was written past the masks'));
   return replaceWays(response, { writeHead: destroy, flushHeaders: destroy, write: destroy, end: destroy });

@@ -302,6 +302,22 @@ describe.each([fastifyFramework, expressFramework, express4Framework, honoFramew
         expect([null, '0', String(text.length)]).toContain(head.headers.get('content-length'));
       });
 
+      // prettier-ignore
+      it.each(['location', 'content-location', 'link', 'refresh', 'content-disposition', 'server-timing', 'warning', 'x-total', 'x-ratelimit-salary'])(
+        'is not in the header %s, unless the API says that it is not masked',
+        async (name) => {
+          const headers = { [name]: '000-12-3456', 'set-cookie': 'a=b', 'cache-control': 'no-cache', etag: '"1"' };
+          const sent = { as: 'json', body: RECORD, headers } as const;
+          const masked = await ask(sent);
+          expect(masked).toMatchObject({ status: 200, text: '{"id":"erin","name":"Erin"}' });
+          expect(['set-cookie', 'cache-control'].map((kept) => masked.headers.get(kept))).toEqual(['a=b', 'no-cache']);
+          answer = sent;
+          const named = await start({ unmaskedHeaders: [name.toUpperCase(), 'ETag'] });
+          const response = await named('/employees/erin', by(tokens.reader));
+          expect([response.headers.get(name), response.headers.get('etag')]).toEqual(['000-12-3456', null]);
+        },
+      );
+
       it('can not be guessed by asking whether it has changed', async () => {
         let heard: unknown[] = [];
         const listen = {

@@ -25,6 +25,7 @@ export interface ApiOptions {
   readonly publicUrl?: string;
   readonly outcome?: boolean;
   readonly maxMaskedBytes?: number;
+  readonly unmaskedHeaders?: readonly string[];
   readonly onDenied?: (evaluation: Evaluation) => unknown;
   readonly onError?: (error: unknown) => void;
 }

@@ -6,6 +6,7 @@ import { createClient } from 'remit-client';
 import { remit } from 'remit-node/express';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readExchange } from '../../support/read-exchange.js';
 import { answerJson, StandIn } from '../../support/stand-in.js';
 import { sendRaw } from './api.js';
 
@@ -86,7 +87,8 @@ describe.each([
 });
 
 describe('an answer that has to be masked', () => {
-  const ask = async (answer: RequestHandler, before?: RequestHandler): Promise<unknown> => {
+  /** @param read reads the answer of the address */
+  const serve = async <T>(answer: RequestHandler, before: RequestHandler | undefined, read: (url: string) => Promise<T>) => {
     const mask = { id: 'mask', type: 'mask', properties: { fields: ['salary'] } };
     service.react(answerJson({ decision: true, context: { obligations: [mask] } }));
     const client = createClient({ url: service.url, key: 'k' });
@@ -100,14 +102,19 @@ describe('an answer that has to be masked', () => {
     );
     const server = app.listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
-    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`);
-    const result = [response.status, await response.text()];
-    for (const name of ['location', 'x-salary', 'trailer', 'transfer-encoding'])
-      expect(response.headers.get(name)).toBeNull();
+    const result = await read(`http://127.0.0.1:${(server.address() as AddressInfo).port}/a`);
     server.closeAllConnections();
     server.close();
     return result;
-  };
+  }; // prettier-ignore
+  const ask = (answer: RequestHandler, before?: RequestHandler): Promise<unknown> =>
+    serve(answer, before, async (url) => {
+      const response = await fetch(url);
+      for (const name of ['location', 'x-salary', 'trailer']) expect(response.headers.get(name)).toBeNull();
+      // What stands before the guard may send it in pieces.
+      if (before === undefined) expect(response.headers.get('transfer-encoding')).toBeNull();
+      return [response.status, await response.text()];
+    });
 
   it('is masked in whatever way Node can write it', async () => {
     const body = { salary: 1, name: 'é' };
@@ -143,6 +150,31 @@ describe('an answer that has to be masked', () => {
           response.json({ salary: 1, name: 'E' });
         }),
       ).toEqual([200, '{"name":"E"}']);
+  });
+
+  it('has nothing beside it: no trailer, no early hint, no reason of its own, and only headers from before', async () => {
+    const before: RequestHandler = (_request, response, next) => {
+      response.set({ 'x-before': 'stays', 'x-changed': 'first' });
+      // What compresses sends in pieces, and then trailers would be sent.
+      const end = response.end.bind(response);
+      response.end = ((text: Buffer) => {
+        response.removeHeader('content-length');
+        response.write(text);
+        return end();
+      }) as typeof response.end;
+      next();
+    };
+    const answer: RequestHandler = (_request, response) => {
+      response.writeEarlyHints({ link: '</x?salary=61000>; rel=preload' }, () => undefined);
+      response.addTrailers({ 'x-salary': '61000' });
+      response.set({ 'x-changed': '61000', 'x-before': 'stays', 'x-salary': '61000' });
+      response.writeHead(200, 'salary 61000', { 'content-type': 'application/json', link: '</61000>' });
+      response.end('{"salary":1,"name":"E"}');
+    };
+    const exchange = await serve(answer, before, readExchange);
+    expect(exchange).toMatchObject({ status: 200, reason: 'OK', hints: [], trailers: {}, text: '{"name":"E"}' });
+    expect(exchange).toMatchObject({ headers: { 'x-before': 'stays', 'transfer-encoding': 'chunked' } });
+    expect(JSON.stringify(exchange)).not.toContain('61000');
   });
 
   it('has no header of the handler’s where it can not be shown', async () => {

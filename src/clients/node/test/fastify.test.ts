@@ -3,7 +3,8 @@ import compress from 'node:zlib';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { createClient } from 'remit-client';
 import remit from 'remit-node/fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { readExchange } from '../../support/read-exchange.js';
 import { answerJson, StandIn } from '../../support/stand-in.js';
 
 const service = new StandIn();
@@ -148,6 +149,27 @@ describe('an answer that has to be masked', () => {
       ).toEqual([200, '{"name":"E"}']);
   });
 
+  it('has nothing beside it: no trailer, no early hint, no reason of its own, and only headers from before', async () => {
+    service.react(answerJson({ decision: true, context: { obligations: [mask] } }));
+    const app = await create();
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.headers({ 'x-before': 'stays', 'x-changed': 'first' }).raw.setHeader('x-raw', 'stays');
+      reply.trailer('x-early', async () => '61000');
+    });
+    app.get('/r', { config }, async (_request, reply) => {
+      reply.writeEarlyHints({ link: '</x?salary=61000>; rel=preload' }, () => undefined);
+      reply.trailer('x-sum', async () => '61000').raw.addTrailers({ 'x-salary': '61000' });
+      reply.raw.statusMessage = 'salary 61000';
+      reply.raw.setHeader('x-salary', '61000');
+      return reply.header('x-changed', '61000').header('x-before', 'stays').send(record);
+    });
+    const exchange = await readExchange(`${await app.listen({ port: 0, host: '127.0.0.1' })}/r`);
+    await app.close();
+    expect(exchange).toMatchObject({ status: 200, reason: 'OK', hints: [], trailers: {}, text: '{"name":"E"}' });
+    expect(exchange).toMatchObject({ headers: { 'x-before': 'stays', 'x-raw': 'stays' } });
+    expect(JSON.stringify(exchange)).not.toContain('61000');
+  });
+
   it('has no header of the handler’s where it can not be shown', async () => {
     const headers = { location: '/x?salary=61000', 'x-salary': '61000', 'content-type': 'text/html' };
     expect(
@@ -175,5 +197,30 @@ describe('an answer that has to be masked', () => {
     );
     expect((await app.inject('/r')).json()).toEqual({ name: 'E' });
     expect((await app.inject('/r')).json()).toEqual(record);
+  });
+});
+
+describe('a wrong set-up, which the caller is not told,', () => {
+  const build = async (more: object = {}) => {
+    service.react(answerJson({}, 401));
+    const app = await create(more);
+    app.get('/r/:id', { config: { remit: { ...question, action: 'read-wrongly' } } }, () => 'secret');
+    return async () => (await app.inject('/r/123')).statusCode;
+  };
+
+  it('is one line on stderr, once, or is told to the hook', async () => {
+    const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const ask = await build();
+    expect([await ask(), await ask()]).toEqual([500, 500]);
+    const lines = write.mock.calls.splice(0).map(([text]) => text);
+    const errors: unknown[] = [];
+    const onError = (error: unknown): void => void errors.push(error);
+    expect(await (await build({ onError }))()).toBe(500);
+    const more = write.mock.calls.length;
+    write.mockRestore();
+    expect(lines).toEqual([
+      'remit: a route that asks for "read-wrongly": the authorization service does not accept the credential of this client (status 401)\n',
+    ]);
+    expect([more, errors]).toMatchObject([0, [{ kind: 'setup', code: 'credential' }]]);
   });
 });
