@@ -1,4 +1,4 @@
-/** Deletes old events in the background. */
+/** Deletes old events in the background: those that people are told of, and those that policies ask about. */
 import { repeat } from '../runtime/repeat.js';
 import type { EventLog } from '../store/event-log.js';
 import type { Log } from '../telemetry/log.js';
@@ -7,9 +7,13 @@ import { reportFailing } from '../telemetry/report-failing.js';
 const PRUNE_MS = 60_000;
 
 /** @returns what stops it, once a turn under way is done */
-export function startPruning(events: Pick<EventLog, 'prune'>, now: () => Date, log: Log): () => Promise<void> {
+export function startPruning(
+  stores: readonly Pick<EventLog, 'prune'>[],
+  now: () => Date,
+  log: Log,
+): () => Promise<void> {
   const prune = async (): Promise<void> => {
-    while (await events.prune(now()));
+    for (const store of stores) while (await store.prune(now()));
   };
   return repeat(prune, {
     pauseMs: PRUNE_MS,

@@ -15,6 +15,7 @@ import type { ConsentStore } from '../store/consents.js';
 import type { Database } from '../store/database/port.js';
 import type { DeliveryStore } from '../store/deliveries.js';
 import type { EventLog } from '../store/event-log.js';
+import type { HistoryStore } from '../store/history.js';
 import type { LimitStore } from '../store/limits.js';
 import type { MetaStore } from '../store/meta.js';
 import type { ReviewStore } from '../store/reviews.js';
@@ -34,6 +35,7 @@ export interface BackgroundWorkDeps {
   readonly reviews: ReviewStore;
   readonly deliveries: DeliveryStore;
   readonly events: EventLog;
+  readonly history: HistoryStore;
   readonly meta: MetaStore;
   readonly now: () => Date;
   readonly log: Log;
@@ -50,7 +52,7 @@ export interface BackgroundWork {
 
 export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
   const { config, database, activePolicies, consents, delegations, elevations, limits, reviews } = deps;
-  const { deliveries, events, meta, now, log } = deps;
+  const { deliveries, events, history, meta, now, log } = deps;
   const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
   const reservations = countOpenReservations(limits, config.settleAfterMs, now);
   const reviewSweeper = new ReviewSweeper(reviews, now);
@@ -64,7 +66,7 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     reviewSweeper.start(log).stop,
     waitingApprovals.start(log).stop,
     () => webhooks.stop(),
-    startPruning(events, now, log),
+    startPruning([events, history], now, log),
   ];
   return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
 }

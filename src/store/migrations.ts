@@ -3,11 +3,15 @@ import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { APPROVAL_TABLES, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
+import { HISTORY_TABLES } from './history-tables.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
+
+/** The events that policies ask about, and the function that stores them with records. */
+const HISTORY_STEP = [...HISTORY_TABLES, ...RESERVING_FUNCTION];
 
 const MIGRATIONS: readonly (readonly string[])[] = [
   [
@@ -131,6 +135,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [...HOLDING_FUNCTIONS, ...RESERVING_FUNCTION],
   FORGETTING_FUNCTIONS,
   SPARING_FUNCTIONS,
+  HISTORY_STEP,
 ];
 
 /** The version of the tables that this Remit works with. */

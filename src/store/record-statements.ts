@@ -3,6 +3,7 @@ import type { Charge, LimitState, RecordResult, Reservation } from '../model/lim
 import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
+import { serializeQuery } from './history.js';
 import { effectStatements } from './record-effects.js';
 
 /** The result of a record that reserves nothing. */
@@ -51,7 +52,16 @@ function buildReservation(records: readonly QueuedRecord[], released: readonly s
 }
 
 /** The reservation as the members that the statement reads beside the record's. */
-export function serializeReservation({ at, parts, partial, retry, repeat, approval, others }: Reservation): string {
+export function serializeReservation({
+  at,
+  parts,
+  partial,
+  retry,
+  repeat,
+  approval,
+  others,
+  history,
+}: Reservation): string {
   const text = JSON.stringify({
     at,
     partial,
@@ -62,6 +72,14 @@ export function serializeReservation({ at, parts, partial, retry, repeat, approv
     ...(retry === undefined ? {} : { retry }),
     ...(repeat === undefined ? {} : { repeat }),
     ...(approval === undefined ? {} : { approval }),
+    ...(history === undefined
+      ? {}
+      : {
+          history: {
+            answered: history.answered.map(({ query, value }) => ({ ...serializeQuery(query), value })),
+            events: history.events.map(({ lastsMs, ...event }) => ({ ...event, lasts: lastsMs })),
+          },
+        }),
     ...(others === undefined ? {} : { others: others.map(({ key, since }) => ({ key, since })) }),
   });
   return text.slice(1, -1);

@@ -117,6 +117,7 @@ export function syntheticRecord(
       ...(mode === 'delegated' || mode === 'direct' ? { credential: syntheticCredential(mode, draft) } : {}),
       checks,
       limits: { readings: {}, others: 'unused' },
+      history: { answers: {}, others: 'nothing' },
       entities: {
         ...storedReferred(draft),
         ...(mode === 'direct' ? {} : { [formatRef(user)]: storedEntity(draft, 'user') }),
