@@ -42,6 +42,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/author/diff/dimensions.ts': 'test/author/diff/requests.test.ts',
   'src/author/diff/entity-dimensions.ts': 'test/author/diff/requests.test.ts',
   'src/author/diff/question-kinds.ts': 'test/author/diff/requests.test.ts',
+  'src/author/diff/history-dimensions.ts': 'test/author/diff/requests.test.ts',
   'src/author/diff/random.ts': 'test/author/diff/requests.test.ts',
   'src/author/diff/report.ts': 'test/author/diff/compare.test.ts',
   'src/author/diff/schema-differences.ts': 'test/author/diff/compare.test.ts',
