@@ -38,6 +38,18 @@ namespace Doc {
   } };
 
   @permission("read")
+  action "publish" appliesTo { principal: [Agent, User], resource: [Paper], context: { history: {
+    @happened("Doc::withdraw by resource within PT1H")
+    withdrawn: Bool,
+  } } };
+
+  @permission("read")
+  action "withdraw" appliesTo { principal: [Agent, User], resource: [Paper], context: { history: {
+    @happened("Doc::publish by resource within PT1H")
+    published: Bool,
+  } } };
+
+  @permission("read")
   action "print" appliesTo { principal: [Agent, User], resource: [Paper], context: { history: {
     @count("Doc::print by task within PT1H")
     in_task: Long,
@@ -85,6 +97,14 @@ forbid (principal, action == Doc::Action::"send", resource)
 @id("hundred-euros")
 forbid (principal, action == Doc::Action::"pay", resource)
   when { context.history.paid + context.action.amount.value > 10000 };
+
+@id("what-was-withdrawn-is-not-published")
+forbid (principal, action == Doc::Action::"publish", resource)
+  when { context.history.withdrawn };
+
+@id("what-was-published-is-not-withdrawn")
+forbid (principal, action == Doc::Action::"withdraw", resource)
+  when { context.history.published };
 
 @id("two-prints")
 forbid (principal, action == Doc::Action::"print", resource)
