@@ -1,5 +1,5 @@
 /** What policies read of the past: what counts and what doesn't, held while many ask at once, and the same in its records. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { explainRecord } from '../../src/records/explain/explain.js';
 import { parseRecord } from '../../src/records/parse-record.js';
 import { replayRecord } from '../../src/records/replay.js';
@@ -195,6 +195,35 @@ describe('a policy that reads the past', () => {
     expect((await Promise.all(mixed)).reduce((sum, count) => sum + count, 0)).toBe(10);
   });
 
+  it('is judged again until the deadline where it changes each time, and is no allow then', async () => {
+    const busy = await startDocuments({ limits: { deadline_ms: 200 } });
+    let rounds = 0;
+    const record = vi.spyOn(busy.service.decisions, 'record').mockImplementation((_record, _account, reservation) => {
+      rounds += 1;
+      const history = Object.fromEntries(
+        (reservation?.history?.answered ?? []).map(({ query }) => [query.id, rounds % 9]),
+      );
+      return new Promise((resolve) =>
+        setImmediate(() => {
+          resolve({ kind: 'overtaken', state: { readings: {}, history } });
+        }),
+      );
+    });
+    const response = await busy.post('/access/v1/evaluation', ask('export'), KEY);
+    expect([response.statusCode, response.json<Answer>().decision]).toEqual([503, false]);
+    expect(rounds).toBeGreaterThan(5);
+    record.mockRestore();
+    expect((await busy.post('/access/v1/evaluation', ask('export'), KEY)).json()).toMatchObject({ decision: true });
+    await busy.stop();
+  });
+
+  it('takes the task as read where it is counted by', async () => {
+    const ignoredOf = async (action: string) =>
+      (await decide(ask(action, { agent: 'helper', context: { task: 't' } }))).context?.rationale.ignored;
+    expect(await ignoredOf('print')).toBeUndefined();
+    expect(await ignoredOf('read')).toMatchObject({ members: [{ path: 'context.task' }] });
+  });
+
   it('counts a retry with the same key once', async () => {
     const exporting = ask('export', { user: 'jon' });
     for (let i = 0; i < 12; i += 1) expect((await decide(exporting, { 'idempotency-key': 'k' })).decision).toBe(true);
@@ -212,6 +241,7 @@ describe('a policy that reads the past', () => {
         'since Doc::read where resource.label == tainted no Doc::clear after by user, agent within PT8H': false,
       },
     });
+    expect(JSON.stringify(explainRecord(record, rules))).toContain('context.history.read_secret');
     expect(explainRecord(record, rules)).toMatchObject({ decision: false, rules: { same: true, result_now: false } });
     const wider = rulesOf({ zed: ZED, schema: SCHEMA.replace('PT8H where', 'PT9H where'), policies: POLICIES });
     expect(replayRecord(record, wider)).toMatchObject({ kind: 'inconclusive' });

@@ -143,11 +143,19 @@ export function checkCounted(
   { question, target }: Pick<DatedQuestion, 'question' | 'target'>,
   { countedEventsOf }: Pick<Vocabulary, 'countedEventsOf'>,
 ): void {
-  const counted = countedEventsOf(target.action);
-  const asked = target.action.history.map((member) => member.question);
-  if ([...counted, ...asked].some(({ by }) => by.includes('task'))) checkTask(question);
-  const units = counted.flatMap((events) => events.units);
+  if (isCountedByTask(target, { countedEventsOf })) checkTask(question);
+  const units = countedEventsOf(target.action).flatMap((events) => events.units);
   if (units.length > 0) checkCountedAmount(question, target.action.amount ?? [], units);
+}
+
+/** Whether the past is asked for, or counted, by the task that the request names. */
+export function isCountedByTask(
+  { action }: ActionOnResource,
+  { countedEventsOf }: Pick<Vocabulary, 'countedEventsOf'>,
+): boolean {
+  return [...countedEventsOf(action), ...action.history.map(({ question }) => question)].some(({ by }) =>
+    by.includes('task'),
+  );
 }
 
 function checkTask({ caller, context }: DatedQuestion['question']): void {
