@@ -12,6 +12,7 @@ import { displayPath, type SourcePaths } from './files.js';
 import { findZoneProblem } from '../runtime/local-time.js';
 import { isLoopback } from '../runtime/ip-address.js';
 import { issuerFormat, resolveIssuers } from './issuers.js';
+import { historyFormat } from './history.js';
 import { limitsFormat, type LimitsConfig } from './limits.js';
 import { listenFormat, resolveListeners, type Listener } from './listener.js';
 import { signingFormat, type SigningConfig } from './signing.js';
@@ -55,6 +56,7 @@ export const configFormat = z.strictObject({
   records: recordsFormat,
   audit: auditFormat,
   limits: limitsFormat,
+  history: historyFormat,
   delegations: delegationsFormat,
   approvals: approvalsFormat,
   signing: signingFormat,
@@ -171,6 +173,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
       actions: [settings.schema.actions].flat().map(resolvePath),
       policies: resolvePath(settings.policies),
       zone: settings.zone,
+      longestHistoryMs: settings.history.longest,
     },
     world: settings.world === undefined ? undefined : resolvePath(settings.world),
     spicedb,

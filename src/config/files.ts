@@ -12,6 +12,8 @@ export interface SourcePaths {
   readonly policies: string;
   /** The time zone that policies read the local time of; undefined for UTC. */
   readonly zone?: string | undefined;
+  /** The longest window that policies may look back, in milliseconds; undefined for a day. */
+  readonly longestHistoryMs?: number | undefined;
 }
 
 /** The kinds of files that a configuration leads to, by the endings of their names. */
@@ -30,6 +32,7 @@ export function readSources(paths: SourcePaths): RuleSources {
     actions: paths.actions.map((path) => read(requireKind(path, 'a Cedar schema'))),
     policies: listCedarFiles(paths.policies).map(read),
     zone: paths.zone,
+    longestHistoryMs: paths.longestHistoryMs,
   };
   // A file that is being written is empty at first, and without its policies the rest may be valid.
   const empty = sources.policies.find(({ text }) => text.trim() === '');

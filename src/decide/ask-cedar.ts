@@ -47,6 +47,7 @@ export interface CedarFacts {
   /** Whether the gate is held: only then may answers depend on what is stored of the resource. */
   readonly reachable: boolean;
   readonly budget: CedarRequestFacts['budget'];
+  readonly history: CedarRequestFacts['history'];
   /** The consent that the question rests on. */
   readonly consent: CedarRequestFacts['consent'];
   readonly approval: CedarRequestFacts['approval'];
@@ -69,6 +70,7 @@ export function collectRequestFacts(bound: BoundQuestion, facts: CedarFacts): Ce
     can: facts.can,
     agentCan: facts.agentCan,
     budget: facts.budget,
+    history: facts.history,
     consent: facts.consent,
     approval: facts.approval,
     now,
@@ -92,7 +94,8 @@ function findSource(bound: BoundQuestion, { entity, path }: MissingValue): Value
   return 'store';
 }
 
-function collectResourceProperties(bound: BoundQuestion): Properties {
+/** The attributes of the resource that the request states, as far as it may. */
+export function collectResourceProperties(bound: BoundQuestion): Properties {
   return mayStateResource(bound) ? bound.question.resource.properties : {};
 }
 

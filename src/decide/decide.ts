@@ -5,6 +5,7 @@
  * (records/redecide.ts).
  */
 import type { ApproverRules } from '../govern/approvals/eligibility.js';
+import { listHistoryQueries } from '../govern/history/queries.js';
 import type { RelationshipGraph } from '../graph/port.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
 import type { Approvals } from '../model/approvals.js';
@@ -13,6 +14,7 @@ import type { Decision } from '../model/decision.js';
 import type { Delegations } from '../model/delegations.js';
 import type { Entities } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
+import type { History } from '../model/history.js';
 import type { LimitState, LimitUses } from '../model/limits.js';
 import type { StepOutcome } from '../model/outcome.js';
 import type { Question } from '../model/question.js';
@@ -69,6 +71,7 @@ export interface DecisionDeps {
   readonly decisions: Pick<Decisions, 'record' | 'correct'>;
   readonly revocations: Revocations;
   readonly limits: LimitUses;
+  readonly history: History;
   readonly observer: DecisionObserver;
   readonly now: () => Date;
   /** The longest that a decision may take, in milliseconds. */
@@ -192,7 +195,9 @@ async function recordDecision(
 ): Promise<Decision> {
   let current = evaluation;
   const most = MAX_RECORDINGS + countOtherConsents(evaluation);
-  for (let recording = 1; recording <= most; recording += 1) {
+  // The past may change with each decision of others: there the deadline is the end.
+  const isUnbounded = evaluation.bound !== undefined && listHistoryQueries(evaluation.bound).length > 0;
+  for (let recording = 1; recording <= most || isUnbounded; recording += 1) {
     const result = await storeDecision(id, current, deps, deadline);
     if (!('overtaken' in result)) return result;
     current = await judgeAgain(current, result.overtaken, deps, deadline);
@@ -243,10 +248,10 @@ async function storeDecision(
   return unrecorded;
 }
 
-/** Judges the same facts with what is left of limits now, and with the approval as it is now. */
+/** Judges the same facts with what is left of limits now, with the past as it is now, and with the approval. */
 async function judgeAgain(
   evaluation: Evaluation,
-  left: LimitState,
+  { history: past = {}, ...left }: LimitState,
   deps: DecisionDeps,
   deadline: Deadline,
 ): Promise<Evaluation> {
@@ -256,7 +261,8 @@ async function judgeAgain(
   const approvalReading = await renewReading(bound, facts.approvalReading, deps, deadline);
   const limits = facts.limits === undefined ? undefined : renewLimits(facts.limits, left);
   const uses = await settleApprovalUse(bound, { ...facts, limits, approvalReading }, deps, deadline);
-  const renewed = evaluateFacts(bound, { ...facts, ...uses });
+  const history = 'fault' in facts.history ? facts.history : new Map([...facts.history, ...Object.entries(past)]);
+  const renewed = evaluateFacts(bound, { ...facts, ...uses, history });
   return findRefusal(judgeFacts(opened, { bound, facts: renewed }, deps.observer), deps, deadline);
 }
 

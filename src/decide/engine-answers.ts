@@ -2,6 +2,7 @@
  * Asks the engines for what questions need: checks, entities, delegations, consents, and what has been used of limits. What
  * several questions need is asked once, and what none needs isn't asked. An engine's failure is an answer.
  */
+import type { NotedEvents } from '../govern/history/noted-events.js';
 import { checkKey } from '../graph/relationship-text.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { Approval, Approvals } from '../model/approvals.js';
@@ -11,6 +12,7 @@ import type { DelegationMap, Delegations } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { Entities, EntityMap } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
+import type { History, HistoryAnswers } from '../model/history.js';
 import type { LimitUses } from '../model/limits.js';
 import { engineFaultCode, type Deadline } from '../runtime/deadline.js';
 import type { Facts, StepNeeds } from './step.js';
@@ -22,6 +24,7 @@ export interface AnswerDeps {
   readonly approvals: Approvals;
   readonly delegations: Delegations;
   readonly limits: LimitUses;
+  readonly history: History;
 }
 
 /** The engines' answers for all questions of one request. */
@@ -32,12 +35,15 @@ export interface EngineAnswers {
   readonly entities: EntityMap | FaultCode;
   readonly delegations: DelegationMap | FaultCode;
   readonly limits: Facts['limits'];
+  readonly history: HistoryAnswers | FaultCode;
   readonly consents: ConsentMap | FaultCode;
   readonly approvals: ReadonlyMap<string, Approval> | FaultCode;
   /** Searches by the key of the delegation's check: questions on one delegation share the search. */
   readonly delegationPaths: Map<string, Promise<DelegationPathResult | undefined>>;
   /** Readings of the limits of grants by the keys of their charges: questions on the same grants share them. */
   readonly grantLimits: Map<string, Promise<Facts['limits']>>;
+  /** Events that the questions of the request left before this one; absent where they leave none. */
+  readonly noted?: NotedEvents | undefined;
   /** Asks all of the checks anew, at the same revision; the questions of the request share the answers. */
   readonly renew: () => Promise<EngineAnswers>;
 }
@@ -63,7 +69,7 @@ export async function fetchEngineAnswers(
     if (check.explain === true || !checks.has(key)) checks.set(key, check);
   }
   const unasked = new Map([...checks].filter(([key]) => !priorAnswers.has(key)));
-  const [fetched, entities, delegations, limits, consents, approvals] = await Promise.all([
+  const [fetched, entities, delegations, limits, history, consents, approvals] = await Promise.all([
     fetchChecks(unasked, graph, deadline),
     fetchNeeded(
       needs.flatMap((need) => need.entities),
@@ -76,6 +82,11 @@ export async function fetchEngineAnswers(
       deadline,
     ),
     fetchLimits(needs, deps, deadline),
+    fetchNeeded(
+      needs.flatMap((need) => need.history),
+      deps.history,
+      deadline,
+    ),
     fetchNeeded(
       needs.flatMap((need) => need.consents),
       deps.consents,
@@ -95,6 +106,7 @@ export async function fetchEngineAnswers(
       entities,
       delegations,
       limits,
+      history,
       consents,
       approvals,
       delegationPaths: new Map(),

@@ -21,6 +21,11 @@ export function listOwnEntities({ acting, question }: BoundQuestion): EntityRef[
   ];
 }
 
+/** No member of the history refers to an entity. */
+function noHistory(): Readonly<Record<string, never>> {
+  return {};
+}
+
 /** A slice and the principal that it is asked about. */
 export interface CedarQuestion {
   readonly slice: Slice;
@@ -51,6 +56,7 @@ export function listReferenceNeeds(bound: BoundQuestion): EntityNeed[] {
     agentCan: {},
     reachable: true,
     budget: undefined,
+    history: noHistory,
     consent: undefined,
     approval: undefined,
   };
@@ -78,7 +84,7 @@ export interface ReadEntity {
  */
 export function listReadEntities(bound: BoundQuestion, facts: CedarFacts): ReadonlyMap<string, ReadEntity> {
   const { vocabulary } = bound.rules;
-  const requestFacts = collectRequestFacts(bound, facts);
+  const requestFacts = { ...collectRequestFacts(bound, facts), history: noHistory };
   const entities = new Map<string, ReadEntity>();
   for (const { slice, principal } of listCedarQuestions(bound)) {
     if (isWithheld(bound, facts, slice)) continue;

@@ -1,6 +1,7 @@
 /** Turns the engines' answers into the facts that the steps judge, Cedar's included: with no I/O, so it can be repeated. */
 import type { CheckAnswer, CheckRequest } from '../model/checks.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
+import { listHistoryQueries } from '../govern/history/queries.js';
 import { findBudget } from '../govern/limits/judge.js';
 import { askCedar, type CedarFacts, type CedarOutcomes } from './ask-cedar.js';
 import {
@@ -11,8 +12,10 @@ import {
   type GivenAnswers,
 } from './approval-facts.js';
 import type { FaultCode } from '../model/faults.js';
+import type { HistoryAnswers } from '../model/history.js';
 import type { BoundQuestion } from './bound-question.js';
 import { describePolicyConsent, findQuestionConsent, listConsentEnds } from './consent-facts.js';
+import { describeHistory } from './history-use.js';
 import { listDelegationEnds } from './delegation-links.js';
 import { planUse } from './question-limits.js';
 import { buildAgentCanChecks, buildCanChecks, buildGateCheck } from './permission-checks.js';
@@ -27,6 +30,7 @@ export function collectNeeds(steps: readonly JudgingStep[], bound: BoundQuestion
     delegations: needs.flatMap(({ delegations = [] }) => delegations),
     charges: needs.flatMap(({ charges = [] }) => charges),
     retry: needs.find(({ retry }) => retry !== undefined)?.retry,
+    history: needs.flatMap(({ history = [] }) => history),
     consents: needs.flatMap(({ consents = [] }) => consents),
     approval: needs.find(({ approval }) => approval !== undefined)?.approval,
   };
@@ -42,6 +46,8 @@ export function withIntermediaries(
   return { ...bound, acting: { ...acting, chain: [...acting.chain, ...delegationPath.through] } };
 }
 
+const NO_HISTORY: HistoryAnswers = new Map();
+
 /** The facts that requests to Cedar are built of. */
 export function collectCedarFacts(
   bound: BoundQuestion,
@@ -49,10 +55,12 @@ export function collectCedarFacts(
     check,
     entity,
     limits,
+    history = NO_HISTORY,
     use,
     policyConsent,
     policyApproval,
-  }: Pick<Facts, 'check' | 'entity'> & Partial<Pick<Facts, 'limits' | 'use' | 'policyConsent' | 'policyApproval'>>,
+  }: Pick<Facts, 'check' | 'entity'> &
+    Partial<Pick<Facts, 'limits' | 'history' | 'use' | 'policyConsent' | 'policyApproval'>>,
 ): CedarFacts {
   const permissionRecord = (checks: readonly CheckRequest[]): Record<string, boolean> =>
     Object.fromEntries(checks.map((request) => [request.permission, check(request).result === 'yes']));
@@ -62,6 +70,7 @@ export function collectCedarFacts(
     agentCan: permissionRecord(buildAgentCanChecks(bound)),
     reachable: check(buildGateCheck(bound)).result === 'yes',
     budget: use === undefined || limits === undefined || 'fault' in limits ? undefined : findBudget(use, limits),
+    history: (principal) => describeHistory(bound, history, principal),
     consent: policyConsent,
     approval: policyApproval,
   };
@@ -78,7 +87,7 @@ export type AnsweredFacts = Omit<
  * @param assumed the answers that people are taken to have given, in place of the approval that the question presents
  */
 export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assumed?: GivenAnswers): Facts {
-  const { needs, check, entitiesFault, delegationPath, limits, consents } = answers;
+  const { needs, check, entitiesFault, delegationPath, limits, history, consents } = answers;
   const approval = assumed === undefined ? findQuestionApproval(bound, answers) : undefined;
   const given = assumed ?? listGivenAnswers(approval);
   const consent = findQuestionConsent(bound, answers, given.user);
@@ -86,6 +95,7 @@ export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assu
   const fault =
     entitiesFault ??
     (limits !== undefined && 'fault' in limits ? limits.fault : undefined) ??
+    ('fault' in history ? history.fault : undefined) ??
     // A forbid may ask whether there is one.
     (consent?.kind === 'unknown' ? consent.fault : undefined) ??
     (approval?.kind === 'unknown' ? approval.fault : undefined);
@@ -94,8 +104,9 @@ export function evaluateFacts(bound: BoundQuestion, answers: AnsweredFacts, assu
   const pathExpiries = delegationPath?.kind === 'path' ? delegationPath.ends : [];
   const consentExpiries = listConsentEnds(bound, consents, consent);
   const delegationExpiries = listDelegationEnds(bound, answers);
-  // What is left of a limit may be gone a moment later, and an approval is for this question now.
-  const isMomentary = asked.cedar.timeDependent || limits !== undefined || approval !== undefined;
+  // What is left of a limit, or happened, may be otherwise a moment later, and an approval is for this question now.
+  const asksHistory = listHistoryQueries(bound).length > 0;
+  const isMomentary = asked.cedar.timeDependent || asksHistory || limits !== undefined || approval !== undefined;
   const policyExpiries = isMomentary ? [bound.now.toISOString()] : [];
   const expiries = [...checkExpiries, ...pathExpiries, ...delegationExpiries, ...consentExpiries, ...policyExpiries];
   return { ...answers, use, consent, approval, ...asked, expiries };

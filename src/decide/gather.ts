@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApproverRules } from '../govern/approvals/eligibility.js';
+import { listHistoryQueries } from '../govern/history/queries.js';
 import { planCharges } from '../govern/limits/charges.js';
 import { planRetryKey } from '../govern/limits/retry-key.js';
 import { checkKey } from '../graph/relationship-text.js';
@@ -118,10 +119,11 @@ export async function gatherFacts(
           deps,
           deadline,
         );
+  const history = await gatherHistory(bound, answers, deps, deadline);
   const approvalMs = deps.approverRules.onceMs;
   await yieldToEventLoop();
   const facts = deps.observer.cedar(() =>
-    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, ...uses, approvalMs }),
+    evaluateFacts(bound, { ...settled, entity, entitiesFault, delegationPath, ...history, ...uses, approvalMs }),
   );
   return { bound, facts };
 }
@@ -151,6 +153,22 @@ async function addGrantLimits(
   const read = await reading;
   if (read === undefined || 'fault' in read || retry !== undefined) return read;
   return own !== undefined && 'fault' in own ? own : renewLimits(own, read);
+}
+
+/** The answers about the past: for agents that passed the delegation on they are asked now that it is known who they are. */
+async function gatherHistory(
+  bound: BoundQuestion,
+  { history: answered, noted }: EngineAnswers,
+  deps: GatherDeps,
+  deadline: Deadline,
+): Promise<Pick<Facts, 'history' | 'storedHistory'>> {
+  if (typeof answered === 'string') return { history: { fault: answered } };
+  const queries = listHistoryQueries(bound).map(({ query }) => query);
+  const unanswered = queries.filter(({ id }) => !answered.has(id));
+  const added = await fetchNeeded(unanswered, deps.history, deadline);
+  if (typeof added === 'string') return { history: { fault: added } };
+  const stored = added.size === 0 ? answered : new Map([...answered, ...added]);
+  return noted === undefined ? { history: stored } : { history: noted.addTo(stored, queries), storedHistory: stored };
 }
 
 type GraphFacts = Pick<Facts, 'needs' | 'check' | 'delegationPath' | 'delegation' | 'delegationsFault' | 'consents'>;

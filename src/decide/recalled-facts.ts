@@ -12,6 +12,8 @@ import type { Rules } from '../policy/load.js';
 import type { EntityWithAncestors } from '../model/entities.js';
 import { type BoundQuestion, type UnboundQuestion } from './bound-question.js';
 import { listConsentChecks } from './consent-facts.js';
+import { emptyAnswer, listHistoryQueries } from '../govern/history/queries.js';
+import type { HistoryValue } from '../model/history.js';
 import { listDelegationChecks, listDelegationPairs } from './delegation-links.js';
 import { withIntermediaries, type AnsweredFacts } from './facts.js';
 import { listPossibleCharges } from './question-limits.js';
@@ -86,7 +88,7 @@ export interface RecalledFacts {
   readonly facts: AnsweredFacts;
   /**
    * The needs that the record has no answer to: checks, entities as `type:id`, attributes as `type:id.attribute`, limits,
-   * consents.
+   * questions about the past, consents.
    */
   readonly missing: readonly string[];
 }
@@ -101,6 +103,7 @@ export function recallFacts(
     delegations,
     delegations_fault,
     limits,
+    history: recordedHistory,
     consents: recordedConsents,
     consents_fault,
     approval: approvalReading,
@@ -146,6 +149,7 @@ export function recallFacts(
     [...planCharges(bound).charges, ...listPossibleCharges(bound, grants)],
     limits,
   );
+  const { history, missingHistory } = recallHistory(bound, recordedHistory);
   return {
     facts: {
       needs,
@@ -156,6 +160,7 @@ export function recallFacts(
       delegation,
       delegationsFault: delegations_fault,
       limits: missingLimits.length > 0 ? { fault: 'database_unavailable' } : limits,
+      history,
       consents,
       approvalReading,
       approvalMs,
@@ -165,6 +170,7 @@ export function recallFacts(
       ...missingChecks,
       ...missingEntities,
       ...missingLimits,
+      ...missingHistory,
       ...(isUnrecorded
         ? needs.consents.map(({ agent, action }) => `consents of ${formatRef(agent)} to "${action}"`)
         : []),
@@ -177,6 +183,26 @@ function listUnreadLimits(charges: readonly Charge[], limits: RecordedFacts['lim
   if (limits !== undefined && ('fault' in limits || limits.others === 'unused')) return [];
   const unread = charges.filter(({ key }) => ownMember(limits?.readings, key) === undefined);
   return [...new Set(unread.map(({ owner, limit }) => `${owner}: ${limit.text}`))];
+}
+
+/** The answers on record, and the questions of the rules that it has none to. */
+function recallHistory(
+  bound: BoundQuestion,
+  recorded: RecordedFacts['history'],
+): { readonly history: Facts['history']; readonly missingHistory: readonly string[] } {
+  if (recorded !== undefined && 'fault' in recorded) return { history: recorded, missingHistory: [] };
+  const answers = new Map<string, HistoryValue>();
+  const missing: string[] = [];
+  for (const { name, query } of listHistoryQueries(bound)) {
+    const value =
+      ownMember(recorded?.answers, name) ?? (recorded?.others === 'nothing' ? emptyAnswer(query) : undefined);
+    if (value === undefined) missing.push(name);
+    else answers.set(query.id, value);
+  }
+  return {
+    history: missing.length > 0 ? { fault: 'database_unavailable' } : answers,
+    missingHistory: missing,
+  };
 }
 
 /** The consents on record; unknown where the rules ask for some and the record has none. */

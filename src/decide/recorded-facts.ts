@@ -1,5 +1,6 @@
 /** The facts of a decision as they are put on record. Tokens and keys are never among them. */
 import { DEFAULT_ONCE_MS } from '../govern/approvals/task-progress.js';
+import { listHistoryQueries } from '../govern/history/queries.js';
 import type { RecordedFacts } from '../model/decision.js';
 import { delegationKey } from '../model/delegations.js';
 import { type Caller, type Properties } from '../model/question.js';
@@ -96,11 +97,24 @@ function toRecordedAnswers(bound: BoundQuestion, facts: Facts): Omit<RecordedFac
     ...(delegationPath === undefined ? {} : { passed_on: delegationPath }),
     ...recordDelegations(facts),
     ...(limits === undefined ? {} : { limits }),
+    ...recordHistory(bound, facts),
     ...recordConsents(facts),
     ...(approvalReading === undefined ? {} : { approval: approvalReading }),
     ...(approvalMs === undefined || approvalMs === DEFAULT_ONCE_MS ? {} : { approval_ms: approvalMs }),
     ...(refusal === undefined ? {} : { refusal }),
   };
+}
+
+/** The answers about the past, by the questions. */
+function recordHistory(bound: BoundQuestion, { history }: Facts): Pick<RecordedFacts, 'history'> {
+  const queries = listHistoryQueries(bound);
+  if (queries.length === 0) return {};
+  if ('fault' in history) return { history };
+  const answers = queries.flatMap(({ name, query }) => {
+    const value = history.get(query.id);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { history: { answers: Object.fromEntries(answers) } };
 }
 
 /** The consents of the user for the agent. Ended ones only where the decision says so: they allow nothing. */

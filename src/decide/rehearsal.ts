@@ -2,6 +2,7 @@
  * Notes in memory what the dry runs of one batch would use, so that each finds what the others have left by then. Nothing of it
  * is stored. The evaluation route decides dry runs of a batch with it.
  */
+import { NotedEvents } from '../govern/history/noted-events.js';
 import { findRooms, hasRoom } from '../govern/limits/judge.js';
 import type { Approval, Approvals } from '../model/approvals.js';
 import type { Charge, LimitReading, LimitState, RecordResult, Reservation, RetryKey } from '../model/limits.js';
@@ -10,7 +11,7 @@ import type { DecisionDeps } from './decide.js';
 
 /** Makes of the engines and stores those of dry runs, whose uses are noted and not stored. No other question may be decided with them. */
 export function rehearse(deps: DecisionDeps): DecisionDeps {
-  const { limits, approvals, decisions } = deps;
+  const { limits, approvals, decisions, history } = deps;
   const uses = new RehearsedUses();
   const read: DecisionDeps['limits']['read'] = async (charges, retry, approval) =>
     uses.addTo(await limits.read(charges, retry, approval), approval);
@@ -18,13 +19,17 @@ export function rehearse(deps: DecisionDeps): DecisionDeps {
     ...deps,
     rehearses: true,
     limits: { read },
+    history: { fetch: async (queries) => uses.past.addTo(await history.fetch(queries), queries) },
     approvals: {
       fetch: async (presented) => uses.addToApprovals(await approvals.fetch(presented)),
       findRefusals: (questions, now) => approvals.findRefusals(questions, now),
     },
     decisions: {
       record: async (record, account, reservation, effects) => {
-        const overtaken = reservation === undefined ? undefined : uses.take(reservation, await readState(reservation, limits.read.bind(limits)));
+        const overtaken = reservation === undefined ? undefined : uses.take(reservation, {
+          ...(await readState(reservation, limits.read.bind(limits))),
+          history: await readPast(reservation, history),
+        });
         return overtaken ?? decisions.record(record, account, undefined, effects);
       },
       correct: (record, account) => {
@@ -43,7 +48,14 @@ function readState(
   return read([...new Map(charges.map((charge) => [charge.key, charge])).values()], retry);
 }
 
+/** Reads what has really happened. */
+async function readPast({ history }: Reservation, past: DecisionDeps['history']): Promise<LimitState['history']> {
+  const queries = (history?.answered ?? []).map(({ query }) => query);
+  return queries.length === 0 ? {} : Object.fromEntries(await past.fetch(queries));
+}
+
 class RehearsedUses {
+  readonly past = new NotedEvents();
   /** The quantities by the keys of their charges, in {@link MAX_DECIMALS}. */
   private readonly quantities = new Map<string, bigint>();
   /** The approvals for one use, by their ids, with the decision that uses each. */
@@ -53,13 +65,21 @@ class RehearsedUses {
   private since: number | undefined;
 
   /** Notes what is used. @returns the state, with nothing noted, where too little is left */
-  take({ at, parts, approval }: Reservation, state: LimitState): RecordResult | undefined {
-    const left = this.addTo(state, undefined);
+  take({ at, parts, approval, history }: Reservation, state: LimitState): RecordResult | undefined {
+    const answered = history?.answered ?? [];
+    const stored = new Map(Object.entries(state.history ?? {}));
+    const past = this.past.addTo(
+      stored,
+      answered.map(({ query }) => query),
+    );
+    const left = { ...this.addTo(state, undefined), history: Object.fromEntries(past) };
+    const hasChanged = answered.some(({ query, value }) => past.get(query.id) !== value);
     const charges = parts.flatMap((part) => part.charges);
     const rooms = findRooms({ charges }, left);
     const user = approval && this.usedApprovals.get(approval.id);
     const isUsed = user !== undefined && user !== approval?.decision;
-    if (isUsed || !rooms.every(hasRoom)) return { kind: 'overtaken', state: left };
+    if (isUsed || hasChanged || !rooms.every(hasRoom)) return { kind: 'overtaken', state: left };
+    this.past.note(history?.events ?? []);
     this.since ??= at;
     for (const { charge, unheld } of rooms) {
       const { decimals } = charge.limit.bound;

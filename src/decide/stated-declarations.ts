@@ -4,6 +4,7 @@
  * on it.
  */
 import type { AuthorizationDetail } from '../model/acting.js';
+import { isCountedByTask } from '../govern/history/queries.js';
 import type { RecordMember, CedarType } from '../policy/schema/types.js';
 import { getVerifiedCredential } from './bound-question.js';
 import type { Evaluation } from './evaluation.js';
@@ -50,6 +51,7 @@ export function collectDeclarations({
         ...otherNames,
         ...(bound === undefined ? [] : listCaveatNames(bound)),
         ...listConfirmationNames(consents),
+        ...(target !== undefined && isCountedByTask(target, vocabulary) ? ['task'] : []),
       ],
     },
   };

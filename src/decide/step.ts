@@ -9,6 +9,7 @@ import type { DelegationPair, DelegationState } from '../model/delegations.js';
 import type { DelegationPathResult } from '../model/delegation-path.js';
 import type { EntityNeed, EntityWithAncestors } from '../model/entities.js';
 import type { FaultCode } from '../model/faults.js';
+import type { HistoryAnswers, HistoryQuery } from '../model/history.js';
 import type { Charge, LimitState, RetryKey } from '../model/limits.js';
 import type { EntityRef } from '../model/ids.js';
 import type { StepOutcome } from '../model/outcome.js';
@@ -28,6 +29,8 @@ export interface StepNeeds {
   /** The charges of the question to limits, whose uses are read. */
   readonly charges?: readonly Charge[];
   readonly retry?: RetryKey | undefined;
+  /** The questions about the past that policies read the answers of. */
+  readonly history?: readonly HistoryQuery[];
   /** Consents to read: of the one pair and action of a question. */
   readonly consents?: readonly ConsentNeed[];
   readonly approval?: PresentedApproval | undefined;
@@ -55,6 +58,10 @@ export interface Facts {
   readonly delegationPath: DelegationPathResult | undefined;
   /** The uses that limits have had; undefined where the question has no limit. */
   readonly limits: LimitState | { readonly fault: FaultCode } | undefined;
+  /** The answers about the past that policies are given; empty where they ask nothing. */
+  readonly history: HistoryAnswers | { readonly fault: FaultCode };
+  /** The same as they are stored, where events of the same list or batch are added to what policies are given. */
+  readonly storedHistory?: HistoryAnswers | undefined;
   /** The uses that the question makes, of all limits that hold for it. */
   readonly use: ChargePlan;
   /** The consents that the user has given the agent, ended ones as well; undefined where the question needs none. */

@@ -30,7 +30,7 @@ const LONG_LIST = 100;
 /** Ten times what a lookup of half a list takes. */
 const LOOKUP_MS = 250;
 
-export interface ListOptions extends Pick<PreviewOptions, 'findsCure' | 'retry'> {
+export interface ListOptions extends Pick<PreviewOptions, 'findsCure' | 'retry' | 'noted'> {
   /** Whether the resources come from a lookup: nearly all are within reach then, and everything is asked of them in one round. */
   readonly fromLookup?: boolean;
 }
@@ -44,7 +44,7 @@ export async function previewQuestions(
   questions: readonly Question[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  { fromLookup = false, findsCure = false, retry }: ListOptions = {},
+  { fromLookup = false, findsCure = false, retry, noted }: ListOptions = {},
 ): Promise<readonly (DecisionPreview | BadRequest)[]> {
   const started = await startEvaluations(questions, deps);
   const evaluations = started.flatMap((evaluation) => (evaluation instanceof BadRequest ? [] : [evaluation]));
@@ -60,11 +60,13 @@ export async function previewQuestions(
         priorAnswers: gateAnswers,
         findsCure,
         retry,
+        noted,
       }))
         previews.set(evaluation, preview);
     }
   };
-  await Promise.all(Array.from({ length: CONCURRENT_GROUPS }, previewGroups));
+  // Where one question leaves something for the next, they are judged one after the other.
+  await Promise.all(Array.from({ length: noted === undefined ? CONCURRENT_GROUPS : 1 }, previewGroups));
   return started.map((evaluation) =>
     evaluation instanceof BadRequest ? evaluation : (previews.get(evaluation) ?? OUT_OF_REACH),
   );
@@ -74,6 +76,7 @@ const OUT_OF_REACH: DecisionPreview = {
   allowed: false,
   obligations: [],
   charges: [],
+  history: undefined,
   reviews: [],
   limits: [],
   denials: [],

@@ -2,10 +2,14 @@
  * A filter: records in, those out that single questions would be allowed, masked, each with what is left to do. It reserves
  * what they use of limits with its record. The filter route calls it.
  */
+import { setImmediate } from 'node:timers/promises';
+import { Deadline } from '../runtime/deadline.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { DecisionDeps } from '../decide/decide.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
 import { BadRequest } from '../model/faults.js';
+import { NotedEvents } from '../govern/history/noted-events.js';
+import type { HistoryUse } from '../model/history.js';
 import type { Charge } from '../model/limits.js';
 import type { Obligation } from '../model/obligations.js';
 import { omitNulls, type Properties, type Question } from '../model/question.js';
@@ -78,10 +82,21 @@ export const MAX_REFUSED_TYPES = 16;
  * @throws BadRequest where the question itself is at fault
  * @throws Fault where a record can't be decided, or the list not recorded
  */
-export async function filterRecords(
+export function filterRecords(request: FilterRequest, deps: DecisionDeps): Promise<FilteredList> {
+  return Deadline.run(deps.deadlineMs, async (deadline) => {
+    for (;;) {
+      const list = await filterOnce(request, deps);
+      if (list !== 'overtaken') return list;
+      await deadline.race(setImmediate());
+    }
+  });
+}
+
+/** @returns `overtaken` where the past that it rests on has changed before it was stored */
+async function filterOnce(
   { template, records, key, secret, summary, part }: FilterRequest,
   deps: DecisionDeps,
-): Promise<FilteredList> {
+): Promise<FilteredList | 'overtaken'> {
   const requester = await identifyListRequester(template, deps);
   const retry = key === undefined ? undefined : await planListRetryKey({ ...requester, records }, key, deps.now());
   const graph = new GraphSnapshot(deps.relationships, template.consistency);
@@ -89,7 +104,10 @@ export async function filterRecords(
     ...template,
     resource: { type, id, properties: omitNulls(properties) },
   });
-  const previews = await previewQuestions(records.map(toQuestion), graph, deps, { retry });
+  const previews = await previewQuestions(records.map(toQuestion), graph, deps, {
+    retry,
+    noted: createNotes(template, deps),
+  });
   const selection = new Selection(template.dryRun, createMask(secret));
   for (const [i, record] of records.entries()) {
     await yieldToEventLoop();
@@ -102,14 +120,14 @@ export async function filterRecords(
   const templates = types.map((type) => toQuestion({ ...template.resource, type }));
   const isEmpty = permitted.length === 0 && templates.length > 0;
   const refusal = isEmpty ? await findListRefusal(templates, graph, deps, 'resource') : undefined;
-  const { id, reserved } = await recordSearch(
+  const recorded = await recordSearch(
     'filter',
     summary,
     requester,
     selection.items.contents(),
     graph,
     deps,
-    permitted.map(({ charges }) => charges),
+    permitted,
     selection.effects(),
     retry &&
       bindListRetryKey(
@@ -118,9 +136,23 @@ export async function filterRecords(
       ),
     part?.id,
   );
+  if (recorded.overtaken === true) return 'overtaken';
+  const { id, reserved } = recorded;
   const handedOut = permitted.filter((_record, i) => reserved[i] === true);
   selection.items.leaveOut('limit_exceeded', permitted.length - handedOut.length);
   return { id, records: handedOut.map(({ shown }) => shown), removed: selection.items.removed, invalid, refusal };
+}
+
+/**
+ * The notes of what each record leaves for those after it: an action whose policies ask about the past, and that is part of
+ * it, is judged as if the records were asked for one after the other.
+ */
+function createNotes({ action }: Question, { rules }: DecisionDeps): NotedEvents | undefined {
+  const { actions, countedEventsOf } = rules().vocabulary;
+  const isPast = actions.some(
+    (known) => known.name === action.name && known.history.length > 0 && countedEventsOf(known).length > 0,
+  );
+  return isPast ? new NotedEvents() : undefined;
 }
 
 /** The types of resources that the question's action is on; that of the placeholder where there is no such action. */
@@ -134,6 +166,7 @@ interface PermittedRecord {
   readonly index: number;
   readonly shown: FilteredRecord;
   readonly charges: readonly Charge[];
+  readonly history: HistoryUse | undefined;
 }
 
 /** The records of a list, sorted by what is decided on each. */
@@ -176,6 +209,7 @@ class Selection {
     this.permitted.push({
       index,
       charges: preview.charges,
+      history: preview.history,
       shown: obligations.length === 0 ? shown : { ...shown, obligations },
     });
   }

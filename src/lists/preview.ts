@@ -11,12 +11,15 @@ import {
   UNRECORDED_STEPS,
   type DecisionDeps,
 } from '../decide/decide.js';
+import { planHistoryUse } from '../decide/history-use.js';
 import { findCure, type TriedCure } from '../decide/lifting-remedies.js';
 import { addRefusals } from '../decide/refusals.js';
 import type { UnboundQuestion } from '../decide/bound-question.js';
 import type { Evaluation } from '../decide/evaluation.js';
 import { collectNeeds } from '../decide/facts.js';
 import { fetchEngineAnswers } from '../decide/engine-answers.js';
+import type { NotedEvents } from '../govern/history/noted-events.js';
+import type { HistoryUse } from '../model/history.js';
 import { gatherFacts } from '../decide/gather.js';
 import type { StepNeeds } from '../decide/step.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
@@ -38,6 +41,8 @@ export interface DecisionPreview {
   readonly obligations: readonly Obligation[];
   /** The charges to limits that it would have: a search uses nothing, and a filter reserves them. */
   readonly charges: readonly Charge[];
+  /** The past that it rests on and becomes part of: a filter stores it. */
+  readonly history: HistoryUse | undefined;
   /** The reviews that it would open: a filter does. */
   readonly reviews: readonly OpenedReview[];
   /** The limits that hold for it, where nothing else denies it: a filter may reach them. */
@@ -55,6 +60,8 @@ export interface PreviewOptions {
   readonly retry?: RetryKey | undefined;
   /** Whether to say of what is denied what would lift it, which takes judging it again. */
   readonly findsCure?: boolean;
+  /** The events that the questions before leave for those after them; undefined where they leave none. */
+  readonly noted?: NotedEvents | undefined;
 }
 
 /**
@@ -108,7 +115,7 @@ export async function previewDecisions(
   started: readonly Evaluation[],
   graph: GraphSnapshot,
   deps: DecisionDeps,
-  { priorAnswers, retry, findsCure = false }: PreviewOptions = {},
+  { priorAnswers, retry, findsCure = false, noted }: PreviewOptions = {},
 ): Promise<ReadonlyMap<Evaluation, DecisionPreview>> {
   return Deadline.run(deps.deadlineMs, async (deadline) => {
     const previews = new Map<Evaluation, DecisionPreview>();
@@ -117,16 +124,17 @@ export async function previewDecisions(
     const keep = (evaluation: Evaluation, judged: Evaluation): void => {
       const preview = toPreview(judged);
       previews.set(evaluation, preview);
+      if (preview.allowed) noted?.note(preview.history?.events ?? []);
       if (findsCure && !preview.allowed) denied.set(evaluation, judged);
     };
-    await judgeTogether(started, graph, deps, deadline, { priorAnswers, retry, keep });
+    await judgeTogether(started, graph, deps, deadline, { priorAnswers, retry, keep, noted });
     const cures = await findCures([...denied.values()], deps, deadline);
     for (const [evaluation, judged] of denied) previews.set(evaluation, toPreview(judged, cures.get(judged)));
     return previews;
   });
 }
 
-interface JudgingOptions extends Pick<PreviewOptions, 'priorAnswers' | 'retry'> {
+interface JudgingOptions extends Pick<PreviewOptions, 'priorAnswers' | 'retry' | 'noted'> {
   /** Takes each question as it was started and as it is judged. */
   readonly keep: (evaluation: Evaluation, judged: Evaluation) => void;
 }
@@ -137,14 +145,15 @@ async function judgeTogether(
   graph: GraphSnapshot,
   deps: DecisionDeps,
   deadline: Deadline,
-  { priorAnswers, retry, keep }: JudgingOptions,
+  { priorAnswers, retry, keep, noted }: JudgingOptions,
 ): Promise<void> {
   const needsOf = new Map<Evaluation, Required<StepNeeds>>();
   for (const evaluation of started)
     if (evaluation.bound === undefined) keep(evaluation, evaluation);
     else needsOf.set(evaluation, { ...collectNeeds(JUDGING_STEPS, evaluation.bound), retry });
   await deps.observer.phase('gather', async () => {
-    const answers = await fetchEngineAnswers([...needsOf.values()], graph, deps, deadline, priorAnswers);
+    const fetched = await fetchEngineAnswers([...needsOf.values()], graph, deps, deadline, priorAnswers);
+    const answers = noted === undefined ? fetched : { ...fetched, noted };
     for (const [evaluation, needs] of needsOf) {
       const { bound } = evaluation;
       if (bound === undefined) continue;
@@ -190,13 +199,14 @@ function toPreview(evaluation: Evaluation, cure?: TriedCure): DecisionPreview {
   if (verdict === 'deny') {
     const denials = outcomes.filter((outcome) => outcome.outcome === 'deny');
     const limits = denials.every(isLimitDenial) ? listLimits() : [];
-    return { allowed: false, obligations: [], charges: [], reviews: [], limits, denials, cure };
+    return { allowed: false, obligations: [], charges: [], history: undefined, reviews: [], limits, denials, cure };
   }
   const obligations = outcomes.flatMap((outcome) => (outcome.outcome === 'pass' ? (outcome.obligations ?? []) : []));
   return {
     allowed: true,
     obligations,
     charges: facts?.use.charges ?? [],
+    history: bound === undefined || facts === undefined ? undefined : planHistoryUse(bound, facts),
     limits: listLimits(),
     reviews: listReviews(evaluation),
     denials: [],

@@ -11,6 +11,7 @@ import { withoutUnreserved, type ListContents } from './listed-items.js';
 import type { GraphSnapshot } from '../graph/snapshot.js';
 import type { SearchRecord } from '../model/decision.js';
 import { Fault } from '../model/faults.js';
+import type { HistoryUse } from '../model/history.js';
 import type { Charge, Reservation } from '../model/limits.js';
 import { describeRef } from '../model/ids.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
@@ -34,9 +35,17 @@ export async function identifyListRequester(question: Question, deps: DecisionDe
   return { question, token: getVerifiedCredential(unbound)?.token };
 }
 
+/** The use that one result of a list makes of limits, and its past. */
+export interface ListedUse {
+  readonly charges: readonly Charge[];
+  readonly history: HistoryUse | undefined;
+}
+
 export interface RecordedList {
   readonly id: string;
   readonly reserved: readonly boolean[];
+  /** Says that nothing was stored, since the past that it rests on has changed meanwhile. */
+  readonly overtaken?: true;
 }
 
 /**
@@ -44,7 +53,8 @@ export interface RecordedList {
  * @param request the search as it was asked, without properties
  * @param contents the results; of capabilities, `found` are the allowed ones alone
  * @param graph of which all of the list was asked
- * @param uses the charges of each result that the list hands out; they are reserved in order, together with the record
+ * @param listedUses the charges of each result that the list hands out, and its past; they are reserved in order, together with
+ * the record
  * @param effects what results that are handed out open, all the same where limits leave some out, and the limits that they may reach
  * @param repeat the key under which the list may be repeated
  * @param partId the id of the record, where the list is part of another
@@ -60,7 +70,7 @@ export async function recordSearch(
   contents: ListContents & { readonly found?: number },
   graph: Pick<GraphSnapshot, 'revision'>,
   deps: DecisionDeps,
-  uses: readonly (readonly Charge[])[] = [],
+  listedUses: readonly ListedUse[] = [],
   effects: RecordEffects = NO_EFFECTS,
   repeat?: Reservation['repeat'],
   partId?: string,
@@ -70,7 +80,9 @@ export async function recordSearch(
   if ((current.token === undefined) !== (token === undefined))
     throw new Fault('deadline_exceeded', 'The token ended while the list was judged.');
   const [id, now] = [partId ?? newDecisionId(), deps.now()];
-  const planned = planListReservation(uses, now, repeat);
+  const uses = listedUses.map(({ charges }) => charges);
+  const pasts = listedUses.map(({ history }) => history);
+  const planned = planListReservation(uses, now, repeat, pasts);
   const reservation = question.dryRun ? undefined : planned;
   const expected = question.dryRun ? await expectReserved(uses, planned, deps) : undefined;
   const { found, ...listed } = contents;
@@ -100,7 +112,10 @@ export async function recordSearch(
     deadline.race(deps.decisions.record(record, question.account, reservation, question.dryRun ? NO_EFFECTS : effects)),
   );
   if (reservation === undefined) return { id, reserved: expected ?? uses.map(() => true) };
-  if (result.kind === 'overtaken') throw new TypeError('a list is stored with what there is room for');
+  if (result.kind === 'overtaken') {
+    if (reservation.history === undefined) throw new TypeError('a list is stored with what there is room for');
+    return { id, reserved: [], overtaken: true };
+  }
   return { id, reserved: selectReserved(uses, result.accepted) };
 }
 

@@ -12,6 +12,7 @@ import type { Consent } from './consents.js';
 import type { DelegationState } from './delegations.js';
 import type { DelegationPathResult } from './delegation-path.js';
 import type { RecordedEntity } from './entities.js';
+import type { HistoryValue } from './history.js';
 import type { LimitState } from './limits.js';
 import type { ClientPermission, Properties, VouchedMode } from './question.js';
 
@@ -63,6 +64,12 @@ export interface TokenRecord {
   readonly transaction?: string | undefined;
 }
 
+export interface RecordedHistory {
+  readonly answers: Readonly<Record<string, HistoryValue>>;
+  /** Says of a world that was made up that nothing else has happened. */
+  readonly others?: 'nothing' | undefined;
+}
+
 /** The facts of a decision beside its request, from which it can be made again. JSON, without tokens and keys. */
 export interface RecordedFacts {
   readonly caller: {
@@ -104,6 +111,8 @@ export interface RecordedFacts {
   readonly delegations_fault?: FaultCode;
   /** The uses that limits had had; absent where the action has no limit. */
   readonly limits?: LimitState | { readonly fault: FaultCode };
+  /** The answers about the past by their questions, `count HR::export by user within PT1H`; absent where policies ask nothing. */
+  readonly history?: RecordedHistory | { readonly fault: FaultCode };
   /** The user's consents for the agent that name the action; absent where the action asks for none. */
   readonly consents?: readonly Consent[];
   readonly consents_fault?: FaultCode;

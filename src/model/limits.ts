@@ -1,6 +1,7 @@
 /** Limits on use: the words for how much may be done in which time, and for what has been used of it. */
 
 import type { ApprovalUse } from './approvals.js';
+import type { HistoryEvent, HistoryUse, HistoryValue } from './history.js';
 import type { EntityRef } from './ids.js';
 
 /** A whole number of a unit, or of uses where it has none: 12.50 EUR is 1250 with two decimals. */
@@ -122,6 +123,8 @@ export interface LimitState {
   readonly others?: 'unused' | undefined;
   /** Absent where the question has no key of its own. */
   readonly retry?: RetryState | undefined;
+  /** The answers about the past as they are now, by the ids of their queries; only where others were faster. */
+  readonly history?: Readonly<Record<string, HistoryValue>> | undefined;
   /** The use of the question's approval; absent where that wasn't asked for. */
   readonly approval?: { readonly used_by?: string | undefined } | undefined;
 }
@@ -146,8 +149,24 @@ export interface Reservation {
   readonly repeat?: (RetryKey & { readonly permitted: string }) | undefined;
   /** The approval that the decision uses. */
   readonly approval?: ApprovalUse | undefined;
+  /** The past that it rests on and becomes part of. */
+  readonly history?: ReservedHistory | undefined;
   /** Charges that the question could have instead: where others were faster, the state of these is told as well. */
   readonly others?: readonly Charge[] | undefined;
+}
+
+export interface ReservedHistory {
+  /** The answers that were judged: where one differs by now, nothing is stored. */
+  readonly answered: HistoryUse['answered'];
+  readonly events: readonly ReservedEvent[];
+}
+
+export interface ReservedEvent extends HistoryEvent {
+  /** The place of its record in the list; 0 where there is no list. */
+  readonly place: number;
+  /** The part of the reservation, from 1, that its record is the n-th use of; absent where the record has no limit. */
+  readonly part?: number | undefined;
+  readonly nth?: number | undefined;
 }
 
 export type RecordResult =

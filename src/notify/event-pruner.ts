@@ -1,4 +1,4 @@
-/** Deletes old events in the background. */
+/** Deletes in the background what is no longer kept: events that people are told of or policies ask about, and values of records. */
 import { repeat } from '../runtime/repeat.js';
 import type { EventLog } from '../store/event-log.js';
 import type { Log } from '../telemetry/log.js';
@@ -7,12 +7,16 @@ import { reportFailing } from '../telemetry/report-failing.js';
 const PRUNE_MS = 60_000;
 
 /** @returns what stops it, once a turn under way is done */
-export function startPruning(events: Pick<EventLog, 'prune'>, now: () => Date, log: Log): () => Promise<void> {
+export function startPruning(
+  stores: readonly Pick<EventLog, 'prune'>[],
+  now: () => Date,
+  log: Log,
+): () => Promise<void> {
   const prune = async (): Promise<void> => {
-    while (await events.prune(now()));
+    for (const store of stores) while (await store.prune(now()));
   };
   return repeat(prune, {
     pauseMs: PRUNE_MS,
-    onFailing: reportFailing(log, 'Old events can not be deleted', 'events_unpruned'),
+    onFailing: reportFailing(log, 'Old events and values can not be deleted', 'events_unpruned'),
   }).stop;
 }

@@ -1,6 +1,7 @@
 /** The facts of a decision that its Cedar request is built from. */
 import type { ActingParties } from '../model/acting.js';
 import type { EntityWithAncestors } from '../model/entities.js';
+import type { HistoryValue } from '../model/history.js';
 import type { EntityRef } from '../model/ids.js';
 import type { Properties } from '../model/question.js';
 import type { Action, EntityType } from './schema/action.js';
@@ -40,6 +41,8 @@ export interface CedarRequestFacts {
   readonly agentCan: Readonly<Record<string, boolean>>;
   /** The rest of the tightest limit; undefined where the action has none. */
   readonly budget: { readonly remaining: number; readonly unit?: string } | undefined;
+  /** The answers about the past of a principal, by the members of `context.history`. @throws Fault where one isn't known */
+  readonly history: (principal: EntityRef) => Readonly<Record<string, HistoryValue>>;
   readonly consent: PolicyConsent | undefined;
   /** The approval as policies read it; undefined where none covers all that the denying forbids name. */
   readonly approval: PolicyApproval | undefined;

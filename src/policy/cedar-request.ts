@@ -73,7 +73,7 @@ export function buildCedarRequest(
     }
     // A required member of the request's own must be there even where no policy reads it.
     if (memberReads === undefined && name !== 'action' && name !== 'request') continue;
-    const supplied = contextMemberValue(name, facts);
+    const supplied = contextMemberValue(name, facts, principal.ref);
     if (supplied === undefined) {
       if (member.required) values.missing.push({ path: `context.${name}` });
       continue;
@@ -98,7 +98,9 @@ export function findRequestEntities(
 ): ReachedEntity[] {
   const [principalUid, resourceUid] = requestUids(facts, principal);
   const context = reads.followsReferences
-    ? Object.fromEntries([...reads.context.members.keys()].map((name) => [name, contextMemberValue(name, facts)]))
+    ? Object.fromEntries(
+        [...reads.context.members.keys()].map((name) => [name, contextMemberValue(name, facts, principal.ref)]),
+      )
     : {};
   return findReachedEntities(
     reads,

@@ -47,6 +47,7 @@ const DECLARATIONS: Readonly<Record<ContextMember, (userType: string) => string>
   consent: () => 'consent?: Remit::Consent',
   approval: () => 'approval?: Remit::Approval',
   budget: () => 'budget?: Remit::Budget',
+  history: () => 'history: { @count("<action> by user within PT1H") <member>: Long }',
   claims: () => 'claims: { <claim>: <type> }',
   action: () => 'action: { <property>: <type> }',
   request: () => 'request: { <member>: <type> }',

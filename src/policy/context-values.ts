@@ -1,13 +1,14 @@
 /** The members of Cedar's context as Remit supplies them, before they are converted to the types that the schema declares. */
 import type { Grant } from '../model/acting.js';
+import type { EntityRef } from '../model/ids.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { toLocalTime } from '../runtime/local-time.js';
 import type { CedarRequestFacts } from './cedar-request-facts.js';
 
 const NO_CLAIMS: Readonly<Record<string, unknown>> = {};
 
-/** The value of a context member; undefined where Remit has none. */
-export function contextMemberValue(name: string, facts: CedarRequestFacts): unknown {
+/** The value of a context member; undefined where Remit has none. @param principal that the policies are asked about */
+export function contextMemberValue(name: string, facts: CedarRequestFacts, principal: EntityRef): unknown {
   const { acting } = facts;
   switch (name) {
     case 'user':
@@ -36,6 +37,8 @@ export function contextMemberValue(name: string, facts: CedarRequestFacts): unkn
       return facts.context;
     case 'budget':
       return facts.budget;
+    case 'history':
+      return facts.history(principal);
     case 'approval':
       return facts.approval;
     case 'claims':

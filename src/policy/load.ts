@@ -46,6 +46,8 @@ export interface RuleSources {
   readonly policies: readonly SourceFile[];
   /** The time zone that policies read the local time of, by its IANA name; undefined for UTC. */
   readonly zone?: string | undefined;
+  /** The longest window that policies may look back, in milliseconds; undefined for a day. */
+  readonly longestHistoryMs?: number | undefined;
 }
 
 export interface RulesReadResult {
@@ -69,7 +71,7 @@ export function readRules(sources: RuleSources): RulesReadResult {
   const graph = readGraph(sources.relationships, findings);
   const schemaText = joinSchemaFiles(sources.actions);
   const schema = parseCedarSchema(schemaText, reader, findings);
-  const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph);
+  const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph, sources.longestHistoryMs);
   const policies = readPolicies(sources.policies, reader, findings);
   const [firstFile] = sources.policies;
   if (policies.length === 0 && firstFile !== undefined && !findings.all.some(isError))
@@ -98,7 +100,7 @@ export function assembleRules(sources: RuleSources, policies: readonly Policy[])
   const { relationships: spicedb } = sources;
   const graph = GraphSchema.parse(spicedb.text, spicedb.name);
   const schema = parseCedarSchema(joinSchemaFiles(sources.actions), new CedarEngine(), findings);
-  const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph);
+  const vocabulary = schema === undefined ? undefined : readVocabulary(schema, graph, sources.longestHistoryMs);
   assertNoErrors(findings.all);
   return buildRules(sources, graph, vocabulary as Vocabulary, policies);
 }

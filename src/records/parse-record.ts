@@ -112,6 +112,13 @@ const limitsSchema = z.union([
       .optional(),
   }),
 ]);
+const historySchema = z.union([
+  z.looseObject({ fault: faultSchema }),
+  z.looseObject({
+    answers: z.record(z.string(), z.union([z.int().min(0), z.boolean()])),
+    others: z.literal('nothing').optional(),
+  }),
+]);
 const consentSchema = z.looseObject({
   id: z.string(),
   details: z.array(authorizationDetailSchema),
@@ -165,6 +172,7 @@ const factsSchema = z.looseObject({
   delegations: z.record(z.string(), delegationStateSchema).optional(),
   delegations_fault: faultSchema.optional(),
   limits: limitsSchema.optional(),
+  history: historySchema.optional(),
   consents: z.array(consentSchema).optional(),
   consents_fault: faultSchema.optional(),
   approval: approvalReadingSchema.optional(),

@@ -15,9 +15,9 @@ import type { ConsentStore } from '../store/consents.js';
 import type { Database } from '../store/database/port.js';
 import type { DeliveryStore } from '../store/deliveries.js';
 import type { EventLog } from '../store/event-log.js';
+import type { HistoryStore } from '../store/history.js';
 import type { LimitStore } from '../store/limits.js';
 import type { MetaStore } from '../store/meta.js';
-import { startPruningValues } from '../records/value-pruner.js';
 import type { RecordValues } from '../store/record-values.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
@@ -38,6 +38,7 @@ export interface BackgroundWorkDeps {
   readonly reviews: ReviewStore;
   readonly deliveries: DeliveryStore;
   readonly events: EventLog;
+  readonly history: HistoryStore;
   readonly meta: MetaStore;
   readonly recordValues: RecordValues;
   readonly now: () => Date;
@@ -55,7 +56,7 @@ export interface BackgroundWork {
 
 export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
   const { config, database, activePolicies, consents, delegations, elevations, limits, reviews } = deps;
-  const { auditLog, deliveries, events, meta, now, log } = deps;
+  const { auditLog, deliveries, events, history, meta, now, log } = deps;
   const webhooks = new WebhookSender({ deliveries, now, log }, config.notifications);
   const reservations = countOpenReservations(limits, config.settleAfterMs, now);
   const reviewSweeper = new ReviewSweeper(reviews, now);
@@ -69,8 +70,7 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     reviewSweeper.start(log).stop,
     waitingApprovals.start(log).stop,
     () => webhooks.stop(),
-    startPruning(events, now, log),
-    startPruningValues(deps.recordValues, now, log),
+    startPruning([events, history, deps.recordValues], now, log),
     auditLog.sequencer.start(log).stop,
     ...auditLog.witnesses.map((witness) => witness.start(log).stop),
   ];

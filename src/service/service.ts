@@ -23,6 +23,7 @@ import { ElevationStore } from '../store/elevations.js';
 import { EntityStore } from '../store/entities.js';
 import { EventTail } from '../notify/event-tail.js';
 import type { WebhookSender } from '../notify/webhook-sender.js';
+import { HistoryStore } from '../store/history.js';
 import { LimitStore } from '../store/limits.js';
 import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
@@ -188,8 +189,9 @@ export async function openService(
     });
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
+    const history = new HistoryStore(database);
     const shared = {
-      credentials, entities, delegations: delegationStore, consents, approvals, approverRules: config.approvals, decisions, revocations, limits, observer: metrics, now, deadlineMs, settleAfterMs,
+      credentials, entities, delegations: delegationStore, consents, approvals, approverRules: config.approvals, decisions, revocations, limits, history, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore
     const activePolicies: ActivePolicies = new ActivePolicies(rules, relationships, shared);
     closeRelationships = () => activePolicies.close();
@@ -209,7 +211,7 @@ export async function openService(
     const reviews = new ReviewStore(database);
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
-    const parts = { config, database, auditLog, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, now }; // prettier-ignore
+    const parts = { config, database, auditLog, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, history, now }; // prettier-ignore
     const background: BackgroundWork = startBackgroundWork({ ...parts, approvals, meta, recordValues, log });
     closers.push(...background.stops);
     return {

@@ -3,6 +3,7 @@ import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { APPROVAL_TABLES, RETRIED_APPROVALS, SPARED_COLUMN, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
+import { HISTORY_TABLES } from './history-tables.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES, RETRYING_FUNCTIONS } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { LOG_TABLES } from './log-tables.js';
@@ -13,6 +14,9 @@ import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
 import { ConfigError, Fault } from '../model/faults.js';
+
+/** The events that policies ask about, and the function that stores them with records. */
+const HISTORY_STEP = [...HISTORY_TABLES, ...RESERVING_FUNCTION];
 
 const MIGRATIONS: readonly (readonly string[])[] = [
   [
@@ -142,6 +146,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   LOG_TABLES,
   // After an attempt that failed the next one with its key has the approval which that one used.
   [...RETRYING_FUNCTIONS, ...RETRIED_APPROVALS, ...RESERVING_FUNCTION, ...SPARED_COLUMN],
+  HISTORY_STEP,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -4,6 +4,7 @@ import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
 import { insertValuesSql } from './record-values.js';
+import { serializeQuery } from './history.js';
 import { effectStatements } from './record-effects.js';
 import { FOUND_COLUMNS, qualifyColumns, ROW_COLUMNS, ROW_TYPES, VALUE_COLUMNS } from './record-tables.js';
 
@@ -80,7 +81,16 @@ function buildReservation(records: readonly QueuedRecord[], released: readonly s
 }
 
 /** The reservation as the members that the statement reads beside the record's. */
-export function serializeReservation({ at, parts, partial, retry, repeat, approval, others }: Reservation): string {
+export function serializeReservation({
+  at,
+  parts,
+  partial,
+  retry,
+  repeat,
+  approval,
+  others,
+  history,
+}: Reservation): string {
   const text = JSON.stringify({
     at,
     partial,
@@ -92,6 +102,14 @@ export function serializeReservation({ at, parts, partial, retry, repeat, approv
     ...(retry === undefined ? {} : { retry }),
     ...(repeat === undefined ? {} : { repeat }),
     ...(approval === undefined ? {} : { approval }),
+    ...(history === undefined
+      ? {}
+      : {
+          history: {
+            answered: history.answered.map(({ query, value }) => ({ ...serializeQuery(query), value })),
+            events: history.events.map(({ lastsMs, ...event }) => ({ ...event, lasts: lastsMs })),
+          },
+        }),
     ...(others === undefined ? {} : { others: others.map(({ key, since }) => ({ key, since })) }),
   });
   return text.slice(1, -1);

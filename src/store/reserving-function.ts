@@ -1,6 +1,7 @@
 /**
- * The SQL function that stores records with what they reserve: uses of limits, and the use of an approval. Each is stored with
- * all of that or not at all, and in the order in which they are given. It locks as limit-tables.ts says, and then approvals.
+ * The SQL function that stores records with what they reserve: uses of limits, and the use of an approval; and with the events
+ * that they are, for policies that ask about the past. Each is stored with all of that or not at all, and in the order in which
+ * they are given. It locks as limit-tables.ts says, then approvals, and then the names of events.
  */
 
 import { insertValuesSql } from './record-values.js';
@@ -28,6 +29,11 @@ export const RESERVING_FUNCTION = [
      -- What a retry was allowed by stays: it may be at work.
      p_released := array(select d from unnest(p_released) d
        where not exists (select from idempotency_keys k where k.decision = d and k.retried));
+     perform lock_history(
+       array(select e->>'key' from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'history'->'events') e
+             union select k.key from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'history'->'answered') a,
+               unnest(array[a->>'key', a->>'cleared']) k (key)));
+     delete from history_events h where h.decision = any (p_released);
      perform release_uses(p_released);
      perform release_approvals(p_released);
      for v_request in select * from jsonb_array_elements(p_requests) loop
@@ -71,6 +77,8 @@ export const RESERVING_FUNCTION = [
        end loop;
        v_overtaken := (v_request ? 'retry' and v_request->'retry'->'expected' is distinct from v_retry)
          or (v_given < v_asked and not (v_request->>'partial')::boolean);
+       -- Most records rest on nothing before them, and calling a function takes longer than looking.
+       if v_request ? 'history' then v_overtaken := v_overtaken or not holds_history(v_request->'history'); end if;
        -- The earlier question that this one retries may have used another approval: then this one uses none.
        if not v_overtaken and v_request ? 'approval' and not exists (
          select from approval_tasks t where t.used_by = (v_request->'approval'->>'decision')::uuid
@@ -82,7 +90,8 @@ export const RESERVING_FUNCTION = [
          accepted := null;
          state := limit_state(
            (select coalesce(jsonb_agg(c), '[]'::jsonb) from jsonb_array_elements(v_request->'parts') p,
-              jsonb_array_elements(p->'charges') c) || coalesce(v_request->'others', '[]'::jsonb), v_request->'retry');
+              jsonb_array_elements(p->'charges') c) || coalesce(v_request->'others', '[]'::jsonb), v_request->'retry')
+           || jsonb_build_object('history', history_answers(coalesce(v_request->'history'->'answered', '[]'::jsonb)));
          return next;
          continue;
        end if;
@@ -126,6 +135,7 @@ export const RESERVING_FUNCTION = [
              on conflict (decision, key) do update set quantity = excluded.quantity, at = greatest(limit_uses.at, excluded.at);
            delete from limit_uses u where u.key = v_charge->>'key' and u.at < (v_charge->>'forgotten')::bigint;
          end loop;
+         if v_request ? 'history' then perform add_history(v_request->'history', v_holder, v_at, accepted); end if;
          if v_request->'retry'->'expected'->>'kind' = 'new' then
            update idempotency_keys k set at = v_at, decision = store_reserving.id, executed = false, retried = false
              where k.key = v_request->'retry'->>'key';

@@ -51,7 +51,9 @@ describe('leaves', () => {
     expect(parseLeaf(outcome)).toMatchObject({ kind: 'outcome', about: decision.id });
     expect(Object.keys(parseLeaf(outcome).parts)).toEqual(['keys', 'record']);
     // Written down once, so that no later version computes other leaves of the same records.
-    expect(createHash('sha256').update(formatLeaf(decision)).digest('hex')).toMatchInlineSnapshot(`"3c86b7549ae7336ff8d23ace9ab3b7675025e463eb9fee6500c9ad593f2a0d70"`);
+    expect(createHash('sha256').update(formatLeaf(decision)).digest('hex')).toMatchInlineSnapshot(
+      `"3c86b7549ae7336ff8d23ace9ab3b7675025e463eb9fee6500c9ad593f2a0d70"`,
+    );
   });
 
   it('are canonical, in one line, and show none of the parts', () => {

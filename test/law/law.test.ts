@@ -201,6 +201,7 @@ async function judge(w: World, by: Rules = rules): Promise<Decision> {
           : Promise.resolve({ kind: 'stored' as const, accepted: [] }),
       correct: () => undefined,
     },
+    history: { fetch: () => Promise.resolve(new Map()) },
     limits: { read: () => Promise.resolve({ readings: {}, others: 'unused' }) },
     observer: NOOP_OBSERVER,
     now: () => now,

@@ -80,7 +80,7 @@ export class SmallWorld {
     const world = { relationships: relationships.map(parseRelationship), entities };
     await this.environment.applyScene({
       world,
-      changes: { with: [], without: [], entities: [], used: [], delegations: [], consents: [] },
+      changes: { with: [], without: [], entities: [], used: [], history: {}, delegations: [], consents: [] },
       approverRules: NO_APPROVER_RULES,
       now,
     });

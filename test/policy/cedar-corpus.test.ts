@@ -189,7 +189,7 @@ async function answer({ vocabulary, slices, memory }: Adapted, request: CorpusRe
     action, resourceType, resource, subject: principal,
     resourceProperties: {}, subjectProperties: {}, actionProperties: {},
     context: type === undefined ? {} : (adaptValue(type, request.context) as Record<string, unknown>),
-    entity: () => undefined, can: {}, agentCan: {}, budget: undefined, consent: undefined, approval: undefined, now: new Date(0), zone: 'UTC',
+    entity: () => undefined, can: {}, agentCan: {}, budget: undefined, history: () => ({}), consent: undefined, approval: undefined, now: new Date(0), zone: 'UTC',
   }; // prettier-ignore
   const slice = slices.slice(principalType, action, resourceType);
   if (slice.reads.unbounded) return 'unusable: unbounded';

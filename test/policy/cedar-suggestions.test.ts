@@ -63,6 +63,7 @@ it.each(CONTEXT_MEMBERS.filter((member) => member !== 'agent_can'))('The declara
   const [suggestion = ''] = suggestions(`context.${member}`);
   const declaration = (/^declare `(.+)` in the action's context$/.exec(suggestion)?.[1] ?? '')
     .replace('<permission>', 'view')
+    .replace('<action>', 'view')
     .replace(/<property>|<member>|<claim>/, 'x')
     .replace('<type>', 'String');
   const read = declaration.includes('?:') ? `context has ${member}` : `context.${member}`;

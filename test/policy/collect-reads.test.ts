@@ -322,6 +322,7 @@ async function prepare(w: World): Promise<Prepared> {
     consent: undefined,
     approval: undefined,
     now: new Date('2030-01-01T12:00:00Z'),
+    history: () => ({}),
     zone: 'UTC',
   };
   const all = withStatedA(await convertAll(w.types, stored, memory), w);

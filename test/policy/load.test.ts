@@ -29,7 +29,7 @@ describe('the sample', () => {
       'Office::Action send',
     ]);
     expect(rules.vocabulary).toMatchObject({ userObject: 'user', agentObject: 'agent' });
-    expect(rules.policies.size).toBe(18);
+    expect(rules.policies.size).toBe(19);
     expect([...rules.policies.values()].filter((p) => p.duties !== undefined).map((p) => p.id)).toEqual([
       'owners-hear-of-protected-merges',
       'pay-is-for-the-cleared',

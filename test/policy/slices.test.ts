@@ -373,6 +373,7 @@ function askedOf({ kind, who, what, user, view, action, request, ...stored }: Qu
       consent: undefined,
       approval: undefined,
       now: new Date('2030-01-01T12:00:00Z'),
+      history: () => ({}),
       zone: 'Asia/Kathmandu',
     },
   };

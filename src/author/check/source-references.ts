@@ -1,6 +1,7 @@
 /** The files that a configuration leads to. They are found before, and whether or not, the rest of it can be read. */
 import { z } from 'zod';
 import { zoneFormat } from '../../config/config.js';
+import { historyFormat } from '../../config/history.js';
 
 export interface SourceReferences {
   readonly relationships: string;
@@ -9,6 +10,7 @@ export interface SourceReferences {
   readonly policies: string;
   readonly world: string | undefined;
   readonly zone: string | undefined;
+  readonly longestHistoryMs: number | undefined;
 }
 
 const referencesFormat = z.object({
@@ -16,6 +18,7 @@ const referencesFormat = z.object({
   policies: z.string(),
   world: z.string().optional().catch(undefined),
   zone: zoneFormat.optional().catch(undefined),
+  history: historyFormat.optional().catch(undefined),
 });
 
 /**
@@ -29,12 +32,13 @@ export function readSourceReferences(
 ): SourceReferences | undefined {
   const references = referencesFormat.safeParse(configuration).data;
   if (references === undefined) return undefined;
-  const { schema, policies, world, zone } = references;
+  const { schema, policies, world, zone, history } = references;
   return {
     relationships: resolvePath(schema.relationships),
     actions: [schema.actions].flat().map(resolvePath),
     policies: resolvePath(policies),
     world: world === undefined ? undefined : resolvePath(world),
     zone,
+    longestHistoryMs: history?.longest,
   };
 }

@@ -7,6 +7,7 @@ import {
   userDimensions,
 } from './entity-dimensions.js';
 import { chainDimension, tokenDimensions } from './token-dimensions.js';
+import { historyDimensions } from './history-dimensions.js';
 import type { QuestionKind } from './question-kinds.js';
 import {
   hasAgent,
@@ -41,6 +42,7 @@ export function buildDimensions(kind: QuestionKind): Dimension[] {
     ...contextDimensions(source, 'action'),
     ...contextDimensions(source, 'request'),
     ...permissionDimensions(source),
+    ...historyDimensions(source),
     ...(tokened ? [...contextDimensions(source, 'claims'), ...tokenDimensions(source)] : []),
     ...(mode === 'delegated' ? [chainDimension(source)] : []),
     ...clockDimensions(source),

@@ -3,6 +3,7 @@ import type { CheckAnswer } from '../../model/checks.js';
 import type { Consent } from '../../model/consents.js';
 import type { RecordedFacts, ReplayableRecord } from '../../model/decision.js';
 import { REMIT_DETAIL_TYPE } from '../../model/acting.js';
+import type { HistoryValue } from '../../model/history.js';
 import { formatRef, type EntityRef } from '../../model/ids.js';
 import { checkKey } from '../../graph/relationship-text.js';
 import { DELEGATOR_RELATION } from '../../policy/schema/vocabulary.js';
@@ -31,6 +32,8 @@ export interface RequestDraft {
   /** Whether the user, and the agent, holds a permission on the resource. */
   readonly permissions: Map<string, boolean>;
   readonly agentPermissions: Map<string, boolean>;
+  /** The answers about the past, by their questions. */
+  readonly history: Map<string, HistoryValue>;
   delegated: boolean;
   /** Agents in the chain, the acting one included. */
   depth: number;
@@ -67,6 +70,7 @@ export function emptyDraft(): RequestDraft {
     ids: { user: SYNTHETIC_IDS.user, agent: SYNTHETIC_IDS.agent, resource: SYNTHETIC_IDS.resource },
     permissions: new Map(),
     agentPermissions: new Map(),
+    history: new Map(),
     delegated: true,
     depth: 1,
     attributes: { user: {}, agent: {}, earlier: {}, resource: {} },
@@ -117,6 +121,7 @@ export function syntheticRecord(
       ...(mode === 'delegated' || mode === 'direct' ? { credential: syntheticCredential(mode, draft) } : {}),
       checks,
       limits: { readings: {}, others: 'unused' },
+      history: { answers: Object.fromEntries(draft.history), others: 'nothing' },
       entities: {
         ...storedReferred(draft),
         ...(mode === 'direct' ? {} : { [formatRef(user)]: storedEntity(draft, 'user') }),

@@ -1,5 +1,6 @@
 /** The cases of tests: one question each, with the world in which it is asked and the outcome that is expected. */
 import type { ApproverRules } from '../../govern/approvals/eligibility.js';
+import type { HistoryValue } from '../../model/history.js';
 import type { EntityRef } from '../../model/ids.js';
 import type { Properties } from '../../model/question.js';
 import type { ReasonCode } from '../../model/reasons.js';
@@ -26,6 +27,8 @@ export interface WorldChanges {
   readonly entities: readonly EntityChange[];
   /** The uses that limits have had. */
   readonly used: readonly UseSpec[];
+  /** The answers about the past, by the members of `context.history`. */
+  readonly history: Readonly<Record<string, HistoryValue>>;
   readonly delegations: readonly DelegationSpec[];
   readonly consents: readonly ConsentSpec[];
 }

@@ -24,6 +24,7 @@ import type { ApprovalSpec, TokenSpec } from './format.js';
 import { MemoryApprovals, type ApprovalOutcome } from './memory-approvals.js';
 import { MemoryConsents } from './memory-consents.js';
 import { MemoryDelegations } from './memory-delegations.js';
+import { MemoryHistory } from './memory-history.js';
 import { MemoryLimits } from './memory-limits.js';
 import type { TokenReading } from '../../model/credential.js';
 import { splitScopes } from './names.js';
@@ -37,6 +38,7 @@ const FAR_FUTURE = '9999-12-31T23:59:59Z';
 export class TestEnvironment {
   private readonly entities = new MemoryEntities();
   private readonly limits = new MemoryLimits();
+  private readonly history = new MemoryHistory();
   private readonly consents = new MemoryConsents();
   private readonly delegations = new MemoryDelegations();
   private readonly approvals = new MemoryApprovals();
@@ -111,6 +113,7 @@ export class TestEnvironment {
       },
       revocations,
       limits: this.limits,
+      history: this.history,
       observer: NOOP_OBSERVER,
       now: () => this.now,
       deadlineMs: DEADLINE_MS,
@@ -176,6 +179,7 @@ export class TestEnvironment {
     this.entities.set(world.entities);
     this.entities.change(changes.entities);
     this.limits.set(changes.used, changes.consents, now);
+    this.history.set(changes.history);
     this.delegations.set(changes.delegations);
     this.consents.set(changes.consents, now);
     this.now = now;

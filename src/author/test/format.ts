@@ -172,6 +172,10 @@ const testFormat = z.strictObject({
   without: listOf(nonEmptyText).optional().describe('Relationships of the world that are left out'),
   entities: listOf(entityChangeFormat).optional().describe('Changes to stored entities'),
   used: listOf(testUseFormat).optional().describe('What has been used of limits before'),
+  history: z
+    .record(z.string(), z.union([z.int().min(0), z.boolean()]))
+    .optional()
+    .describe('What has happened before, by the members of context.history; 0 and false where left out'),
   delegations: listOf(testDelegationFormat).optional().describe('What narrows delegations of the world'),
   consents: listOf(testConsentFormat).optional().describe('Consents that users have given'),
   approvals: listOf(testApprovalFormat)

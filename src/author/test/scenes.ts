@@ -1,4 +1,5 @@
 /** Builds the scenes of tests: the file's world and clock, with the changes of each test. */
+import { emptyAnswer } from '../../govern/history/queries.js';
 import { relationshipKey, parseRelationship } from '../../graph/relationship-text.js';
 import { findEntityProblem } from '../../policy/entity-validation.js';
 import type { Rules } from '../../policy/load.js';
@@ -19,15 +20,23 @@ export class SceneBuilder {
   ) {
     this.unchangedScene = {
       ...surroundings,
-      changes: { with: [], without: [], entities: [], used: [], delegations: [], consents: [] },
+      changes: { with: [], without: [], entities: [], used: [], history: {}, delegations: [], consents: [] },
     };
   }
 
   /** Tests that change nothing share one scene, so that their cases are decided together. */
   sceneFor(test: TestSpec, at: Path): Scene {
-    const { with: added = [], without = [], entities = [], used = [], delegations = [], consents = [] } = test;
-    const changes = { with: added, without, entities, used, delegations, consents };
-    const changesNothing = Object.values(changes).every((list) => list.length === 0);
+    const {
+      with: added = [],
+      without = [],
+      entities = [],
+      used = [],
+      history = {},
+      delegations = [],
+      consents = [],
+    } = test;
+    const changes = { with: added, without, entities, used, history, delegations, consents };
+    const changesNothing = Object.values(changes).every((list) => Object.keys(list).length === 0);
     if (changesNothing && test.now === undefined) return this.unchangedScene;
     this.checkChanges(changes, at);
     return { ...this.unchangedScene, changes, ...(test.now === undefined ? {} : { now: new Date(test.now) }) };
@@ -63,11 +72,27 @@ export class SceneBuilder {
       else if (amount !== undefined && !limits.some(({ bound }) => bound.unit === amount.unit))
         this.findings.report([...path, 'amount', 'unit'], `no limit of "${action}" is in ${amount.unit}`);
     }
+    this.checkHistory(changes.history, [...at, 'history']);
     for (const [i, change] of changes.entities.entries()) {
       const entity = applyEntityChange(findWorldEntity(world, change), change);
       const problem = entity === undefined ? undefined : findEntityProblem(entity, this.rules);
       if (problem !== undefined) this.findings.report([...at, 'entities', i], problem.message, problem.suggestion);
       this.findings.checkId([...at, 'entities', i, 'id'], change.id);
+    }
+  }
+
+  private checkHistory(stated: WorldChanges['history'], at: Path): void {
+    const members = this.rules.vocabulary.actions.flatMap(({ history }) => history);
+    for (const [name, value] of Object.entries(stated)) {
+      const named = members.filter((member) => member.name === name);
+      const names = members.map((member) => member.name);
+      if (named.length === 0)
+        this.findings.report([...at, name], `no action has a context.history.${name}`, suggestNearest(name, names));
+      else if (!named.some(({ question: { kind } }) => typeof value === typeof emptyAnswer({ kind })))
+        this.findings.report(
+          [...at, name],
+          `context.history.${name} is ${typeof value === 'number' ? 'no number' : 'a number'}`,
+        );
     }
   }
 

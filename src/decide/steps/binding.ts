@@ -3,6 +3,7 @@
  * A token of one user or agent presented with a request about another is the confused deputy.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { checkCounted } from '../../govern/history/queries.js';
 import { didYouMean } from '../../diagnostics/suggest.js';
 import { cedarPrincipal, type ActingParties, type Grant } from '../../model/acting.js';
 import type { Credential } from '../../model/credential.js';
@@ -69,6 +70,7 @@ function bindQuestion(unbound: UnboundQuestion): BoundQuestion | { readonly deni
   try {
     checkRequestTypes(bound);
     checkCaveatContext(bound);
+    checkCounted(bound, rules.vocabulary);
   } catch (error) {
     if (!(error instanceof InvalidValueError || error instanceof BadRequest)) throw error;
     const path = error instanceof BadRequest ? error.at : error.path;

@@ -2,6 +2,7 @@
  * Step 6: does Cedar permit it, with no forbid and no error of evaluation? Cedar is asked for the agent (in human mode
  * the user), and once more for each earlier agent of the chain, whose permits don't count: only its forbids do.
  */
+import { listHistoryQueries } from '../../govern/history/queries.js';
 import type { FaultCode } from '../../model/faults.js';
 import { describeRef } from '../../model/ids.js';
 import { deny, pass, unknown, type StepOutcome } from '../../model/outcome.js';
@@ -21,6 +22,7 @@ export const policyStep: JudgingStep = {
   needs: (bound) => ({
     checks: listContextChecks(bound).map((check) => withCaveatContext(bound, check)),
     entities: [...listOwnEntities(bound), ...listReferenceNeeds(bound)],
+    history: listHistoryQueries(bound).map(({ query }) => query),
   }),
 
   judge: judgePolicies,

@@ -9,6 +9,7 @@ import type { ApprovalUse } from '../../model/approvals.js';
 import type { LimitState, Reservation } from '../../model/limits.js';
 import { pass, unknown } from '../../model/outcome.js';
 import type { Evaluation } from '../evaluation.js';
+import { planHistoryUse } from '../history-use.js';
 import { listConsentCharges } from '../question-limits.js';
 import type { ClosingStep } from '../step.js';
 
@@ -28,6 +29,7 @@ export function planUses(id: string, { bound, facts }: Evaluation): Reservation 
       others: listConsentCharges(bound, facts),
       state,
       retry: state === undefined ? undefined : planRetryKey(bound),
+      history: planHistoryUse(bound, facts),
       approval: approval?.kind === 'good' ? planApprovalUse(approval.approval.id, id, state) : undefined,
     },
     bound.now,

@@ -45,7 +45,7 @@ export function readRequired({ bound }: Limit, { question, target }: LimitedQues
 }
 
 /** The value at the path; undefined where none is stated. */
-function findStated(values: Properties, path: readonly string[]): unknown {
+export function findStated(values: Properties, path: readonly string[]): unknown {
   let value: unknown = values;
   for (const name of path) {
     if (!isObject(value)) return undefined;

@@ -1,6 +1,15 @@
 /** Plans what is reserved together with the record of an allow, or of a list. */
 import type { ApprovalUse } from '../../model/approvals.js';
-import type { Charge, LimitState, Reservation, ReservedPart, RetryKey } from '../../model/limits.js';
+import type { HistoryUse } from '../../model/history.js';
+import type {
+  Charge,
+  LimitState,
+  Reservation,
+  ReservedEvent,
+  ReservedHistory,
+  ReservedPart,
+  RetryKey,
+} from '../../model/limits.js';
 import { findRooms } from './judge.js';
 
 /** The uses of one decision. */
@@ -11,6 +20,8 @@ export interface PlannedUse {
   readonly state: LimitState | undefined;
   readonly retry: RetryKey | undefined;
   readonly approval: ApprovalUse | undefined;
+  /** The past that it rests on and becomes part of. */
+  readonly history: HistoryUse | undefined;
 }
 
 /**
@@ -19,10 +30,10 @@ export interface PlannedUse {
  * @returns undefined where nothing is to be reserved
  */
 export function planReservation(
-  { charges, others, state, retry, approval }: PlannedUse,
+  { charges, others, state, retry, approval, history }: PlannedUse,
   now: Date,
 ): Reservation | undefined {
-  if (charges.length === 0 && retry === undefined && approval === undefined) return undefined;
+  if (charges.length === 0 && retry === undefined && approval === undefined && history === undefined) return undefined;
   const expected = state?.retry;
   return {
     at: now.getTime(),
@@ -31,6 +42,9 @@ export function planReservation(
     partial: false,
     ...(retry === undefined || expected === undefined ? {} : { retry: { ...retry, expected } }),
     ...(approval === undefined ? {} : { approval }),
+    ...(history === undefined
+      ? {}
+      : { history: { ...history, events: history.events.map((event) => ({ ...event, place: 0 })) } }),
     ...(others.length === 0 ? {} : { others }),
   };
 }
@@ -39,14 +53,44 @@ export function planReservation(
  * Plans what a list reserves: each record that it hands out is a use.
  * @param uses the charges of each, in order
  * @param repeat the key under which the list may be repeated
+ * @param pasts the past of each
  */
 export function planListReservation(
   uses: readonly (readonly Charge[])[],
   now: Date,
   repeat: Reservation['repeat'],
+  pasts: readonly (HistoryUse | undefined)[] = [],
 ): Reservation | undefined {
   const parts = groupUses(uses);
-  return parts.length === 0 && repeat === undefined ? undefined : { at: now.getTime(), parts, partial: true, repeat };
+  const history = planListHistory(uses, pasts);
+  if (parts.length === 0 && repeat === undefined && history === undefined) return undefined;
+  return { at: now.getTime(), parts, partial: true, repeat, ...(history === undefined ? {} : { history }) };
+}
+
+/** The past of a list: all answers that its results rest on, and the events that they are in so far as they are reserved. */
+function planListHistory(
+  uses: readonly (readonly Charge[])[],
+  pasts: readonly (HistoryUse | undefined)[],
+): ReservedHistory | undefined {
+  const answered = new Map<string, ReservedHistory['answered'][number]>();
+  const events: ReservedEvent[] = [];
+  const places = placeUses(uses);
+  for (const [place, past] of pasts.entries()) {
+    if (past === undefined) continue;
+    // Two answers to one question can't both hold: then the list is judged again.
+    for (const answer of past.answered) answered.set(`${answer.query.id} ${answer.value}`, answer);
+    events.push(...past.events.map((event) => ({ ...event, place, ...places[place] })));
+  }
+  return answered.size + events.length === 0 ? undefined : { answered: [...answered.values()], events };
+}
+
+/** The part, from 1, that each use belongs to, and its number there; nothing for what charges nothing. */
+function placeUses(uses: readonly (readonly Charge[])[]): Pick<ReservedEvent, 'part' | 'nth'>[] {
+  const places = groupUses(uses).flatMap(({ count }, i) =>
+    Array.from({ length: count }, (_, place) => ({ part: i + 1, nth: place + 1 })),
+  );
+  let next = 0;
+  return uses.map((charges) => (charges.length === 0 ? {} : (places[next++] ?? {})));
 }
 
 /**

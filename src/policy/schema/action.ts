@@ -1,4 +1,5 @@
 /** Entity types and actions as the Cedar schema declares them: the catalogue that every question is looked up in. */
+import type { HistoryQuestion } from '../../model/history.js';
 import type { Limit } from '../../model/limits.js';
 import type { RecordMembers } from './types.js';
 import type { EntityUid } from './uid.js';
@@ -36,6 +37,12 @@ export interface Elevation {
   readonly condition: string;
 }
 
+/** A member of `context.history`, with the question that it stands for. */
+export interface HistoryMember {
+  readonly name: string;
+  readonly question: HistoryQuestion;
+}
+
 export interface Action {
   /** AuthZEN's `action.name`. */
   readonly name: string;
@@ -56,6 +63,8 @@ export interface Action {
   readonly elevation: Elevation | undefined;
   /** The permission whose holders may approve it in an emergency: `@emergency`. */
   readonly emergency: string | undefined;
+  /** The questions about the past that policies read the answers of. */
+  readonly history: readonly HistoryMember[];
   /** The effect on its resource: the worst where the schema doesn’t say. */
   readonly effect: 'read' | 'write' | 'delete';
   readonly permission: string;

@@ -14,8 +14,8 @@ export const EFFECT_VALUES = ['read', 'write', 'delete'] as const;
 
 /** The members of `context` that Remit supplies. */
 export const CONTEXT_MEMBERS = [
-  'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'claims', 'action',
-  'request',
+  'user', 'delegation', 'can', 'agent_can', 'now', 'local', 'consent', 'approval', 'budget', 'history', 'claims',
+  'action', 'request',
 ] as const; // prettier-ignore
 export type ContextMember = (typeof CONTEXT_MEMBERS)[number];
 
@@ -25,6 +25,7 @@ const CONTEXT_MEMBER_KINDS = {
   delegation: 'Record',
   now: 'datetime',
   local: 'Record',
+  history: 'Record',
   claims: 'Record',
   action: 'Record',
   request: 'Record',

@@ -5,6 +5,7 @@ import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
 import { readActionLimits } from './action-limits.js';
 import { readElevation } from './elevation.js';
+import { readHistoryMembers } from './history.js';
 import { checkAction, checkActionAgainstGraph, CONSENT_VALUES, EFFECT_VALUES } from './check-action.js';
 import { reportAnnotationProblems, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
 import type { RecordMember } from './types.js';
@@ -80,6 +81,7 @@ function readAction(
     consent: CONSENT_VALUES.find((consent) => consent === annotations['consent']),
     ...readActionLimits(annotations, context, locate, findings),
     ...readElevation(annotations, locate, findings),
+    history: readHistoryMembers(context, locate, findings),
     effect: EFFECT_VALUES.find((effect) => effect === annotations['effect']) ?? 'delete',
     permission: annotations['permission'] ?? uid.id,
     agentPermission: annotations['agent_permission'],

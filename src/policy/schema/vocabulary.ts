@@ -8,6 +8,13 @@ import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
 import type { ParsedSchema } from './declarations.js';
 import { checkElevation } from './elevation.js';
+import {
+  checkHistory,
+  collectCountedEvents,
+  DEFAULT_LONGEST_HISTORY_MS,
+  eventNameOf,
+  type CountedEvents,
+} from './history.js';
 import { readActions, readGroups } from './read-actions.js';
 import { readEntityTypes } from './read-entity-types.js';
 import { formatUid, namespaceOf, type EntityUid } from './uid.js';
@@ -28,12 +35,21 @@ export interface Vocabulary {
   readonly objectOf: (entityTypeName: string) => string;
   /** The groups of an action, or of a group, over any number of steps. */
   readonly groupsOf: (action: EntityUid) => readonly EntityUid[];
+  /** The events that an allow of the action may be one of. */
+  readonly countedEventsOf: (action: Action) => readonly CountedEvents[];
 }
 
 export { DELEGATOR_RELATION };
 
-/** @param graph undefined where the SpiceDB schema can't be read: nothing is held against it then */
-export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefined): Vocabulary {
+/**
+ * @param graph undefined where the SpiceDB schema can't be read: nothing is held against it then
+ * @param longestHistoryMs the longest window that policies may look back, in milliseconds
+ */
+export function readVocabulary(
+  schema: ParsedSchema,
+  graph: GraphSchema | undefined,
+  longestHistoryMs = DEFAULT_LONGEST_HISTORY_MS,
+): Vocabulary {
   const { locateDeclaration, findings } = schema;
   const entityTypes = readEntityTypes(schema, graph);
   const actions = readActions(schema, entityTypes, graph);
@@ -56,6 +72,15 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
       index.set(key, { action, resourceType });
     }
   }
+  for (const action of actions)
+    checkHistory(
+      action,
+      actions,
+      longestHistoryMs,
+      (part) => locateDeclaration('action', namespaceOf(action.uid.type), action.name, part),
+      findings,
+    );
+  const counted = collectCountedEvents(actions);
   const { userObject, agentObject } = graph === undefined ? NO_ACTORS : findActors(actions, graph, findings);
   if (graph !== undefined)
     for (const action of actions)
@@ -92,6 +117,7 @@ export function readVocabulary(schema: ParsedSchema, graph: GraphSchema | undefi
     find: (name, object) => index.get(pairKey(name, object)),
     objectOf: (name) => entityTypes.get(name)?.object ?? name,
     groupsOf: readGroups(schema.json),
+    countedEventsOf: (action) => counted.get(eventNameOf(action)) ?? [],
   };
 }
 

@@ -14,6 +14,7 @@ const RESTART_SETTINGS: readonly (readonly [string, (config: Config) => unknown]
   ['schema', (c) => [c.sources.relationships, c.sources.actions]],
   ['policies', (c) => c.sources.policies],
   ['zone', (c) => c.sources.zone],
+  ['history', (c) => c.sources.longestHistoryMs],
   ['world', (c) => c.world],
   ['data', (c) => c.data],
   ['spicedb', (c) => c.spicedb],

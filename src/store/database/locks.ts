@@ -6,6 +6,9 @@
 /** "Remi" in ASCII: keeps Remit's locks apart from other programs' small numbers. */
 export const LOCK_NAMESPACE = 0x52656d69;
 
+/** The locks on names of events, apart from the others: they have numbers of their own. */
+export const HISTORY_LOCK_NAMESPACE = 0x52656d68;
+
 export const ADVISORY_LOCKS = {
   /** Held during a migration. */
   migration: 1,

@@ -12,6 +12,7 @@ vi.setConfig({ testTimeout: 900_000 });
 const UNTRIED = [
   // No generated request presents an approval.
   'protected-branches-need-approval: unless 1 dropped',
+  'nothing-private-leaves-after-untrusted: unless 2 dropped',
   // Answers are compared as clients see them, and no client is told of a review.
   ...['removed', 'any principal', 'any action', 'User for Agent'].map(
     (change) => `agent-exports-are-reviewed: ${change}`,

@@ -26,11 +26,14 @@ entity Doc in [Folder] {
 action "view" appliesTo { principal: [User, Agent], resource: [Doc], context: {
   delegation: Remit::Delegation, can: { share: Bool }, agent_can?: { robot: Bool }, now: datetime, user?: User,
   action: { branch?: String, size?: Long }, request: { reason?: String }, claims: { region?: String },
+  history: { @count("view by user within PT1H") seen: Long, @happened("view within PT1H") known: Bool },
 } };
 `;
 
 /** Conditions of forbids, by what they compare. */
 const CONDITIONS: Readonly<Record<string, string>> = {
+  'a number of before': 'context.history.seen >= 10',
+  'something before': 'context.history.known',
   text: 'resource.status == "draft"',
   pattern: 'resource.status like "arch*"',
   long: 'principal.level > 3',

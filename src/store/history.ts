@@ -1,0 +1,40 @@
+/** Reads the past as policies ask for it. Events are stored with the records: see reserving-function.ts. */
+import type { History, HistoryAnswers, HistoryQuery, HistoryValue } from '../model/history.js';
+import type { Database } from './database/port.js';
+
+const FORGOTTEN_AT_A_TIME = 10_000;
+
+export class HistoryStore implements History {
+  constructor(private readonly database: Pick<Database, 'run'>) {}
+
+  async fetch(queries: readonly HistoryQuery[]): Promise<HistoryAnswers> {
+    const distinct = [...new Map(queries.map((query) => [query.id, query])).values()];
+    const [rows] = await this.database.run([
+      {
+        sql: 'select history_answers($1::jsonb) as answers',
+        params: [JSON.stringify(distinct.map(serializeQuery))],
+      },
+    ]);
+    return new Map(Object.entries(rows?.[0]?.['answers'] as Readonly<Record<string, HistoryValue>>));
+  }
+
+  /** Deletes events that no window reads any more. @returns whether there may be more. @throws Fault */
+  async prune(now: Date): Promise<boolean> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `delete from history_events h using (
+                select decision, place, key from history_events where expires_at < $1::bigint
+                order by expires_at limit ${FORGOTTEN_AT_A_TIME} for update skip locked) e
+              where h.decision = e.decision and h.place = e.place and h.key = e.key
+              returning h.place`,
+        params: [now.getTime()],
+      },
+    ]);
+    return rows.length === FORGOTTEN_AT_A_TIME;
+  }
+}
+
+/** A query as the function history_answer reads it. */
+export function serializeQuery({ id, kind, key, clearedKey, since, amount }: HistoryQuery): object {
+  return { id, kind, key, since, ...(clearedKey === undefined ? {} : { cleared: clearedKey }), ...amount };
+}
