@@ -40,7 +40,7 @@ export type RecordParts = ReadonlyMap<string, Readonly<Record<string, unknown>>>
 /** The text of a record's leaf: canonical JSON, in one line. */
 export function formatLeaf(record: LoggedRecord): string {
   const { id, kind, at, about, seed } = record;
-  const parts = [...splitRecord(record)].map(([name, part]) => [
+  const parts = [...splitRecord(record)].map(([name, part]): [string, object] => [
     name,
     { $commit: commitPart(derivePartSalt(seed, name), part) },
   ]);

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/audit/checkpoint.js';
 import { toNoteKey } from '../../src/audit/signed-note.js';
 import { newDecisionId } from '../../src/decide/decision-id.js';
@@ -35,9 +35,9 @@ beforeEach(async () => {
   lines = [];
   await emptyLog(database);
   await grow(3);
-});
-afterEach(() => {
-  rmSync(directory, { recursive: true });
+  return () => {
+    rmSync(directory, { recursive: true });
+  };
 });
 
 async function grow(count: number): Promise<void> {
@@ -116,8 +116,8 @@ describe('a url', () => {
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return () => new Promise((resolve) => server.close(resolve));
   });
-  afterEach(() => new Promise((resolve) => server.close(resolve)));
   const target = (): LogWitness => ({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     network: 'public',

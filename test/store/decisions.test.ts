@@ -1,7 +1,7 @@
 /** The store of records on the real database: nothing that is written is written again, and the last word is what is read. */
 import { newDecisionStore } from '../support/record-values.js';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { newDecisionId } from '../../src/decide/decision-id.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
@@ -13,8 +13,8 @@ let db: Database;
 beforeAll(async () => {
   db = new PgliteDatabase(undefined);
   await migrateSchema(db);
+  return () => db.close();
 }, 60_000);
-afterAll(() => db.close());
 
 function recordOf(id: string, decision: boolean, reason?: 'policy_forbid'): DecisionRecord {
   return {

@@ -1,7 +1,7 @@
 /** The record as the log has it: on decisions of the real engines, no value and no person of them is left in clear. */
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { EntityRef } from '../../src/model/ids.js';
 import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/runtime/commitment.js';
 import { protectRecord, type Protection } from '../../src/store/protected-record.js';
@@ -75,8 +75,8 @@ describe('a record on the log', () => {
         resource: { type: 'employee', id: search === 'resource' ? undefined : 'erin' },
         context: { token },
       });
+    return () => remit.stop();
   }, 60_000);
-  afterAll(() => remit.stop());
 
   it('names no person and shows no value, of whatever decision', async () => {
     const { records } = await remit.service.decisions.list({}, undefined, 200);

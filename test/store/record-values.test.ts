@@ -1,10 +1,10 @@
 /** People and values beside the records: what a copy of the database tells, and what is left once a person's key is gone. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { replayRecord } from '../../src/records/replay.js';
 import { openValues, sealValues } from '../../src/runtime/sealing.js';
-import { RecordValues } from '../../src/store/record-values.js';
+import type { RecordValues } from '../../src/store/record-values.js';
 import { start, type Running } from '../support/sample.js';
 
 let remit: Running;
@@ -28,8 +28,8 @@ beforeAll(async () => {
     records: ['erin', 'zoe', 'dave'].map((id) => ({ type: 'employee', id, properties: { salary: 987_654_3 } })),
     context: { token },
   });
+  return () => remit.stop();
 }, 60_000); // prettier-ignore
-afterAll(() => remit.stop());
 
 const TABLES = ['records', 'record_values', 'record_items', 'person_keys'];
 const dump = async (): Promise<string> => {

@@ -76,7 +76,7 @@ describe('an outcome', () => {
     newDay();
     const held = await idOf(ask('pay', { amount: euro(49_000) }));
     const question = ask('pay', { amount: euro(5_000) });
-    const asRetry = { ...as('shop'), 'idempotency-key': `denied-${String(body.outcome)}` };
+    const asRetry = { ...as('shop'), 'idempotency-key': `denied-${body.outcome}` };
     const denied = await decide(question, asRetry);
     expect(denied.decision).toBe(false);
     const id = denied.context?.id ?? '';
