@@ -34,7 +34,7 @@ it.skipIf(ON_SERVER)(
   },
 );
 
-it.each(['', 'short', 'x'.repeat(44), `${'A'.repeat(43)}`, `${'A'.repeat(43)}==`, `${'A'.repeat(86)}==`])(
+it.each(['', 'short', 'x'.repeat(44), 'A'.repeat(43), `${'A'.repeat(43)}==`, `${'A'.repeat(86)}==`])(
   'is refused as %j, without its text',
   (text) => {
     const file = join(newDirectory(), 'values.key');
