@@ -21,7 +21,7 @@ export interface RecordsConfig {
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly facts: boolean;
   readonly values: {
-    /** The file of the key; absent: where Remit has a data directory, a key is made there, and elsewhere no values are kept. */
+    /** The file of the key; undefined only beside the embedded database, where it is made in the data directory. */
     readonly keyFile: string | undefined;
     /** The time for which values are kept, in milliseconds. */
     readonly keepMs: number;

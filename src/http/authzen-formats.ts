@@ -60,6 +60,14 @@ const presentedApprovalFormat = z
     approved_until: z.string().min(1).max(64).nullish(),
     state: z.string().min(1).max(MAX_TOKEN_BYTES).nullish(),
   })
+  .refine(
+    ({ id, ...others }) =>
+      typeof id === 'string' || Object.values(others).every((member) => member === null || member === undefined),
+    {
+      message: 'is required with the other members',
+      path: ['id'],
+    },
+  )
   .describe('The approval that an access request got for this question, as it was answered');
 
 /** A member that is null is as if it weren't said, but for credentials: what was to be proven is never left out unnoticed. */

@@ -1,12 +1,12 @@
-/** Opens what keeps people and values out of the records, with the key that is configured or the deployment's own. */
+/** Opens what keeps people and values out of the records, with the key that is configured, or that of the data directory. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
+import { displayPath } from '../config/files.js';
 import { parseValuesKey, readValuesKey } from '../config/records.js';
 import { ConfigError } from '../model/faults.js';
 import { ensureSecretFile } from '../runtime/secret-file.js';
 import type { Database } from '../store/database/port.js';
-import type { MetaStore } from '../store/meta.js';
 import { RecordValues } from '../store/record-values.js';
 
 /** The name of the key in the data directory. */
@@ -14,11 +14,10 @@ const KEY_NAME = 'values.key';
 
 const newKeyText = (): string => randomBytes(32).toString('base64');
 
-/** @throws ConfigError, Fault */
+/** @throws ConfigError; the error of the file system where the data directory can't be used */
 export async function openRecordValues(
-  { records, database: { mode }, data }: Pick<Config, 'records' | 'database' | 'data'>,
+  { records, database: { mode }, data, file }: Pick<Config, 'records' | 'database' | 'data' | 'file'>,
   database: Database,
-  meta: MetaStore,
   personTypes: () => ReadonlySet<string>,
 ): Promise<RecordValues> {
   const { keyFile, keepMs } = records.values;
@@ -29,8 +28,9 @@ export async function openRecordValues(
     if (key === undefined) throw new ConfigError('the file must have 32 bytes in base64', path);
     return new RecordValues(database, { key, keepMs, personTypes });
   }
-  // A key that is in the database with what it seals would keep nothing from who has a copy of it, so no values are kept.
-  const key = parseValuesKey(await meta.ensure('pseudonym_key', () => Promise.resolve(newKeyText())));
-  if (key === undefined) throw new TypeError('the key of pseudonyms is damaged');
-  return new RecordValues(database, { key, keepMs: undefined, personTypes });
+  // A key that is in the database with what it seals would keep nothing from who has a copy of it.
+  throw new ConfigError(
+    'must name a file with the key that seals the values of records, the same for every replica: "openssl rand -base64 32" makes one',
+    { file: displayPath(file), key: 'records.values.key_file' },
+  );
 }

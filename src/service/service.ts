@@ -173,7 +173,7 @@ export async function openService(
     );
     const delegationStore = new DelegationStore(database, reads);
     const personTypes = (): ReadonlySet<string> => activePolicies.rules.vocabulary.personObjects;
-    const recordValues = await openRecordValues(config, database, meta, personTypes);
+    const recordValues = await openRecordValues(config, database, personTypes);
     const decisions = new DecisionStore(database, recordValues, config.records.facts, config.reviewDueMs);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);

@@ -183,10 +183,11 @@ export async function requireSchemaVersion(database: Database, place: string): P
 /**
  * Brings the tables to the present version, each step in a transaction of its own. Another process that does the same
  * waits, and then finds the step applied.
+ * @param target the version to bring them to: tests begin at an older one
  * @returns the version before
  * @throws Fault, also where the version is newer than ours
  */
-export async function migrateSchema(database: Database): Promise<number> {
+export async function migrateSchema(database: Database, target = SCHEMA_VERSION): Promise<number> {
   const lockStatement = {
     sql: 'select pg_advisory_xact_lock($1, $2)',
     params: [LOCK_NAMESPACE, ADVISORY_LOCKS.migration],
@@ -196,7 +197,7 @@ export async function migrateSchema(database: Database): Promise<number> {
     { sql: `create table if not exists ${VERSION_TABLE} (version integer not null)` },
   ]);
   const initialVersion = await readSchemaVersion(database);
-  for (let version = initialVersion; version < SCHEMA_VERSION;) {
+  for (let version = initialVersion; version < target;) {
     try {
       await database.run([
         lockStatement,

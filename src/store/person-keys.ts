@@ -26,6 +26,11 @@ const PSEUDONYM_LENGTH = 22;
 export class PersonKeys {
   private readonly cache = new LRUCache<string, PersonKey>({ max: MAX_CACHED_KEYS, ttl: CACHE_TTL_MS });
 
+  /** The people whose keys are made next, once those that are being made are there: while the database is away, few wait for it. */
+  private readonly wanted = new Map<string, EntityRef>();
+  private next: Promise<void> | undefined;
+  private current: Promise<void> = Promise.resolve();
+
   /** @param key of the deployment, which no copy of the database has */
   constructor(
     private readonly database: Pick<Database, 'run'>,
@@ -38,7 +43,20 @@ export class PersonKeys {
   }
 
   /** Reads the keys of these people, and makes those that there are none of. @throws Fault */
-  async ensure(people: readonly EntityRef[]): Promise<void> {
+  ensure(people: readonly EntityRef[]): Promise<void> {
+    for (const person of people) this.wanted.set(formatRef(person), person);
+    this.next ??= this.current.then(() => {
+      const wanted = [...this.wanted.values()];
+      this.wanted.clear();
+      this.next = undefined;
+      const made = this.make(wanted);
+      this.current = made.catch(() => undefined);
+      return made;
+    });
+    return this.next;
+  }
+
+  private async make(people: readonly EntityRef[]): Promise<void> {
     await this.load(people, [
       {
         // In one order, so that two transactions that make the same keys don't wait for each other in a circle.

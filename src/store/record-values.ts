@@ -21,8 +21,8 @@ export const RECORD_VALUE_TABLES = [
 export interface ValuesOptions {
   /** The key of the deployment, 32 bytes. */
   readonly key: Uint8Array;
-  /** The time for which values are kept, in milliseconds; undefined where they aren't. */
-  readonly keepMs: number | undefined;
+  /** The time for which values are kept, in milliseconds. */
+  readonly keepMs: number;
   /** The SpiceDB definitions whose ids name people. */
   readonly personTypes: () => ReadonlySet<string>;
 }
@@ -31,7 +31,7 @@ export interface ValuesOptions {
 export interface ProtectedText {
   /** The JSON of the record without people and values. */
   readonly text: string;
-  /** Members of the row, as JSON without braces: empty where no values are kept. */
+  /** Members of the row, as JSON without braces: empty where its people aren't known. */
   readonly sealed: string;
   /** The person's name in the log, or the id where it names none. */
   readonly nameOf: (ref: EntityRef) => string;
@@ -170,7 +170,6 @@ export class RecordValues {
     people: ReadonlyMap<string, PersonKey>,
   ): string {
     const { keepMs, key } = this.options;
-    if (keepMs === undefined) return '';
     const persons = [...people.keys()].sort();
     const secrets = persons.flatMap((person) => people.get(person)?.secret ?? []);
     const content = `{"seed":"${seed.toString('base64')}","record":${text}}`;

@@ -92,6 +92,7 @@ async function onServers({ url, binary, directory, closers }) {
   [through.hostname, through.port] = ['127.0.0.1', String(toDatabase.port)];
   const configuration = join(directory, 'remit.yaml');
   const key = randomBytes(24).toString('base64url');
+  writeFileSync(join(directory, 'values.key'), randomBytes(32).toString('base64'), { mode: 0o600 });
   writeFileSync(
     configuration,
     stringify({
@@ -101,6 +102,7 @@ async function onServers({ url, binary, directory, closers }) {
       limits: { deadline_ms: 60_000, agent_rate: 1_000_000 },
       data: join(directory, 'data'),
       database: { mode: 'postgres', url: through.href },
+      records: { values: { key_file: join(directory, 'values.key') } },
       spicedb: { mode: 'server', endpoint: `127.0.0.1:${toSpiceDb.port}`, token, insecure_plaintext: true },
       issuers: [{ issuer: ISSUER, audience: 'costs', primary: true, jwks: { keys: [jwk] } }],
       clients: [{ id: 'costs', key_sha256: createHash('sha256').update(key).digest('hex'), audience: 'costs', may: ['evaluate'], rate: 1_000_000 }],
@@ -144,7 +146,7 @@ async function onServers({ url, binary, directory, closers }) {
     ); // prettier-ignore
     await load({ port, requests, ...WARM_UP });
     for (const { connections, answers } of RUNS) {
-      await database.query('truncate decisions cascade');
+      await database.query('truncate records cascade');
       await database.query('checkpoint');
       const look = async () => ({
         remit: (await ask()).cpu,

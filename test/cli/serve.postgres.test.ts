@@ -1,4 +1,5 @@
 /** Remit on PostgreSQL as an operator runs it: the built program, migrated, served, killed, and a second beside it. */
+import { recordsIn } from '../support/record-values.js';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,6 +49,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
         schema: { relationships: `${root}schema/acme.zed`, actions: `${root}schema/acme.cedarschema` },
         policies: `${root}policies`,
         world: `${root}fixtures/acme.yaml`,
+        records: recordsIn(directory),
         database: { mode: 'postgres', url: server.href, ...(password === '' ? {} : { password_file: 'password' }) },
         issuers: [
           { issuer: 'urn:test', audience: 'api', primary: true, jwks: { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256' }] } },

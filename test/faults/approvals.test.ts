@@ -3,6 +3,7 @@
  * answers one counts, an approval for one use allows once; also where one of the two is killed among them. Nor is a right lost that was
  * approved, or a webhook, where the replica is killed that has just stored it or sent it.
  */
+import { recordsIn } from '../support/record-values.js';
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -92,6 +93,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
       listen: { port: 0 },
       schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
       policies: 'policies',
+      records: recordsIn(directory),
       database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
       spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
       issuers: [

@@ -2,6 +2,7 @@
  * Every fault of the two servers that decisions need, between the real parts: nothing is allowed that should not be, what
  * can't be decided is said to be, nothing piles up, and all is well again without a restart.
  */
+import { recordsIn } from '../support/record-values.js';
 import { execFileSync } from 'node:child_process';
 import { chownSync, cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -63,6 +64,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
         schema: { relationships: `${root}schema/acme.zed`, actions: `${root}schema/acme.cedarschema` },
         policies: 'policies',
         data: directory,
+        records: recordsIn(directory),
         database: {
           mode: 'postgres', url: postgres.url('postgres', { port: wires.postgres.port }),
           connections: CONNECTIONS, waiting: 50, connect_timeout_ms: 500, statement_timeout_ms: 1_000,
@@ -261,7 +263,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
       await admin.connect();
       try {
         await admin.query(`create tablespace small location '${disk}'`);
-        await admin.query('truncate decisions cascade');
+        await admin.query('truncate records cascade');
         await admin.query('alter table records set tablespace small');
         await admin.query('create table filler (text text) tablespace small');
         await admin.query('alter table filler alter text set storage plain');

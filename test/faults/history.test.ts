@@ -2,6 +2,7 @@
  * What happened before on two replicas, of one SpiceDB server and one PostgreSQL: as many are allowed as the policies let in,
  * whichever replica is asked, by single questions and by filters.
  */
+import { recordsIn } from '../support/record-values.js';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -36,6 +37,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('the past on two
       listen: { port: 0, public_url: 'http://127.0.0.1:7480' },
       schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
       policies: 'policies',
+      records: recordsIn(directory),
       database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
       spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
       issuers: [],

@@ -2,6 +2,7 @@
  * Limits on two replicas as they are run, of an action and of what users have granted, on one SpiceDB server and one PostgreSQL: as many are allowed as there is room
  * for, also where one of the two is killed among them, and what is used is what is on record.
  */
+import { recordsIn } from '../support/record-values.js';
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -62,6 +63,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
       listen: { port: 0 },
       schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
       policies: 'policies',
+      records: recordsIn(directory),
       database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
       spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
       issuers: [],

@@ -2,6 +2,7 @@
  * Two replicas as they are run, on one SpiceDB server and one PostgreSQL: replaced one after the other under load, and
  * each part killed under load. Nothing is allowed wrongly, and no decision that was answered is without its record.
  */
+import { recordsIn } from '../support/record-values.js';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -72,6 +73,7 @@ describe.skipIf(SERVER === undefined || BINARIES === undefined || BINARY === '')
         listen: { port: 0 },
         schema: { relationships: `${root}schema/acme.zed`, actions: `${root}schema/acme.cedarschema` },
         policies: `${root}policies`,
+        records: recordsIn(directory),
         database: { mode: 'postgres', url: postgres.url(), connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
         spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
         issuers: [{ issuer: 'https://corp.example', audience: 'api', primary: true, jwks: { keys: [key.jwk] } }],

@@ -1,4 +1,5 @@
 /** Two Remits side by side on one PostgreSQL and one SpiceDB server: what is done through one holds at the other. */
+import { recordsIn } from '../support/record-values.js';
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -52,6 +53,7 @@ describe.skipIf(SERVER === undefined || BINARY === '').each(['full', 'bounded'] 
         stringify({
           schema: { relationships: `${root}schema/acme.zed`, actions: `${root}schema/acme.cedarschema` },
           policies: `${root}policies`,
+          records: recordsIn(directory),
           database: { mode: 'postgres', url },
           spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true, consistency },
           issuers: [{ issuer: 'https://corp.example', audience: 'api', primary: true, jwks: { keys: [key.jwk] } }],

@@ -1,5 +1,5 @@
 /** A directory from which Remit starts: configuration, policies and, for embedded engines, the world. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,7 +41,9 @@ export function writeConfiguration(directory, { key, issuer, policies, relevant,
             ...(consistency === undefined ? {} : { consistency }),
           },
           database: { mode: 'postgres', url: servers.database },
+          records: { values: { key_file: 'values.key' } },
         };
+  writeFileSync(join(directory, 'values.key'), randomBytes(32).toString('base64'), { mode: 0o600 });
   // JSON is YAML too.
   writeFileSync(
     configurationOf(directory),

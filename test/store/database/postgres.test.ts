@@ -92,22 +92,20 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       expect(rows?.map((r) => r['version'])).toEqual(Array.from({ length: SCHEMA_VERSION }, (_, i) => i + 1));
     });
 
-    it('go on from where an older Remit stopped', async () => {
-      const database = connected(await migratedUrl(uuid()));
+    it('go on from where an older Remit stopped, with what it has stored', async () => {
+      const database = connected(await databaseUrl(uuid()));
+      await migrateSchema(database, 2);
+      const [id, request] = [uuid(), { subject: { type: 'user', id: 'ann' }, action: 'read', resource: { type: 'document', id: 'plan' } }]; // prettier-ignore
+      const old = { id, evaluated_at: '2030-03-04T10:00:00.000Z', client: 'api', decision: true, request, reasons: [], rationale: { acting: { user: 'user:ann' }, steps: [] } }; // prettier-ignore
       await database.run([
-        { sql: 'delete from remit_version where version > 2' },
         {
-          sql: 'drop table delegations, limit_counters, limit_uses, idempotency_keys, consents, consent_requests, access_request_keys, access_request_bundles, approval_tasks, deliveries, events, limit_notices, reviews',
+          sql: `insert into decisions (id, at, client, decision, record) values ($1::uuid, now(), 'api', true, $2::jsonb)`,
+          params: [id, JSON.stringify(old)],
         },
         {
-          sql: `do $$ declare f regprocedure; begin
-                  for f in select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace loop
-                    execute 'drop function ' || f || ' cascade';
-                  end loop; end $$`,
+          sql: `insert into outcomes (decision, client, outcome) values ($1::uuid, 'api', '{"outcome": "executed"}')`,
+          params: [id],
         },
-        { sql: 'drop index decisions_page, decisions_page_by_client' },
-        { sql: 'create index decisions_at on decisions (at)' },
-        { sql: `delete from meta where key = 'secret'` },
       ]);
       await expect(requireSchemaVersion(database, 'here')).rejects.toThrow(
         /is of version \d+, and this Remit needs \d+/,
@@ -115,6 +113,9 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       expect([await migrateSchema(database), await readSchemaVersion(database)]).toEqual([2, SCHEMA_VERSION]);
       const [rows] = await database.run([{ sql: `select value from meta where key = 'secret'` }]);
       expect(rows?.[0]?.['value']).toMatch(/^[0-9a-f]{64}$/);
+      const store = newDecisionStore(database);
+      expect(await store.find(id)).toMatchObject({ record: old, outcome: { outcome: 'executed', reported_by: 'api' } });
+      expect((await store.list({ resource: 'document:plan' }, undefined, 10)).records).toMatchObject([old]);
     });
   });
 
