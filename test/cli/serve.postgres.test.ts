@@ -1,4 +1,5 @@
 /** Remit on PostgreSQL as an operator runs it: the built program, migrated, served, killed, and a second beside it. */
+import { generateKeyPairSync } from 'node:crypto';
 import { recordsIn } from '../support/record-values.js';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -42,6 +43,8 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     const password = decodeURIComponent(server.password);
     server.password = '';
     writeFileSync(join(directory, 'password'), password);
+    const { privateKey: auditKey } = generateKeyPairSync('ed25519');
+    writeFileSync(join(directory, 'audit.pem'), auditKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
     writeFileSync(
       file,
       stringify({
@@ -50,6 +53,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
         policies: `${root}policies`,
         world: `${root}fixtures/acme.yaml`,
         records: recordsIn(directory),
+        audit: { key_file: 'audit.pem', origin: 'log.example' },
         database: { mode: 'postgres', url: server.href, ...(password === '' ? {} : { password_file: 'password' }) },
         issuers: [
           { issuer: 'urn:test', audience: 'api', primary: true, jwks: { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256' }] } },

@@ -2,6 +2,8 @@
  * Limits on two replicas as they are run, of an action and of what users have granted, on one SpiceDB server and one PostgreSQL: as many are allowed as there is room
  * for, also where one of the two is killed among them, and what is used is what is on record.
  */
+import { readValuesKey } from '../../src/config/records.js';
+import { RecordValues } from '../../src/store/record-values.js';
 import { recordsIn } from '../support/record-values.js';
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,12 +103,17 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
     }
   });
 
+  /** The user as records name them. */
+  const nameOf = async (user: string): Promise<string> => {
+    const key = readValuesKey(join(directory, 'values.key'));
+    const values = new RecordValues(database, { key, keepMs: 0, personTypes: () => new Set(['user']) });
+    return `user:${(await values.findName({ type: 'user', id: user })) ?? ''}`;
+  };
   const allowedOf = async (user: string): Promise<string[]> => {
     const [rows = []] = await database.run([
       {
-        sql: `select id from records where decision and record->'request'->>'action' = 'export'
-                and record->'rationale'->'acting'->>'user' = $1`,
-        params: [`user:${user}`],
+        sql: `select id from records where decision and action = 'export' and user_key = $1`,
+        params: [await nameOf(user)],
       },
     ]);
     return rows.map((row) => String(row['id'])).sort();
@@ -115,8 +122,8 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
     const [rows = []] = await database.run([
       {
         sql: `select u.decision from limit_uses u join records d on d.id = u.decision
-                where d.record->'rationale'->'acting'->>'user' = $1 and u.quantity = 1`,
-        params: [`user:${user}`],
+                where d.user_key = $1 and u.quantity = 1`,
+        params: [await nameOf(user)],
       },
     ]);
     return rows.map((row) => String(row['decision'])).sort();
