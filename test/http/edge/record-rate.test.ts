@@ -29,8 +29,15 @@ const post = (path: string, body: object) =>
 /** The bytes of each record there is, which are then no more. */
 async function takeRecordBytes(): Promise<number[]> {
   await remit.service.decisions.flush();
-  const [rows = []] = await remit.service.database.run([{ sql: 'delete from records returning record' }]);
-  return rows.map(({ record }) => Buffer.byteLength(JSON.stringify(record)));
+  const bytes: number[] = [];
+  let after: string | undefined;
+  do {
+    const { records, next } = await remit.service.decisions.list({}, after, 200);
+    bytes.push(...records.map((record) => Buffer.byteLength(JSON.stringify(record))));
+    after = next;
+  } while (after !== undefined);
+  await remit.service.database.run([{ sql: 'delete from records' }]);
+  return bytes;
 }
 
 /** Notes what is charged. */
