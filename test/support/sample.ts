@@ -1,5 +1,5 @@
 /** A running Remit for tests: the real engines and the real application, on a directory and a clock of its own. */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,6 @@ import { readSources } from '../../src/config/files.js';
 import type { Rationale } from '../../src/model/decision.js';
 import { OBLIGATION_TYPES } from '../../src/model/obligations.js';
 import type { Reason } from '../../src/model/reasons.js';
-import { ensureSecretFile } from '../../src/runtime/secret-file.js';
 import { openService, type Service } from '../../src/service/service.js';
 import { sha256 } from '../../src/runtime/sha256.js';
 import { loadRules } from '../../src/policy/load.js';
@@ -167,15 +166,30 @@ const CONSISTENCY = process.env['REMIT_TEST_CONSISTENCY'] === 'bounded' ? 'bound
 const servers = new Map<string, RunningSpiceDb>();
 
 /** The same configuration on the servers that are tested: a SpiceDB and a database of its own for each data directory. */
+let keys: { readonly values: string; readonly audit: string } | undefined;
+/** The files of one key of each kind for all that is started here, as replicas share them. */
+function makeKeys(): { readonly values: string; readonly audit: string } {
+  if (keys !== undefined) return keys;
+  const directory = mkdtempSync(join(tmpdir(), 'remit-keys-'));
+  keys = { values: join(directory, 'values.key'), audit: join(directory, 'audit.pem') };
+  writeFileSync(keys.values, randomBytes(32).toString('base64'), { mode: 0o600 });
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(keys.audit, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  return keys;
+}
+
 async function onServers(config: Config): Promise<Config & { readonly url?: string }> {
   const url = EVERYWHERE ? await migratedUrl(config.data) : undefined;
-  // Replicas share the key of values, which an embedded deployment makes in its data directory.
-  const keyFile = join(config.data, 'values.key');
-  if (url !== undefined) await ensureSecretFile(keyFile, () => randomBytes(32).toString('base64'));
-  const values = { ...config.records.values, ...(url === undefined ? {} : { keyFile }) };
+  // An embedded deployment makes its keys in its data directory.
+  const made = url === undefined ? undefined : makeKeys();
   return {
     ...config,
-    records: { ...config.records, values },
+    ...(made === undefined
+      ? {}
+      : {
+          records: { ...config.records, values: { ...config.records.values, keyFile: made.values } },
+          audit: { ...config.audit, keyFile: made.audit },
+        }),
     ...(ON_SERVER ? { spicedb: await spicedbFor(config) } : {}),
     ...(url === undefined ? {} : { database: postgresConfig(url), url }),
   };
