@@ -73,6 +73,7 @@ function explainForbidden(body: unknown): string | undefined {
   if (typeof message !== 'string') return undefined;
   const [, permissions] = /^This client may not ("[a-z_]{1,32}"(?: or "[a-z_]{1,32}"){0,8})\.$/.exec(message) ?? [];
   if (permissions !== undefined) return `it lacks the permission ${permissions}`;
-  const [, parties] = /^This is for ((?:clients|agents|people)(?:(?:, | and )(?:clients|agents|people)){0,2})\b/.exec(message) ?? [];
+  const [, parties] =
+    /^This is for ((?:clients|agents|people)(?:(?:, | and )(?:clients|agents|people)){0,2})\b/.exec(message) ?? [];
   return parties === undefined ? undefined : `this is for ${parties}`;
 }

@@ -364,7 +364,11 @@ it.each<[string, unknown, string | undefined]>([
   ],
   ['its words of parties', 'This is for agents, with a token of their own.', 'this is for agents'],
   ['more than one party', 'This is for people and agents, with a token.', 'this is for people and agents'],
-  ['whose token it is', 'This is for clients, agents and people: this token is x.', 'this is for clients, agents and people'],
+  [
+    'whose token it is',
+    'This is for clients, agents and people: this token is x.',
+    'this is for clients, agents and people',
+  ],
   ['a token in their place', `This client may not "${TOKEN}".`, undefined],
   ['more after them', `This client may not "search". ${TOKEN}`, undefined],
   ['a party that is none', `This is for ${TOKEN}.`, undefined],
