@@ -39,9 +39,6 @@ const tokenRecordFormat = z.object({
   transaction: z.string().optional(),
 });
 
-/** A part that has commitments, `{"$commit": …}`, in the places of values that are gone. */
-const committedFormat = z.looseObject({});
-
 export const listedItemFormat = z.union([
   z.object({ type: z.string(), id: z.string(), masked: z.int().optional() }),
   z.object({ resource_type: z.string(), name: z.string(), status: z.string() }),
@@ -71,16 +68,13 @@ export const decisionRecordFormat = z
           .optional()
           .describe('Of a decision: its name'),
         resource: z.looseObject({ type: z.string(), id: z.string().optional() }).optional(),
-        request_id: z.union([z.string(), committedFormat]).optional(),
+        request_id: z.string().optional(),
       })
       .describe('What was asked'),
     token: tokenRecordFormat.optional(),
-    reasons: z
-      .array(z.union([reasonFormat, committedFormat]))
-      .optional()
-      .describe('Of a decision'),
+    reasons: z.array(reasonFormat).optional().describe('Of a decision'),
     obligations: z.array(obligationFormat).optional().describe('Of a decision'),
-    rationale: z.union([rationaleFormat, committedFormat]).optional().describe('Of a decision'),
+    rationale: rationaleFormat.optional().describe('Of a decision'),
     approval: z
       .object({ id: z.string(), approved_until: z.string() })
       .optional()

@@ -12,6 +12,7 @@ import type { TypedApp } from '../typed-app.js';
 import type {
   DecisionStore, KeptQuantities, OutcomeResult, ReportedOutcome, StoredDecision,
 } from '../../store/decisions.js'; // prettier-ignore
+import { isCommitment } from '../../runtime/commitment.js';
 import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
@@ -200,10 +201,21 @@ function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: s
  * Leaves out the facts, which show what is stored of people and resources, and the policies by which people review what
  * was allowed, unless the client is an admin.
  */
-function redactRecord(caller: Caller, record: DecisionRecord | SearchRecord): object {
+function redactRecord(caller: Caller, stored: DecisionRecord | SearchRecord): object {
+  const record = 'values_erased' in stored ? omitCommitments(stored) : stored;
   if (isAdmin(caller) || !('rationale' in record)) return record;
   const { facts, ...others } = { ...record, rationale: hideReviews(record.rationale) };
   return facts === undefined ? others : { ...others, redacted: true };
+}
+
+/** The record without the texts whose values are gone: evidence alone has commitments in their places. */
+function omitCommitments(record: DecisionRecord | SearchRecord): DecisionRecord | SearchRecord {
+  const omit = <T extends object>(part: T): T =>
+    Object.fromEntries(Object.entries(part).filter(([, member]) => !isCommitment(member))) as T;
+  const request = omit(record.request);
+  if (!('rationale' in record)) return { ...record, request } as SearchRecord;
+  const { ignored: _ignored, ...rationale } = record.rationale;
+  return { ...record, request, reasons: record.reasons.map(omit), rationale } as DecisionRecord;
 }
 
 /** Finds a record that the caller may see; another's counts as absent. */

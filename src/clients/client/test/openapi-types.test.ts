@@ -90,7 +90,7 @@ describe('a client that is generated from the document', () => {
     ["act: { id: 'earlier' }", "act: { type: 'agent' }"],
     ['details.flatMap(({ type,', 'details.flatMap(({ kind: type,'],
     ["resources: ['repository:payments-api']", 'resources: [7]'],
-    ['record.data?.request.resource', 'record.data?.request.resources'],
+    ['shown?.request.resource', 'shown?.request.resources'],
   ])('does not compile with a slip: %s is not %s', (right, wrong) => {
     expect(text).toContain(right);
     expect(compile(text.replace(right, wrong))).not.toEqual([]);
@@ -123,7 +123,7 @@ describe('a client that is generated from the document', () => {
 
 describe('the types of the document', () => {
   /** What members are of the domain's own: the schemas of who runs the service say what is in them. */
-  const DOMAIN = ['properties', 'context', 'attributes', 'evidence', 'constraints', 'parameters', 'denial'];
+  const DOMAIN = ['properties', 'context', 'attributes', 'evidence', 'constraints', 'parameters', 'denial', 'mask', 'visible_fields', 'keys', 'record'];
 
   it('know what is in each object that the docs name members of', () => {
     const open = [...types.matchAll(/(\w+)\??: \(?\{\n\s+\[key: string\]: unknown;\n\s+\}/g)].map(([, name]) => name);

@@ -200,11 +200,13 @@ export async function askByTypes(access: ServiceAccess): Promise<Record<string, 
   });
   results['outcome'] = [outcome.data?.outcome ?? outcome.error?.error.message ?? ''];
   const record = await client.GET('/v1/decisions/{id}', { params: { path: { id: answered?.id ?? '' } } });
+  // People are shown less of a record than clients.
+  const shown = record.data !== undefined && 'client' in record.data ? record.data : undefined;
   results['record'] = [
-    record.data?.client ?? '',
-    record.data?.request.resource?.id ?? '',
-    ...(record.data?.reasons ?? []).map(describeReason),
-    ...(record.data?.rationale === undefined ? [] : [describeRationale(record.data.rationale)]),
+    shown?.client ?? '',
+    shown?.request.resource?.id ?? '',
+    ...(shown?.reasons ?? []).map(describeReason),
+    ...(shown?.rationale === undefined ? [] : [describeRationale(shown.rationale)]),
   ];
   return results;
 }
