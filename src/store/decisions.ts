@@ -149,7 +149,7 @@ export class DecisionStore implements Decisions {
   async find(id: string): Promise<StoredDecision | undefined> {
     const [rows] = await this.database.run([
       {
-        sql: `select coalesce(c.id, d.id) as key, coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
+        sql: `select coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
                 v.persons, coalesce(c.protected, d.protected) as protected, o.record as outcome, o.at, o.client
               from records d
               left join records o on o.kind = 'outcome'
@@ -180,7 +180,7 @@ export class DecisionStore implements Decisions {
     if (decisions.length === 0) return new Map();
     const [rows = []] = await this.database.run([
       {
-        sql: `select d.id as key, d.record, d.protected, encode(v.sealed, 'base64') as sealed, v.persons
+        sql: `select d.record, d.protected, encode(v.sealed, 'base64') as sealed, v.persons
               from records d join record_values v on v.record = d.id where d.id = any ($1::uuid[])`,
         params: [`{${[...new Set(decisions)].join(',')}}`],
       },

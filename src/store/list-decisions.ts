@@ -125,7 +125,7 @@ export function buildListStatements(
                 from (select place, size_before + octet_length(record::text) as size from page offset 0) s
                 join placed p on p.place = s.place + 1
                 where s.size < ${MAX_PAGE_BYTES} and p.place <= ${limit})
-            select p.id, p.id as key, p.at, g.record, (select protected from records where id = p.id) as protected, encode(v.sealed, 'base64') as sealed, v.persons
+            select p.id, p.at, g.record, (select protected from records where id = p.id) as protected, encode(v.sealed, 'base64') as sealed, v.persons
             from placed p left join page g on g.place = p.place
             left join record_values v on v.record = p.id and g.record is not null order by p.place`,
       params,

@@ -125,20 +125,20 @@ export class RecordValues {
 
   /**
    * Opens records with their values; those whose values are gone say `values_erased`.
-   * @param rows with `key`, the id of the record's row, `record`, `protected`, `sealed` in base64 and `persons`
+   * @param rows with `record`, `protected`, `sealed` in base64 and `persons`
    * @throws Fault
    */
   async open(rows: readonly DatabaseRow[]): Promise<readonly unknown[]> {
     const sealed = rows.filter((row) => row['sealed'] !== null && row['sealed'] !== undefined);
     const secrets = await this.people.readSecrets([...new Set(sealed.flatMap((row) => row['persons'] as string[]))]);
     return rows.map((row) => {
-      const { record, sealed: values, key, persons } = row;
+      const { record, sealed: values, persons } = row;
       const keys = ((persons ?? []) as string[]).map((person) => secrets.get(person));
       // Records of versions before have their values in clear.
       if (row['protected'] !== true) return record;
       const text =
         typeof values === 'string' && keys.every((secret) => secret !== undefined)
-          ? openValues(Buffer.from(values, 'base64'), String(key), this.options.key, keys)
+          ? openValues(Buffer.from(values, 'base64'), String((record as ShownRecord)['id']), this.options.key, keys)
           : undefined;
       if (text === undefined) return { ...(record as ShownRecord), values_erased: true };
       const { record: full } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as { readonly record: object };

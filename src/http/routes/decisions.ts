@@ -213,7 +213,7 @@ function omitCommitments(record: DecisionRecord | SearchRecord): DecisionRecord 
   const omit = <T extends object>(part: T): T =>
     Object.fromEntries(Object.entries(part).filter(([, member]) => !isCommitment(member))) as T;
   const request = omit(record.request);
-  if (!('rationale' in record)) return { ...record, request } as SearchRecord;
+  if (!('rationale' in record)) return { ...record, request };
   const { ignored: _ignored, ...rationale } = record.rationale;
   return { ...record, request, reasons: record.reasons.map(omit), rationale } as DecisionRecord;
 }

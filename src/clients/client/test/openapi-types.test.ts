@@ -123,7 +123,19 @@ describe('a client that is generated from the document', () => {
 
 describe('the types of the document', () => {
   /** What members are of the domain's own: the schemas of who runs the service say what is in them. */
-  const DOMAIN = ['properties', 'context', 'attributes', 'evidence', 'constraints', 'parameters', 'denial', 'mask', 'visible_fields', 'keys', 'record'];
+  const DOMAIN = [
+    'properties',
+    'context',
+    'attributes',
+    'evidence',
+    'constraints',
+    'parameters',
+    'denial',
+    'mask',
+    'visible_fields',
+    'keys',
+    'record',
+  ];
 
   it('know what is in each object that the docs name members of', () => {
     const open = [...types.matchAll(/(\w+)\??: \(?\{\n\s+\[key: string\]: unknown;\n\s+\}/g)].map(([, name]) => name);
