@@ -19,13 +19,13 @@ const FOUND_TYPES = {
   protected: 'boolean',
   record: 'jsonb',
 } as const;
-/** What a row's JSON has for the table of values. */
+/** The members of a row's JSON that go to the table of values. */
 const VALUE_TYPES = { sealed: 'text', persons: 'jsonb', kept_until: 'timestamptz' } as const;
 
-const listNames = (types: object): string => Object.keys(types).join(', ');
+const listColumns = (types: object): string => Object.keys(types).join(', ');
 
-export const FOUND_COLUMNS = listNames(FOUND_TYPES);
-export const VALUE_COLUMNS = listNames(VALUE_TYPES);
+export const FOUND_COLUMNS = listColumns(FOUND_TYPES);
+export const VALUE_COLUMNS = listColumns(VALUE_TYPES);
 /** The columns of a decision or a list as it is first stored. */
 export const ROW_COLUMNS = `id, kind, ${FOUND_COLUMNS}`;
 /** The members of a row's JSON, with their types. */
