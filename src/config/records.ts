@@ -32,7 +32,7 @@ const VALUES_KEY_BYTES = 32;
 const BASE64_KEY = /^[A-Za-z0-9+/]{43}=\s*$/;
 
 /** @param text 32 bytes in base64 */
-export function parseValuesKey(text: string): Buffer | undefined {
+function parseValuesKey(text: string): Buffer | undefined {
   const key = BASE64_KEY.test(text) ? Buffer.from(text, 'base64') : undefined;
   return key?.length === VALUES_KEY_BYTES ? key : undefined;
 }

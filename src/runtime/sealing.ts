@@ -5,7 +5,7 @@ const SEAL_ALGORITHM = 'aes-256-gcm';
 const SEAL_NONCE_BYTES = 12;
 const SEAL_TAG_BYTES = 16;
 
-/** The key of a row, which needs the keys of all people whom it tells of. @param secrets in the order of the row's people */
+/** The key of a row, which needs the keys of all people that it tells of. @param secrets in the order of the row's people */
 function deriveRowKey(key: Uint8Array, secrets: readonly Uint8Array[]): Buffer {
   const hmac = createHmac('sha256', key).update('values');
   for (const secret of secrets) hmac.update(secret);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { displayPath } from '../config/files.js';
-import { parseValuesKey, readValuesKey } from '../config/records.js';
+import { readValuesKey } from '../config/records.js';
 import { ConfigError } from '../model/faults.js';
 import { ensureSecretFile } from '../runtime/secret-file.js';
 import type { Database } from '../store/database/port.js';
@@ -12,8 +12,6 @@ import { RecordValues } from '../store/record-values.js';
 /** The name of the key in the data directory. */
 const KEY_NAME = 'values.key';
 
-const newKeyText = (): string => randomBytes(32).toString('base64');
-
 /** @throws ConfigError; the error of the file system where the data directory can't be used */
 export async function openRecordValues(
   { records, database: { mode }, data, file }: Pick<Config, 'records' | 'database' | 'data' | 'file'>,
@@ -21,16 +19,18 @@ export async function openRecordValues(
   personTypes: () => ReadonlySet<string>,
 ): Promise<RecordValues> {
   const { keyFile, keepMs } = records.values;
-  if (keyFile !== undefined) return new RecordValues(database, { key: readValuesKey(keyFile), keepMs, personTypes });
-  if (mode === 'embedded') {
-    const path = join(data, KEY_NAME);
-    const key = parseValuesKey(await ensureSecretFile(path, newKeyText));
-    if (key === undefined) throw new ConfigError('the file must have 32 bytes in base64', path);
-    return new RecordValues(database, { key, keepMs, personTypes });
-  }
-  // A key that is in the database with what it seals would keep nothing from who has a copy of it.
-  throw new ConfigError(
-    'must name a file with the key that seals the values of records, the same for every replica: "openssl rand -base64 32" makes one',
-    { file: displayPath(file), key: 'records.values.key_file' },
-  );
+  const path = keyFile ?? (mode === 'embedded' ? await makeOwnKey(data) : undefined);
+  if (path === undefined)
+    // A key that is in the database with what it seals would keep nothing from who has a copy of it.
+    throw new ConfigError(
+      'must name a file with the key that seals the values of records, the same for every replica: "openssl rand -base64 32" makes one',
+      { file: displayPath(file), key: 'records.values.key_file' },
+    );
+  return new RecordValues(database, { key: readValuesKey(path), keepMs, personTypes });
+}
+
+async function makeOwnKey(data: string): Promise<string> {
+  const path = join(data, KEY_NAME);
+  await ensureSecretFile(path, () => randomBytes(32).toString('base64'));
+  return path;
 }

@@ -7,7 +7,7 @@ import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
-import type { RecordValues } from './record-values.js';
+import type { ProtectedRecord, RecordValues, WrittenRecord } from './record-values.js';
 import { serializeRow } from './record-row.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
@@ -108,42 +108,42 @@ export class DecisionStore implements Decisions {
   ): Promise<RecordResult> {
     const { groups } = account;
     const effectRows = serializeEffects(record, effects, this.reviewDueMs);
-    const text = this.serializeRecord(record);
     const write = (serialize: () => string): Promise<RecordResult> =>
       this.queue.write(record.id, serialize, groups, reservation, effectRows);
-    const protectedText = this.values.protect(record, text);
-    if (protectedText !== undefined || !this.queue.hasRoom(groups, 1))
-      return write(() => {
-        account.countRecord(Buffer.byteLength(text));
-        return serializeRow(record, protectedText ?? this.values.protectNow(record, text));
-      });
-    return this.values.ensurePeople(record, text).then(() =>
+    const refuse = (): string => {
+      throw new TypeError('a record that has no room is not made');
+    };
+    if (!this.queue.hasRoom(groups, 1)) return write(refuse);
+    const written = this.serialize(record);
+    const writeProtected = (protectedRecord: ProtectedRecord): Promise<RecordResult> =>
       write(() => {
-        account.countRecord(Buffer.byteLength(text));
-        return serializeRow(record, this.values.protectNow(record, text));
-      }),
-    );
+        account.countRecord(Buffer.byteLength(written.text));
+        return serializeRow(record, protectedRecord);
+      });
+    const protectedRecord = this.values.protect(written);
+    if (protectedRecord.unknown.length === 0) return writeProtected(protectedRecord);
+    return this.values.people.ensure(protectedRecord.unknown).then(() => writeProtected(this.values.protect(written)));
   }
 
-  /** Corrects a record. Its caller was charged when it was first given, and isn't again. */
+  /**
+   * Corrects a record. Its caller was charged when it was first given, and isn't again. The keys of its people were known then, but
+   * for an outage: nothing waits for them here.
+   */
   correct(record: DecisionRecord, { groups } = NO_ACCOUNT, releases = false): void {
-    this.queue.correct(
-      record.id,
-      serializeRow(record, this.values.protectNow(record, this.serializeRecord(record))),
-      groups,
-      releases,
-    );
+    const protectedRecord = this.values.protect(this.serialize(record));
+    this.queue.correct(record.id, serializeRow(record, protectedRecord), groups, releases);
   }
 
-  private serializeRecord(record: DecisionRecord | SearchRecord): string {
-    if (!('facts' in record) || record.facts === undefined) return JSON.stringify(record);
-    const { facts, ...others } = record;
-    if (!this.keepsFacts) return JSON.stringify(others);
-    const text = JSON.stringify(record);
-    // Only a long record can have long facts.
-    return measureStoredBytes(text) > MAX_FACTS_BYTES && measureStoredBytes(JSON.stringify(facts)) > MAX_FACTS_BYTES
-      ? JSON.stringify(others)
-      : text;
+  /** Leaves out facts that are too long, or that records don't hold. */
+  private serialize(record: DecisionRecord | SearchRecord): WrittenRecord {
+    const { facts, ...others } = { facts: undefined, ...record };
+    const { id, evaluated_at: evaluatedAt } = record;
+    const text = JSON.stringify(others);
+    const factsText = facts === undefined || !this.keepsFacts ? undefined : JSON.stringify(facts);
+    if (factsText === undefined || measureStoredBytes(factsText) > MAX_FACTS_BYTES)
+      return { id, evaluatedAt, content: others, text };
+    const content = { ...others, facts: factsText };
+    return { id, evaluatedAt, content, text: `${text.slice(0, -1)},"facts":${factsText}}` };
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
@@ -154,8 +154,7 @@ export class DecisionStore implements Decisions {
               from records d
               left join records o on o.kind = 'outcome'
                 and o.about = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
-              left join lateral (select c.id, c.record, c.protected from records c where c.about = d.id and c.kind = 'correction'
-                order by c.at desc, c.id desc limit 1) c on true
+              left join records c on c.about = d.id and c.kind = 'correction'
               left join record_values v on v.record = coalesce(c.id, d.id)
               where d.id = $1::uuid and d.decision is not null`,
         params: [id],

@@ -2,9 +2,51 @@
  * The tables of what has been used of limits, and the functions that reserve it. They are SQL functions since a record and
  * what it reserves are one transaction, in which each step rests on the one before: a list of statements can't do that.
  *
- * Every function locks in one order: first keys of idempotency, then outcomes, then counters, each by their names in "C"
- * order. So transactions of several replicas wait for each other, and never in a circle.
+ * Every function locks in one order: first keys of idempotency, then counters, each by their names in "C" order, then
+ * outcomes. So transactions of several replicas wait for each other, and never in a circle.
  */
+
+/**
+ * Reports an outcome, once: the first counts. p_kept has the number that was used of each unit ("" for uses); what isn't named is used
+ * as it was reserved. Null releases all.
+ */
+export const REPORTING_FUNCTION = `create or replace function report_outcome(p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
+     returns text language plpgsql as $$
+   declare v_former record; v_exceeds boolean; v_use record;
+   begin
+     if exists (select from limit_uses u where u.decision = p_decision and u.unit is not null)
+       and exists (select from jsonb_object_keys(p_kept) k where k <> '' and not exists (
+         select from limit_uses u where u.decision = p_decision and u.unit = k)) then
+       return 'other_unit';
+     end if;
+     perform 1 from idempotency_keys k where k.decision = p_decision order by k.key for update;
+     perform 1 from limit_counters c where c.key in (select u.key from limit_uses u where u.decision = p_decision)
+       order by c.key for update;
+     v_exceeds := exists (select from limit_uses u
+       where u.decision = p_decision and (p_kept->>coalesce(u.unit, ''))::numeric > u.quantity);
+     insert into records (id, kind, about, at, client, record) values (gen_random_uuid(), 'outcome', p_decision, now(), p_client,
+       p_outcome || case when v_exceeds then '{"exceeds_reservation": true}'::jsonb else '{}' end)
+       on conflict do nothing;
+     if not found then
+       select * into v_former from records o where o.about = p_decision and o.kind = 'outcome';
+       if v_former.client <> p_client or v_former.record - 'exceeds_reservation' <> p_outcome then return 'other'; end if;
+       return case when v_former.record ? 'exceeds_reservation' then 'exceeds' else 'reported' end;
+     end if;
+     if p_kept is null then
+       perform release_uses(array[p_decision]);
+       return 'reported';
+     end if;
+     if not v_exceeds then
+       for v_use in select u.key, u.quantity - (p_kept->>coalesce(u.unit, ''))::numeric as unused
+           from limit_uses u where u.decision = p_decision loop
+         if v_use.unused > 0 then perform reduce_use(p_decision, v_use.key, v_use.unused); end if;
+       end loop;
+     end if;
+     if p_executed then
+       update idempotency_keys k set executed = true where k.decision = p_decision;
+     end if;
+     return case when v_exceeds then 'exceeds' else 'reported' end;
+   end $$`;
 
 export const LIMIT_TABLES = [
   // `used` is the sum of the uses at or after `since`, so that a question doesn't add up all of a window.
@@ -78,49 +120,7 @@ export const LIMIT_TABLES = [
        on conflict (key) do update set used = limit_counters.used;
    end $$`,
 
-  /*
-   * Reports an outcome, once. p_kept has the number that was used of each unit ("" for uses); what isn't named is used as
-   * it was reserved. Null releases all.
-   */
-  `create function report_outcome(p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
-     returns text language plpgsql as $$
-   declare v_use record; v_former outcomes%rowtype; v_exceeds boolean := false;
-   begin
-     if exists (select from limit_uses u where u.decision = p_decision and u.unit is not null)
-       and exists (select from jsonb_object_keys(p_kept) k where k <> '' and not exists (
-         select from limit_uses u where u.decision = p_decision and u.unit = k)) then
-       return 'other_unit';
-     end if;
-     perform 1 from idempotency_keys k where k.decision = p_decision order by k.key for update;
-     insert into outcomes (decision, client, outcome) values (p_decision, p_client, p_outcome) on conflict do nothing;
-     if not found then
-       select * into v_former from outcomes o where o.decision = p_decision;
-       if v_former.client <> p_client or v_former.outcome - 'exceeds_reservation' <> p_outcome then return 'other'; end if;
-       return case when v_former.outcome ? 'exceeds_reservation' then 'exceeds' else 'reported' end;
-     end if;
-     perform 1 from limit_counters c where c.key in (select u.key from limit_uses u where u.decision = p_decision)
-       order by c.key for update;
-     if p_kept is null then
-       perform release_uses(array[p_decision]);
-       return 'reported';
-     end if;
-     for v_use in select u.key, u.quantity, (p_kept->>coalesce(u.unit, ''))::numeric as kept
-         from limit_uses u where u.decision = p_decision loop
-       if v_use.kept > v_use.quantity then v_exceeds := true; end if;
-     end loop;
-     if v_exceeds then
-       update outcomes o set outcome = o.outcome || jsonb_build_object('exceeds_reservation', true) where o.decision = p_decision;
-     else
-       for v_use in select u.key, u.quantity - (p_kept->>coalesce(u.unit, ''))::numeric as unused
-           from limit_uses u where u.decision = p_decision loop
-         if v_use.unused > 0 then perform reduce_use(p_decision, v_use.key, v_use.unused); end if;
-       end loop;
-     end if;
-     if p_executed then
-       update idempotency_keys k set executed = true where k.decision = p_decision;
-     end if;
-     return case when v_exceeds then 'exceeds' else 'reported' end;
-   end $$`,
+  REPORTING_FUNCTION,
 ] as const;
 
 /** The functions that say what a retry finds held of what the first question with its key has reserved. */

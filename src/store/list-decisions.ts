@@ -184,9 +184,9 @@ async function nameParties(
   const named: Partial<Record<'user' | 'agent' | 'resource', string>> = {};
   for (const member of ['user', 'agent', 'resource'] as const) {
     const text = filter[member];
-    const ref = text === undefined ? undefined : parseDescribedRef(text);
     if (text === undefined) continue;
-    const name = ref === undefined ? undefined : await values.findName(ref);
+    const ref = parseDescribedRef(text);
+    const name = ref && (await values.findName(ref));
     if (ref === undefined || name === undefined) return undefined;
     named[member] = `${ref.type}:${name}`;
   }

@@ -5,7 +5,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { formatRef, type EntityRef } from '../model/ids.js';
-import type { Database } from './database/port.js';
+import type { Database, SqlStatement } from './database/port.js';
 
 /** `person` is a keyed hash of who it is, so that a copy of the table has no names. */
 export const PERSON_KEY_TABLES = [`create table person_keys (person text primary key, secret bytea not null)`] as const;
@@ -49,27 +49,16 @@ export class PersonKeys {
       const wanted = [...this.wanted.values()];
       this.wanted.clear();
       this.next = undefined;
-      const made = this.make(wanted);
+      const made = this.load(wanted, makeKeys);
       this.current = made.catch(() => undefined);
       return made;
     });
     return this.next;
   }
 
-  private async make(people: readonly EntityRef[]): Promise<void> {
-    await this.load(people, [
-      {
-        // In one order, so that two transactions that make the same keys don't wait for each other in a circle.
-        sql: `insert into person_keys (person, secret)
-              select p, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) from unnest($1::text[]) p order by p
-              on conflict do nothing`,
-      },
-    ]);
-  }
-
   /** Finds the person's key; undefined where there is none. @throws Fault */
   async find(person: EntityRef): Promise<PersonKey | undefined> {
-    await this.load([person], []);
+    await this.load([person]);
     return this.peek(person);
   }
 
@@ -86,10 +75,11 @@ export class PersonKeys {
     return secret === undefined ? undefined : this.makeName(person, secret);
   }
 
-  private async load(people: readonly EntityRef[], before: readonly { readonly sql: string }[]): Promise<void> {
+  /** @param before a statement by the names of the rows, which comes before they are read */
+  private async load(people: readonly EntityRef[], before?: (names: readonly string[]) => SqlStatement): Promise<void> {
     const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));
     const names = [...byRow.keys()];
-    const statements = [...before.map(({ sql }) => ({ sql, params: [toArray(names)] })), selectKeys(names)];
+    const statements = [...(before === undefined ? [] : [before(names)]), selectKeys(names)];
     const rows = (await this.database.run(statements)).at(-1) ?? [];
     for (const row of rows) {
       const ref = byRow.get(String(row['person']));
@@ -115,7 +105,17 @@ export function newUnknownName(): string {
   return `~${randomBytes(PSEUDONYM_LENGTH).toString('base64url').slice(0, PSEUDONYM_LENGTH)}`;
 }
 
-function selectKeys(names: readonly string[]) {
+/** Makes those that there are none of, in one order: so two transactions that make the same don't wait for each other in a circle. */
+function makeKeys(names: readonly string[]): SqlStatement {
+  return {
+    sql: `insert into person_keys (person, secret)
+          select p, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) from unnest($1::text[]) p order by p
+          on conflict do nothing`,
+    params: [toArray(names)],
+  };
+}
+
+function selectKeys(names: readonly string[]): SqlStatement {
   return {
     sql: `select person, encode(secret, 'base64') as secret from person_keys where person = any ($1::text[])`,
     params: [toArray(names)],

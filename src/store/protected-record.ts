@@ -9,10 +9,8 @@ import { commit, deriveSalt, type Commitment } from '../runtime/commitment.js';
 export interface Protection {
   /** Makes the salts of the record's commitments. */
   readonly seed: Uint8Array;
-  /** Whether the ids of such a SpiceDB definition name people. */
-  readonly isPersonType: (type: string) => boolean;
-  /** The name of a person in the log. */
-  readonly pseudonym: (person: EntityRef) => string;
+  /** The name of a thing or a person in the log: a pseudonym of people, the id of others. */
+  readonly nameOf: (ref: EntityRef) => string;
 }
 
 /** Makes of a member what the log shows of it. @param path of the member, as a JSON pointer */
@@ -59,40 +57,45 @@ function eachOf(rule: Rule): Rule {
       : committed(value, protection, path);
 }
 
-/** `{type, id}`; a list may be of all of a type, and has no id. */
-const reference: Rule = (value, protection, path) => {
-  if (!isMembers(value) || typeof value['type'] !== 'string') return committed(value, protection, path);
-  const { type, id, ...rest } = value;
-  const name = typeof id === 'string' && protection.isPersonType(type) ? protection.pseudonym({ type, id }) : id;
-  return { type, ...(id === undefined ? {} : { id: name }), ...(membersOf({})(rest, protection, path) as object) };
-};
+/** `{type, id}`; a list may be of all of a type, and has no id. @param rules of the members beside these */
+function referenceWith(rules: Readonly<Record<string, Rule>>): Rule {
+  const otherMembers = membersOf(rules);
+  return (value, protection, path) => {
+    if (!isMembers(value) || typeof value['type'] !== 'string') return committed(value, protection, path);
+    const { type, id, ...others } = value;
+    const name = typeof id === 'string' ? protection.nameOf({ type, id }) : id;
+    return { type, ...(id === undefined ? {} : { id: name }), ...(otherMembers(others, protection, path) as object) };
+  };
+}
 
+const reference = referenceWith({});
+const listedThing = referenceWith({ masked: shown });
+const listedName = membersOf({ name: shown, resource_type: shown, status: shown });
 /** An item that a list returned: a thing, an action or a capability. */
-const listedItem: Rule = (value, protection, path) => {
-  if (!isMembers(value) || !('id' in value))
-    return membersOf({ name: shown, resource_type: shown, status: shown })(value, protection, path);
-  const { masked, ...ref } = value;
-  return { ...(reference(ref, protection, path) as object), ...(masked === undefined ? {} : { masked }) };
-};
+const listedItem: Rule = (value, protection, path) =>
+  (isMembers(value) && 'id' in value ? listedThing : listedName)(value, protection, path);
 
 /** `user:alice`, with the id as it was written. */
 const referenceText: Rule = (value, protection, path) => {
   const [, type, id] = typeof value === 'string' ? (/^([a-z0-9_/]+):(.+)$/su.exec(value) ?? []) : [];
   if (type === undefined || id === undefined) return committed(value, protection, path);
-  return protection.isPersonType(type) ? `${type}:${protection.pseudonym({ type, id })}` : value;
+  return `${type}:${protection.nameOf({ type, id })}`;
 };
 
 /** `document:plan#owner@user:alice`, with ids encoded. */
 const relationship: Rule = (value, protection, path) => {
   if (typeof value !== 'string') return committed(value, protection, path);
-  return value.replace(/(?<=^|@)([a-z0-9_/]+):([\w/|+=-]+)/g, (text, type: string, encoded: string) =>
-    protection.isPersonType(type) ? `${type}:${protection.pseudonym({ type, id: decodeId(encoded) })}` : text,
-  );
+  return value.replace(/(?<=^|@)([a-z0-9_/]+):([\w/|+=-]+)/g, (text, type: string, encoded: string) => {
+    const id = decodeId(encoded);
+    const name = protection.nameOf({ type, id });
+    return name === id ? text : `${type}:${name}`;
+  });
 };
 
+const namedAction = membersOf({ name: shown });
 /** A decision names its action by a text, a list by `{name}`. */
 const actionName: Rule = (value, protection, path) =>
-  typeof value === 'string' ? value : membersOf({ name: shown })(value, protection, path);
+  typeof value === 'string' ? value : namedAction(value, protection, path);
 
 const reasonRule = membersOf({
   code: shown,

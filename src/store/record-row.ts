@@ -1,7 +1,7 @@
 /** The row of a decision or a list: its record, and the columns that it is found by. */
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
-import { describeRef, parseDescribedRef } from '../model/ids.js';
-import type { ProtectedText } from './record-values.js';
+import { parseDescribedRef } from '../model/ids.js';
+import type { ProtectedRecord } from './record-values.js';
 import { sha256 } from '../runtime/sha256.js';
 
 /** The longest text that an index has in clear, in bytes; of longer ones it has the hash. record-item-tables.ts does the same. */
@@ -13,10 +13,10 @@ export function toSearchKey(text: string): string {
 }
 
 /**
- * @param protectedText the record's JSON without people and values
+ * @param protectedRecord the same record without people and values
  * @returns the JSON of its row, by the columns of record-tables.ts
  */
-export function serializeRow(record: DecisionRecord | SearchRecord, { text, sealed, nameOf }: ProtectedText): string {
+export function serializeRow(record: DecisionRecord | SearchRecord, { text, sealed, nameOf }: ProtectedRecord): string {
   const row = {
     id: record.id,
     kind: 'search' in record ? 'list' : 'decision',
@@ -31,14 +31,15 @@ export function serializeRow(record: DecisionRecord | SearchRecord, { text, seal
 
 function listSearchKeys(
   record: DecisionRecord | SearchRecord,
-  nameOf: ProtectedText['nameOf'],
+  nameOf: ProtectedRecord['nameOf'],
 ): Readonly<Record<string, string>> {
   const acting = 'search' in record ? record.acting : record.rationale.acting;
   const { action, resource, task } = record.request;
+  const nameParty = (text = ''): string | undefined => nameRef(parseDescribedRef(text), nameOf);
   const keys: Readonly<Record<string, unknown>> = {
-    user_key: nameText(acting?.user, nameOf),
-    agent_key: nameText(acting?.agent, nameOf),
-    resource_key: nameText(describeResource(resource), nameOf),
+    user_key: nameParty(acting?.user),
+    agent_key: nameParty(acting?.agent),
+    resource_key: nameRef(resource, nameOf),
     action: typeof action === 'object' && action !== null && 'name' in action ? action.name : action,
     reason: 'search' in record ? undefined : record.reasons[0]?.code,
     task,
@@ -49,16 +50,9 @@ function listSearchKeys(
   );
 }
 
-/** The party or thing as the log names it. @param text as `type:id` */
-function nameText(text: string | undefined, nameOf: ProtectedText['nameOf']): string | undefined {
-  const ref = text === undefined ? undefined : parseDescribedRef(text);
-  return ref === undefined ? undefined : `${ref.type}:${nameOf(ref)}`;
-}
-
-/** A list may ask for all of a type, and then has no one resource. */
-function describeResource(resource: unknown): string | undefined {
-  if (typeof resource !== 'object' || resource === null || !('type' in resource) || !('id' in resource))
-    return undefined;
-  const { type, id } = resource;
-  return typeof type === 'string' && typeof id === 'string' ? describeRef({ type, id }) : undefined;
+/** A party or thing as the log names it. A list may ask for all of a type, and then has no one resource. */
+function nameRef(ref: unknown, nameOf: ProtectedRecord['nameOf']): string | undefined {
+  if (typeof ref !== 'object' || ref === null || !('type' in ref) || !('id' in ref)) return undefined;
+  const { type, id } = ref;
+  return typeof type === 'string' && typeof id === 'string' ? `${type}:${nameOf({ type, id })}` : undefined;
 }

@@ -2,17 +2,36 @@
  * The table of records. A decision and a list are records, and so is what comes after them: nothing that is written is written
  * again, so what was reported, corrected or found of a decision is a record of its own, which names it.
  */
+import { REPORTING_FUNCTION } from './limit-tables.js';
 
-/** The columns that decisions and lists are found by, and the record itself. */
-export const FOUND_COLUMNS =
-  'at, client, decision, user_key, agent_key, resource_key, action, reason, task, session, protected, record';
-export const VALUE_COLUMNS = 'sealed, persons, kept_until';
-/** The columns of a row's JSON, with their types; those of its values come last. */
-export const ROW_TYPES = `id uuid, kind text, at timestamptz, client text, decision boolean, user_key text, agent_key text,
-  resource_key text, action text, reason text, task text, session text, protected boolean, record jsonb, sealed text, persons jsonb,
-  kept_until timestamptz`;
+/** The columns that decisions and lists are found by, and the record itself, with their types. */
+const FOUND_TYPES = {
+  at: 'timestamptz',
+  client: 'text',
+  decision: 'boolean',
+  user_key: 'text',
+  agent_key: 'text',
+  resource_key: 'text',
+  action: 'text',
+  reason: 'text',
+  task: 'text',
+  session: 'text',
+  protected: 'boolean',
+  record: 'jsonb',
+} as const;
+/** The members of a row's JSON that go to the table of values. */
+const VALUE_TYPES = { sealed: 'text', persons: 'jsonb', kept_until: 'timestamptz' } as const;
+
+const listColumns = (types: object): string => Object.keys(types).join(', ');
+
+export const FOUND_COLUMNS = listColumns(FOUND_TYPES);
+export const VALUE_COLUMNS = listColumns(VALUE_TYPES);
 /** The columns of a decision or a list as it is first stored. */
 export const ROW_COLUMNS = `id, kind, ${FOUND_COLUMNS}`;
+/** The members of a row's JSON, with their types. */
+export const ROW_TYPES = Object.entries({ id: 'uuid', kind: 'text', ...FOUND_TYPES, ...VALUE_TYPES })
+  .map(([name, type]) => `${name} ${type}`)
+  .join(', ');
 
 /** The columns as those of the table or the function that the alias names. */
 export function qualifyColumns(alias: string, columns: string): string {
@@ -20,8 +39,8 @@ export function qualifyColumns(alias: string, columns: string): string {
 }
 
 /**
- * `about` is the decision that a later record is about. Decisions and lists alone have a `decision`, and what they are found by:
- * `protected` says that the record has no values in clear, which those of versions before have.
+ * `about` is the decision that a later record is about. Decisions, lists and corrections alone have a `decision`, and what they are
+ * found by. `protected` says that the record has no values in clear, which those of versions before have.
  */
 export const RECORD_TABLES = [
   `alter table decisions rename to records`,
@@ -64,42 +83,5 @@ export const RECORD_TABLES = [
      select gen_random_uuid(), 'outcome', decision, at, client, outcome from outcomes`,
   `create unique index records_outcome on records (about) where kind = 'outcome'`,
   `drop table outcomes`,
-  // The first outcome counts. Its row comes after the locks of keys and counters, which another report of the same waits for.
-  `create or replace function report_outcome(p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
-     returns text language plpgsql as $$
-   declare v_former records%rowtype; v_exceeds boolean; v_use record;
-   begin
-     if exists (select from limit_uses u where u.decision = p_decision and u.unit is not null)
-       and exists (select from jsonb_object_keys(p_kept) k where k <> '' and not exists (
-         select from limit_uses u where u.decision = p_decision and u.unit = k)) then
-       return 'other_unit';
-     end if;
-     perform 1 from idempotency_keys k where k.decision = p_decision order by k.key for update;
-     perform 1 from limit_counters c where c.key in (select u.key from limit_uses u where u.decision = p_decision)
-       order by c.key for update;
-     v_exceeds := exists (select from limit_uses u
-       where u.decision = p_decision and (p_kept->>coalesce(u.unit, ''))::numeric > u.quantity);
-     insert into records (id, kind, about, at, client, record) values (gen_random_uuid(), 'outcome', p_decision, now(), p_client,
-       p_outcome || case when v_exceeds then '{"exceeds_reservation": true}'::jsonb else '{}' end)
-       on conflict do nothing;
-     if not found then
-       select * into v_former from records o where o.about = p_decision and o.kind = 'outcome';
-       if v_former.client <> p_client or v_former.record - 'exceeds_reservation' <> p_outcome then return 'other'; end if;
-       return case when v_former.record ? 'exceeds_reservation' then 'exceeds' else 'reported' end;
-     end if;
-     if p_kept is null then
-       perform release_uses(array[p_decision]);
-       return 'reported';
-     end if;
-     if not v_exceeds then
-       for v_use in select u.key, u.quantity - (p_kept->>coalesce(u.unit, ''))::numeric as unused
-           from limit_uses u where u.decision = p_decision loop
-         if v_use.unused > 0 then perform reduce_use(p_decision, v_use.key, v_use.unused); end if;
-       end loop;
-     end if;
-     if p_executed then
-       update idempotency_keys k set executed = true where k.decision = p_decision;
-     end if;
-     return case when v_exceeds then 'exceeds' else 'reported' end;
-   end $$`,
+  REPORTING_FUNCTION,
 ] as const;

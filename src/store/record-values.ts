@@ -2,11 +2,11 @@
  * Keeps people and values out of the records: the record shows pseudonyms and commitments, and all of it is sealed in a row beside,
  * which goes after a while, and can't be opened once one of its people is erased.
  */
-import { LRUCache } from 'lru-cache';
 import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
 import { protectRecord } from './protected-record.js';
 import { openValues, sealValues } from '../runtime/sealing.js';
+import { memoizeByObject } from '../runtime/memoize.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import type { Database, DatabaseRow } from './database/port.js';
 import { newUnknownName, PersonKeys, type PersonKey } from './person-keys.js';
@@ -27,14 +27,27 @@ export interface ValuesOptions {
   readonly personTypes: () => ReadonlySet<string>;
 }
 
+/** A record on its way to the store. */
+export interface WrittenRecord {
+  readonly id: string;
+  /** RFC 3339. */
+  readonly evaluatedAt: string;
+  /** The record, with its facts as their JSON: they are committed to as a whole, and a part of them is never shown alone. */
+  readonly content: object;
+  /** The JSON of the record. */
+  readonly text: string;
+}
+
 /** A record as it is stored. */
-export interface ProtectedText {
+export interface ProtectedRecord {
   /** The JSON of the record without people and values. */
   readonly text: string;
-  /** Members of the row, as JSON without braces: empty where its people aren't known. */
+  /** Members of the row, as JSON without braces: empty where a person's key isn't known. */
   readonly sealed: string;
   /** The person's name in the log, or the id where it names none. */
   readonly nameOf: (ref: EntityRef) => string;
+  /** The people whose keys this process doesn't know: the record has names of them that can't be told. */
+  readonly unknown: readonly EntityRef[];
 }
 
 type ShownRecord = Readonly<Record<string, unknown>>;
@@ -48,7 +61,6 @@ const VALUES_PRUNED_AT_A_TIME = 1000;
 
 export class RecordValues {
   readonly people: PersonKeys;
-  private readonly patterns = new LRUCache<string, RegExp>({ max: 8 });
 
   constructor(
     private readonly database: Pick<Database, 'run'>,
@@ -57,64 +69,27 @@ export class RecordValues {
     this.people = new PersonKeys(database, options.key);
   }
 
-  /** @returns undefined where {@link ensurePeople} has to be called before */
-  protect(record: { readonly id: string; readonly evaluated_at: string }, text: string): ProtectedText | undefined {
+  /** Values are sealed only where the keys of all people are known, which {@link PersonKeys.ensure} sees to. */
+  protect(written: WrittenRecord): ProtectedRecord {
     const types = this.options.personTypes();
-    const known = new Map<string, PersonKey>();
-    for (const person of this.findPeople(text, types)) {
-      const key = this.people.peek(person);
-      if (key === undefined) return undefined;
-      known.set(key.person, key);
-    }
-    const missing = new Set<string>();
+    const keys = new Map<string, PersonKey>();
+    const unknown = new Map<string, { readonly ref: EntityRef; readonly name: string }>();
     const nameOf = (ref: EntityRef): string => {
       if (!types.has(ref.type)) return ref.id;
       const key = this.people.peek(ref);
-      if (key === undefined) missing.add(ref.id);
-      else known.set(key.person, key);
-      return key?.pseudonym ?? '';
-    };
-    const seed = newRecordSeed();
-    const isPersonType = (type: string): boolean => types.has(type);
-    const shown = protectRecord(withFactsText(record), { seed, isPersonType, pseudonym: nameOf });
-    if (missing.size > 0) return undefined;
-    return { text: JSON.stringify(shown), sealed: this.seal(record, text, seed, known), nameOf };
-  }
-
-  /**
-   * The same at once: of people whose keys this process doesn't know, the record has names that can't be told, and no values.
-   * They were known when the record was first given, but for an outage.
-   */
-  protectNow(record: { readonly id: string; readonly evaluated_at: string }, text: string): ProtectedText {
-    const known = this.protect(record, text);
-    if (known !== undefined) return known;
-    const types = this.options.personTypes();
-    const names = new Map<string, string>();
-    const nameOf = (ref: EntityRef): string => {
-      if (!types.has(ref.type)) return ref.id;
-      const name = this.people.peek(ref)?.pseudonym ?? names.get(formatRef(ref)) ?? newUnknownName();
-      names.set(formatRef(ref), name);
+      if (key !== undefined) {
+        keys.set(key.person, key);
+        return key.pseudonym;
+      }
+      const { name } = unknown.get(formatRef(ref)) ?? { name: newUnknownName() };
+      unknown.set(formatRef(ref), { ref, name });
       return name;
     };
-    const protection = { seed: newRecordSeed(), isPersonType: (type: string) => types.has(type), pseudonym: nameOf };
-    return { text: JSON.stringify(protectRecord(withFactsText(record), protection)), sealed: '', nameOf };
-  }
-
-  /** Makes the keys of all people of a record. @throws Fault */
-  async ensurePeople(record: object, text: string): Promise<void> {
-    const types = this.options.personTypes();
-    const people = new Map<string, EntityRef>();
-    const note = (ref: EntityRef): string => {
-      people.set(`${ref.type}:${ref.id}`, ref);
-      return '';
-    };
-    for (const person of this.findPeople(text, types)) note(person);
-    protectRecord(withFactsText(record), {
-      seed: new Uint8Array(),
-      isPersonType: (type) => types.has(type),
-      pseudonym: note,
-    });
-    await this.people.ensure([...people.values()]);
+    for (const person of findPeople(written.text, types)) nameOf(person);
+    const seed = newRecordSeed();
+    const text = JSON.stringify(protectRecord(written.content, { seed, nameOf }));
+    const sealed = unknown.size > 0 ? '' : this.seal(written, seed, keys);
+    return { text, sealed, nameOf, unknown: [...unknown.values()].map(({ ref }) => ref) };
   }
 
   /** The name that the log has of a thing or a person; undefined where it can have none. @throws Fault */
@@ -163,45 +138,31 @@ export class RecordValues {
     return rows.length === VALUES_PRUNED_AT_A_TIME;
   }
 
-  private seal(
-    { id, evaluated_at: at }: { readonly id: string; readonly evaluated_at: string },
-    text: string,
-    seed: Buffer,
-    people: ReadonlyMap<string, PersonKey>,
-  ): string {
+  private seal({ id, evaluatedAt, text }: WrittenRecord, seed: Buffer, people: ReadonlyMap<string, PersonKey>): string {
     const { keepMs, key } = this.options;
     const persons = [...people.keys()].sort();
     const secrets = persons.flatMap((person) => people.get(person)?.secret ?? []);
     const content = `{"seed":"${seed.toString('base64')}","record":${text}}`;
     const sealed = sealValues(content, id, key, secrets).toString('base64');
-    const until = new Date(Date.parse(at) + keepMs).toISOString();
+    const until = new Date(Date.parse(evaluatedAt) + keepMs).toISOString();
     return `,"sealed":"${sealed}","persons":${JSON.stringify(persons)},"kept_until":"${until}"`;
   }
+}
 
-  /** The people whom the text names in relationships and references, wherever it does. */
-  private *findPeople(text: string, types: ReadonlySet<string>): Generator<EntityRef> {
-    if (types.size === 0) return;
-    const names = [...types].join('|');
-    let pattern = this.patterns.get(names);
-    if (pattern === undefined) {
-      pattern = new RegExp(
-        `(?<![a-z0-9_/])(${names}):([\\w/|+=-]+)|"type":"(${names})","id":("(?:[^"\\\\]|\\\\.)*")`,
-        'g',
-      );
-      this.patterns.set(names, pattern);
-    }
-    for (const [, type, encoded, jsonType, json] of text.matchAll(pattern)) {
-      if (type !== undefined && encoded !== undefined) yield { type, id: decodeId(encoded) };
-      else if (jsonType !== undefined && json !== undefined)
-        yield { type: jsonType, id: parseStrictJson(json) as string };
-    }
+/** Finds the people that a record's text names in relationships and references, wherever it does. */
+function* findPeople(text: string, types: ReadonlySet<string>): Generator<EntityRef> {
+  if (types.size === 0) return;
+  for (const [, type, encoded, jsonType, json] of text.matchAll(findPeoplePattern(types))) {
+    if (type !== undefined && encoded !== undefined) yield { type, id: decodeId(encoded) };
+    else if (jsonType !== undefined && json !== undefined)
+      yield { type: jsonType, id: parseStrictJson(json) as string };
   }
 }
 
-/** The facts are committed to as their JSON: a part of them is never shown alone. */
-function withFactsText(record: object): object {
-  return 'facts' in record && record.facts !== undefined ? { ...record, facts: JSON.stringify(record.facts) } : record;
-}
+const findPeoplePattern = memoizeByObject((types: ReadonlySet<string>): RegExp => {
+  const names = [...types].join('|');
+  return new RegExp(`(?<![a-z0-9_/])(${names}):([\\w/|+=-]+)|"type":"(${names})","id":("(?:[^"\\\\]|\\\\.)*")`, 'g');
+});
 
 /** The members that the transaction of the record may change. */
 const STORED_MEMBERS = ['decision', 'found', 'left_out', 'reservation'];

@@ -19,8 +19,7 @@ function pseudonym({ type, id }: EntityRef): string {
 }
 const protection = (seed = newRecordSeed()): Protection => ({
   seed,
-  isPersonType: (type) => type === 'user' || type === 'employee',
-  pseudonym,
+  nameOf: (ref) => (ref.type === 'user' || ref.type === 'employee' ? pseudonym(ref) : ref.id),
 });
 
 describe('a commitment', () => {
