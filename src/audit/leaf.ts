@@ -2,9 +2,8 @@
  * The leaf of a record: what it is in clear, and a commitment to each of its parts. A reader who may see one part is given
  * that and its salt, and learns of the others nothing: salts come from a seed of the record's own, each by its part's name.
  */
-import { createHmac } from 'node:crypto';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
-import { commit } from '../runtime/commitment.js';
+import { commit, deriveSalt } from '../runtime/commitment.js';
 
 /** The members of a decision's or a list's record, by the part that has them; those that aren't named are in `answer`. */
 const DECISION_PARTS = {
@@ -49,24 +48,21 @@ export function formatLeaf(record: LoggedRecord): string {
 
 /** The parts of a record. `keys` is one, so that no record can be moved to another's lists. */
 export function splitRecord({ kind, keys, record }: LoggedRecord): RecordParts {
-  if (!DECISION_KINDS.has(kind)) return new Map([...toPart('keys', keys), ...toPart('record', record)]);
+  if (!DECISION_KINDS.has(kind)) return new Map(Object.entries({ keys, record }));
   const members = new Map<string, [string, unknown][]>();
   for (const [member, value] of Object.entries(record)) {
     const name = PART_OF_MEMBER.get(member) ?? 'answer';
     members.set(name, [...(members.get(name) ?? []), [member, value]]);
   }
   // A member may have any name, so parts are made of entries.
-  const parts = [...members].flatMap(([name, entries]) => toPart(name, Object.fromEntries(entries)));
-  return new Map([...toPart('keys', keys), ...parts]);
-}
-
-function toPart(name: string, part: Readonly<Record<string, unknown>>): [[string, typeof part]] {
-  return [[name, part]];
+  const parts = new Map<string, Readonly<Record<string, unknown>>>([['keys', keys]]);
+  for (const [name, entries] of members) parts.set(name, Object.fromEntries(entries));
+  return parts;
 }
 
 /** The salt of a part, which opens that part alone. */
 export function derivePartSalt(seed: string, name: string): Buffer {
-  return createHmac('sha256', Buffer.from(seed, 'hex')).update(`part ${name}`).digest();
+  return deriveSalt(Buffer.from(seed, 'hex'), `part ${name}`);
 }
 
 /** The commitment to a part: with the salt, it shows that the part was this; without, it shows nothing. */

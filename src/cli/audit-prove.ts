@@ -20,7 +20,7 @@ export const auditProveCommand = defineCommand({
   examples: ['remit audit prove 01999999-0000-7000-8000-000000000000 > decision.tlog-proof'],
   run: async ({ positionals: [id], options }) => {
     const proof = await withServiceClient(loadConfig(options.config), options.key, async (client) =>
-      acceptedText(await client.getText(`/v1/audit/proof/${encodeURIComponent(id)}`)),
+      acceptedText(await client.get(`/v1/audit/proof/${encodeURIComponent(id)}`)),
     );
     if (options.json) printJson({ id, proof });
     else process.stdout.write(proof);

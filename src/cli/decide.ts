@@ -13,7 +13,7 @@ import { listDecideCures } from './print/decide-cures.js';
 import { decisionText, type DecisionAnswer } from './print/decision.js';
 import { printJson } from './print/terminal.js';
 import { findTypedIds, printWarnings } from './token-warnings.js';
-import { rejectionError, withServiceClient } from './service-client.js';
+import { parseReply, rejectionError, withServiceClient } from './service-client.js';
 
 export const decideCommand = defineCommand({
   name: 'decide',
@@ -77,7 +77,7 @@ export const decideCommand = defineCommand({
       const reply = await client.post('/access/v1/evaluation', request);
       // 503: an engine could not answer, and the body says which.
       if (reply.status !== 200 && reply.status !== 503) throw rejectionError(reply);
-      const answer = reply.body as DecisionAnswer;
+      const answer = parseReply(reply) as DecisionAnswer;
       if (options.json) printJson(answer);
       else {
         const cures = listDecideCures(answer.context?.reasons ?? [], {

@@ -20,13 +20,13 @@ export async function* readLogEntries(client: ServiceClient, withRecords: boolea
 
 /** The public key that the service shows. @throws UsageError where the log isn't signed */
 export async function fetchLogKey(client: ServiceClient): Promise<NoteKey> {
-  return parseNoteKey(acceptedText(await client.getText('/v1/audit/key')));
+  return parseNoteKey(acceptedText(await client.get('/v1/audit/key')));
 }
 
 /** The head of the log as it is signed now. @throws UsageError, ConfigError where the key has not signed it */
 export async function fetchLogHead(client: ServiceClient, key: NoteKey): Promise<TreeHead> {
   return openNamedCheckpoint(
-    acceptedText(await client.getText('/v1/audit/checkpoint')),
+    acceptedText(await client.get('/v1/audit/checkpoint')),
     key,
     'the checkpoint of the service',
   );

@@ -16,13 +16,11 @@ import { UsageError } from './command/usage-error.js';
 
 export interface ServiceReply {
   readonly status: number;
-  readonly body: unknown;
+  readonly text: string;
 }
 
 export interface ServiceClient {
   get(path: string): Promise<ServiceReply>;
-  /** The same for what is text: `body` is that, unless it is refused. */
-  getText(path: string): Promise<ServiceReply>;
   post(path: string, body: object): Promise<ServiceReply>;
   close(): Promise<void>;
 }
@@ -65,19 +63,13 @@ async function openInProcess(config: Config, key: string | undefined): Promise<S
   const service = await openService(config);
   const app = await buildApp(service);
   process.stderr.write(`remit: no service runs on ${displayPath(config.data)}, so the engines are opened here\n`);
-  const send = async (
-    method: 'GET' | 'POST',
-    url: string,
-    payload?: object,
-    parse = parseAnswer,
-  ): Promise<ServiceReply> => {
+  const send = async (method: 'GET' | 'POST', url: string, payload?: object): Promise<ServiceReply> => {
     const headers = { host: `127.0.0.1:${config.port}`, authorization: bearer(key ?? service.devKey) };
     const response = await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
-    return { status: response.statusCode, body: (response.statusCode === 200 ? parse : parseAnswer)(response.payload) };
+    return { status: response.statusCode, text: response.payload };
   };
   return {
     get: (path) => send('GET', path),
-    getText: (path) => send('GET', path, undefined, takeText),
     post: (path, body) => send('POST', path, body),
     close: async () => {
       await app.close();
@@ -88,45 +80,42 @@ async function openInProcess(config: Config, key: string | undefined): Promise<S
 
 function connectOverHttp(url: string, key: string | undefined): ServiceClient {
   process.stderr.write(`remit: asking ${url}\n`);
-  const send = async (path: string, init: RequestInit, parse = parseAnswer): Promise<ServiceReply> => {
+  const send = async (path: string, init: RequestInit): Promise<ServiceReply> => {
     const headers = { 'content-type': 'application/json', authorization: bearer(key) };
     const response = await fetch(`${url}${path}`, { ...init, headers, redirect: 'error' }).catch((error: unknown) => {
       throw new ConfigError(`the service does not answer: ${String((error as Error).cause ?? error)}`, url);
     });
-    return { status: response.status, body: (response.status === 200 ? parse : parseAnswer)(await response.text()) };
+    return { status: response.status, text: await response.text() };
   };
   return {
     get: (path) => send(path, {}),
-    getText: (path) => send(path, {}, takeText),
     post: (path, body) => send(path, { method: 'POST', body: JSON.stringify(body) }),
     close: () => Promise.resolve(),
   };
 }
 
-function parseAnswer(text: string): unknown {
+/** The JSON of a reply, whatever its status. */
+export function parseReply({ text }: ServiceReply): unknown {
   return parseStrictJson(text, MAX_RECORD_DEPTH);
 }
 
-/** The same for {@link ServiceClient.getText}. @throws UsageError */
-export function acceptedText(reply: ServiceReply): string {
-  return acceptedBody(reply) as string;
-}
-
-function takeText(text: string): unknown {
-  return text;
-}
-
-/** The body of a 200. @throws UsageError with what the service says is wrong with the request */
+/** The JSON of a 200. @throws UsageError with what the service says is wrong with the request */
 export function acceptedBody(reply: ServiceReply): unknown {
   if (reply.status !== 200) throw rejectionError(reply);
-  return reply.body;
+  return parseReply(reply);
+}
+
+/** The text of a 200, where it isn't JSON. @throws UsageError with what the service says is wrong with the request */
+export function acceptedText(reply: ServiceReply): string {
+  if (reply.status !== 200) throw rejectionError(reply);
+  return reply.text;
 }
 
 /** The error of a refused request: the service's message, with the place in the request. */
-export function rejectionError({ status, body }: ServiceReply): UsageError {
-  const { error } = body as { error?: { message?: string; at?: string } };
+export function rejectionError(reply: ServiceReply): UsageError {
+  const { error } = parseReply(reply) as { error?: { message?: string; at?: string } };
   const place = error?.at === undefined ? '' : `${error.at}: `;
-  return new UsageError(`${place}${error?.message ?? `the service refuses the request (${status})`}`);
+  return new UsageError(`${place}${error?.message ?? `the service refuses the request (${reply.status})`}`);
 }
 
 /** @throws ConfigError where there is no key */

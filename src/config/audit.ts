@@ -1,10 +1,9 @@
 /** `audit` of the configuration: the key that signs the log, its name, and where its checkpoints are kept as well. */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError } from '../model/faults.js';
 import type { LogWitness } from '../records/log-witness.js';
-import { displayPath } from './files.js';
+import { displayPath, readKeyFile } from './files.js';
 import { findUrlProblem } from './notifications.js';
 
 const MAX_WITNESSES = 8;
@@ -59,23 +58,12 @@ export function resolveAudit(
 
 /** Reads a private key for Ed25519 in PEM (PKCS #8). @throws ConfigError */
 export function readAuditKey(file: string): KeyObject {
-  try {
-    return parseAuditKey(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // The text of the error may quote the key.
-    throw new ConfigError(
-      code?.startsWith('E') === true && !code.startsWith('ERR')
-        ? `the key can not be read (${code})`
-        : 'the file has no private key for Ed25519 in PEM: openssl genpkey -algorithm ed25519 makes one',
-      { file: displayPath(file), key: 'audit.key_file' },
-    );
-  }
-}
-
-/** @throws Error where it is none */
-export function parseAuditKey(text: string): KeyObject {
-  const key = createPrivateKey(text);
-  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('the key is not one for Ed25519');
-  return key;
+  return readKeyFile(file, {
+    setting: 'audit.key_file',
+    parse: (text) => {
+      const key = createPrivateKey(text);
+      return key.asymmetricKeyType === 'ed25519' ? key : undefined;
+    },
+    problem: 'the file has no private key for Ed25519 in PEM: openssl genpkey -algorithm ed25519 makes one',
+  });
 }

@@ -133,6 +133,38 @@ export function readTextFile(path: string): string {
   }
 }
 
+/** A kind of key that is read from a file. */
+interface KeyFileKind<T> {
+  /** The setting that names the file. */
+  readonly setting: string;
+  /** Reads the key; returns undefined, or throws, where the text has none. */
+  readonly parse: (text: string) => T | undefined;
+  /** The problem of a file that has none. */
+  readonly problem: string;
+}
+
+/** Reads the key of a file, of which no message quotes anything. @throws ConfigError naming the setting */
+export function readKeyFile<T>(file: string, { setting, parse, problem }: KeyFileKind<T>): T {
+  const refuse = (told: string): never => {
+    throw new ConfigError(told, { file: displayPath(file), key: setting });
+  };
+  const read = (): string => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      return refuse(`the key can not be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+    }
+  };
+  const text = read();
+  try {
+    const key = parse(text);
+    if (key !== undefined) return key;
+  } catch {
+    // The text of the error may quote the key.
+  }
+  return refuse(problem);
+}
+
 /** The error of a file that can't be written. */
 export function createWriteError(error: unknown, path: string): ConfigError {
   return new ConfigError(

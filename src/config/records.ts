@@ -1,9 +1,7 @@
 /** `records` of the configuration: what records hold, and the key and the time for which the values in them are kept. */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ConfigError } from '../model/faults.js';
 import { boundedDurationFormat } from './durations.js';
-import { displayPath } from './files.js';
+import { readKeyFile } from './files.js';
 
 export const recordsFormat = z
   .strictObject({
@@ -39,16 +37,9 @@ function parseValuesKey(text: string): Buffer | undefined {
 
 /** @throws ConfigError */
 export function readValuesKey(file: string): Buffer {
-  const refuse = (problem: string): never => {
-    throw new ConfigError(problem, { file: displayPath(file), key: 'records.values.key_file' });
-  };
-  const read = (): string => {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (error) {
-      return refuse(`the key can not be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
-    }
-  };
-  const problem = 'the file must have 32 bytes in base64, as "openssl rand -base64 32" makes them';
-  return parseValuesKey(read()) ?? refuse(problem);
+  return readKeyFile(file, {
+    setting: 'records.values.key_file',
+    parse: parseValuesKey,
+    problem: 'the file must have 32 bytes in base64, as "openssl rand -base64 32" makes them',
+  });
 }

@@ -1,10 +1,8 @@
 /** `signing` of the configuration: the keys that Remit signs with, where the deployment's own isn't made by itself. */
 import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ConfigError } from '../model/faults.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
-import { displayPath } from './files.js';
+import { readKeyFile } from './files.js';
 
 /** A key is followed by those that it replaced, for as long as what they signed is good. */
 const MAX_KEY_FILES = 4;
@@ -27,29 +25,17 @@ export interface SigningConfig {
 
 /** Reads a private P-256 key, as a JSON Web Key or in PEM (PKCS #8). @throws ConfigError */
 export function readSigningKey(file: string): { readonly kty: string; readonly [member: string]: unknown } {
-  const refuse = (problem: string): never => {
-    throw new ConfigError(problem, { file: displayPath(file), key: 'signing.key_file' });
-  };
-  const read = (): string => {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (error) {
-      return refuse(`the key can not be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
-    }
-  };
-  const text = read();
-  try {
-    const key = text.trimStart().startsWith('{')
-      ? createPrivateKey({ key: parseStrictJson(text) as never, format: 'jwk' })
-      : createPrivateKey(text);
-    const jwk = key.export({ format: 'jwk' });
-    if (jwk.kty === 'EC' && jwk.crv === 'P-256' && isWhole(key)) return { ...jwk, kty: jwk.kty };
-  } catch {
-    // The text of the error may quote the key.
-  }
-  return refuse(
-    'the file has no private key for ES256: it must be one of the curve P-256, as a JSON Web Key or in PEM',
-  );
+  return readKeyFile(file, {
+    setting: 'signing.key_file',
+    parse: (text) => {
+      const key = text.trimStart().startsWith('{')
+        ? createPrivateKey({ key: parseStrictJson(text) as never, format: 'jwk' })
+        : createPrivateKey(text);
+      const jwk = key.export({ format: 'jwk' });
+      return jwk.kty === 'EC' && jwk.crv === 'P-256' && isWhole(key) ? { ...jwk, kty: jwk.kty } : undefined;
+    },
+    problem: 'the file has no private key for ES256: it must be one of the curve P-256, as a JSON Web Key or in PEM',
+  });
 }
 
 /** Whether the private part of the key is that of its public part, which a JSON Web Key states apart. */

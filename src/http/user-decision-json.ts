@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { MASKING_OBLIGATIONS } from '../lists/mask.js';
-import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { getRecordedActing, type DecisionRecord, type SearchRecord } from '../model/decision.js';
 import { describeRef, type EntityRef } from '../model/ids.js';
 import { REASONS, type ReasonCode, type StepName } from '../model/reasons.js';
 import type { StoredDecision } from '../store/decisions.js';
@@ -121,7 +121,7 @@ export function toAuditedDecision(
 
 function describeAct(record: DecisionOrList, findTitle: FindTitle): UserDecision {
   const { id, evaluated_at, decision, dry_run, request } = record;
-  const acting = 'rationale' in record ? record.rationale.acting : record.acting;
+  const acting = getRecordedActing(record);
   const stated = request as { readonly action?: string | { readonly name?: string }; readonly resource?: EntityRef };
   const action = typeof stated.action === 'string' ? stated.action : stated.action?.name;
   const { resource } = stated;

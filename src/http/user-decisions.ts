@@ -5,7 +5,7 @@
 import { readDecisionId } from '../decide/decision-id.js';
 import { selectHeld } from '../govern/permission-holders.js';
 import { GraphSnapshot } from '../graph/snapshot.js';
-import type { DecisionRecord, SearchRecord } from '../model/decision.js';
+import { getRecordedActing, type DecisionRecord, type SearchRecord } from '../model/decision.js';
 import { describeRef, findIdProblem, parseDescribedRef, type EntityRef } from '../model/ids.js';
 import type { Service } from '../service/service.js';
 import type { DecisionFilter } from '../store/list-decisions.js';
@@ -79,7 +79,7 @@ async function mayAudit(
 
 /** The user that it was done for, as `type:id`. */
 function findUser(record: DecisionRecord | SearchRecord): string | undefined {
-  return ('rationale' in record ? record.rationale.acting : record.acting)?.user;
+  return getRecordedActing(record)?.user;
 }
 
 function createTitleFinder({ activePolicies }: Pick<Service, 'activePolicies'>): FindTitle {

@@ -215,6 +215,13 @@ export interface SearchRecord {
   readonly reservation?: ReservationRecord | undefined;
 }
 
+/** The parties of a decision or a list, as far as they were established. */
+export function getRecordedActing(
+  record: DecisionRecord | SearchRecord,
+): SearchRecord['acting'] | DescribedActing | undefined {
+  return 'rationale' in record ? record.rationale.acting : record.acting;
+}
+
 export interface Decision extends Omit<DecisionRecord, 'facts'> {
   /** The instant until which the answer may be kept, RFC 3339; that of the decision where it must not be kept. */
   readonly valid_until: string;

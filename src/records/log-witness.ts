@@ -83,12 +83,12 @@ export class WitnessSender {
     this.sent = checkpoint;
   }
 
-  start(log: Log): RepeatedWork {
+  start(): RepeatedWork {
     const { wake, stop } = repeat(() => this.send(), {
       pauseMs: WITNESS_PAUSE_MS,
       onFailing: (error) => {
         const detail = error instanceof Fault ? (error.detail ?? '') : '';
-        log(`No checkpoint is sent to the witness ${this.name}: ${error.message} ${detail}`, {
+        this.deps.log(`No checkpoint is sent to the witness ${this.name}: ${error.message} ${detail}`, {
           event: 'witness_refuses',
         });
       },

@@ -29,8 +29,11 @@ export interface ShownLeaf {
   readonly record?: LoggedRecord | null | undefined;
 }
 
+/** The most that is named: what is damaged from one place on would fill any memory. */
+const MAX_FINDINGS = 1000;
+
 export class LogVerifier {
-  readonly findings: LogFinding[] = [];
+  private readonly findings: LogFinding[] = [];
   /** The roots of the full subtrees on the left, by their sizes, of which each is a power of two. */
   private readonly left: { readonly size: number; readonly root: Buffer }[] = [];
   private size = 0;
@@ -47,11 +50,6 @@ export class LogVerifier {
       if (size > head.size)
         this.add('set_back', `the log has ${head.size} records, and a checkpoint of ${size} was kept: it was set back`);
     this.compareKept();
-  }
-
-  /** The index of the leaf that comes next. */
-  get next(): number {
-    return this.size;
   }
 
   /** Takes the next leaf. */
@@ -116,6 +114,3 @@ export class LogVerifier {
     if (this.findings.length < MAX_FINDINGS) this.findings.push({ kind, message, ...place });
   }
 }
-
-/** The most that is named: what is damaged from one place on would fill any memory. */
-export const MAX_FINDINGS = 1000;

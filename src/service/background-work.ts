@@ -72,7 +72,7 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     () => webhooks.stop(),
     startPruning([events, history, deps.recordValues], now, log),
     auditLog.sequencer.start(log).stop,
-    ...auditLog.witnesses.map((witness) => witness.start(log).stop),
+    ...auditLog.witnesses.map((witness) => witness.start().stop),
   ];
   return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
 }

@@ -27,7 +27,6 @@ export interface LogBatch {
 export interface LogEntry {
   readonly index: number;
   readonly leaf: string;
-  readonly id: string;
 }
 
 /** A record's place in the log, and who may see it. */
@@ -39,7 +38,7 @@ export interface LoggedPlace {
 }
 
 /** The records of a batch: bounded, since a decision may wait for the database meanwhile. */
-export const MAX_BATCH_RECORDS = 250;
+const MAX_BATCH_RECORDS = 250;
 const MAX_BATCH_BYTES = 512 * 1024;
 /** Waiting records are counted up to this number. */
 const MAX_COUNTED_PENDING = 100_000;
@@ -117,7 +116,7 @@ export class LogStore {
   async locate(id: string): Promise<LoggedPlace | undefined> {
     const [rows] = await this.database.run([
       {
-        sql: `select coalesce(d.client, r.client) as client, l.index, l.leaf, r.id
+        sql: `select coalesce(d.client, r.client) as client, l.index, l.leaf
               from records r left join records d on d.id = r.about left join log_leaves l on l.id = r.id
               where r.id = $1::uuid`,
         params: [id],
@@ -125,7 +124,8 @@ export class LogStore {
     ]);
     const row = rows?.[0];
     if (row === undefined) return undefined;
-    return { client: String(row['client']), entry: row['index'] === null ? undefined : toEntry(row) };
+    const entry = row['index'] === null ? undefined : { index: Number(row['index']), leaf: String(row['leaf']) };
+    return { client: String(row['client']), entry };
   }
 }
 
@@ -184,8 +184,4 @@ function toState(row: DatabaseRow | undefined): LogState {
     root: Buffer.from(String(row['root']), 'hex'),
     checkpoint: typeof row['checkpoint'] === 'string' ? row['checkpoint'] : undefined,
   };
-}
-
-function toEntry(row: DatabaseRow): LogEntry {
-  return { index: Number(row['index']), leaf: String(row['leaf']), id: String(row['id']) };
 }

@@ -93,7 +93,7 @@ async function admitParty(
 }
 
 /** Says for whom this is, and whose the token is that was presented: what it states, and nothing that is known of the party. */
-export function describeMisplaced(
+function describeMisplaced(
   { actors, user, clientId }: Pick<DelegationToken, 'actors' | 'user' | 'clientId'>,
   { clients, parties }: AcceptedParties,
 ): string {

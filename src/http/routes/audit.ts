@@ -10,13 +10,12 @@ import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { requireClient } from '../edge/request-party.js';
-import { queryNumber } from '../query-number.js';
+import { MAX_QUERY_NUMBER, queryNumber, requiredQueryNumber } from '../query-number.js';
 import type { TypedApp } from '../typed-app.js';
 import { isUuid } from '../../model/ids.js';
 
 /** Reads of the log at one time; each caller has a share of them, as of other reads. */
 const MAX_LOG_READS = 2;
-const MAX_INDEX = 999_999_999;
 const PLAIN_TEXT = 'text/plain; charset=utf-8';
 
 const logConsistencyFormat = z
@@ -98,7 +97,7 @@ export function auditRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['audit'],
       summary: 'Proves that the log of one size is the beginning of that of another (RFC 6962). Without a credential',
-      querystring: z.strictObject({ from: requiredIndex(), to: requiredIndex() }),
+      querystring: z.strictObject({ from: requiredQueryNumber(), to: requiredQueryNumber() }),
       response: { 200: logConsistencyFormat, 400: problemFormat, 429: problemFormat, 503: problemFormat },
     },
     handler: async (request) => {
@@ -160,7 +159,7 @@ function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
       tags: ['audit'],
       summary: 'The leaves of the log from an index on, with their records where asked for. A page may be short',
       querystring: z.strictObject({
-        from: queryNumber(0, MAX_INDEX, 0),
+        from: queryNumber(0, MAX_QUERY_NUMBER, 0),
         limit: queryNumber(1, MAX_PAGE_LEAVES, MAX_PAGE_LEAVES),
         records: z.enum(['true', 'false']).default('false'),
       }),
@@ -195,12 +194,4 @@ function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
       return { ...page, waiting: [...page.waiting], unlogged: [...page.unlogged], lost: [...page.lost] };
     },
   });
-}
-
-/** A size that must be said. */
-function requiredIndex() {
-  return z
-    .string()
-    .regex(/^(0|[1-9]\d{0,8})$/, `must be a whole number from 0 to ${MAX_INDEX}, in decimal digits`)
-    .transform(Number);
 }

@@ -1,7 +1,7 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
 import { z } from 'zod';
 import { readDecisionId } from '../../decide/decision-id.js';
-import { hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
+import { getRecordedActing, hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { describeRef, parseDescribedRef } from '../../model/ids.js';
 import { formatQuantityNumber } from '../../model/quantities.js';
@@ -192,7 +192,7 @@ async function reportOutcome(
 /** Whether the decision was for the user of the agent's token: an agent's own question is that of both. */
 function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: string | undefined): boolean {
   if (caller.kind === 'client') return true;
-  const acting = 'rationale' in record ? record.rationale.acting : record.acting;
+  const acting = getRecordedActing(record);
   const user = caller.user === undefined ? undefined : describeRef({ type: type ?? '', id: caller.user });
   return acting !== undefined && acting.user === user;
 }

@@ -7,6 +7,7 @@ import { beforeAll, expect, it } from 'vitest';
 import type { ProposedChange } from '../../../src/author/why-not/change.js';
 import { replaceMember } from '../../../src/author/why-not/change.js';
 import { explainDenial, type WhyNotAnswer } from '../../../src/author/why-not/why-not.js';
+import { acceptedBody } from '../../../src/cli/service-client.js';
 import { serviceWorld } from '../../../src/cli/service-world.js';
 import { readSources } from '../../../src/config/files.js';
 import type { ReplayableRecord } from '../../../src/model/decision.js';
@@ -156,9 +157,9 @@ async function storeTraits(named: Situation['traits'], traits: Situation['traits
 async function explain(denied: Answer): Promise<WhyNotAnswer> {
   const get = async (path: string) => {
     const response = await remit.request('GET', path);
-    return { status: response.statusCode, body: response.json<unknown>() };
+    return { status: response.statusCode, text: response.body };
   };
-  const stored = (await get(`/v1/decisions/${denied.context?.id ?? ''}`)).body;
+  const stored = acceptedBody(await get(`/v1/decisions/${denied.context?.id ?? ''}`));
   const record = parseRecord(stored, 'the record') as ReplayableRecord;
   const { activePolicies, config } = remit.service;
   return explainDenial(record, { rules: activePolicies.rules, sources: readSources(config.sources), world: serviceWorld({ get }) }); // prettier-ignore

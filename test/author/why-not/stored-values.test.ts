@@ -2,6 +2,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { explainDenial } from '../../../src/author/why-not/why-not.js';
+import { acceptedBody } from '../../../src/cli/service-client.js';
 import { serviceWorld } from '../../../src/cli/service-world.js';
 import { readSources } from '../../../src/config/files.js';
 import type { ReplayableRecord } from '../../../src/model/decision.js';
@@ -92,9 +93,9 @@ it.each<[string, Question, string, string]>([
   expect(answer.decision).toBe(false);
   const get = async (path: string) => {
     const response = await remit.request('GET', path);
-    return { status: response.statusCode, body: response.json<unknown>() };
+    return { status: response.statusCode, text: response.body };
   };
-  const record = (await get(`/v1/decisions/${answer.context?.id ?? ''}`)).body as ReplayableRecord;
+  const record = acceptedBody(await get(`/v1/decisions/${answer.context?.id ?? ''}`)) as ReplayableRecord;
   const told = await explainDenial(record, {
     rules: remit.service.activePolicies.rules,
     sources: readSources(remit.service.config.sources),

@@ -35,7 +35,7 @@ const denied = all.flatMap(([, list]) => list.filter((c) => !c.expect.decision))
 async function explained(record: ReplayableRecord, running = remit): Promise<WhyNotAnswer> {
   const get = async (path: string) => {
     const response = await running.request('GET', path);
-    return { status: response.statusCode, body: response.json<unknown>() };
+    return { status: response.statusCode, text: response.body };
   };
   const rules = running.service.activePolicies.rules;
   return explainDenial(record, {

@@ -23,7 +23,7 @@ const explain = ({ service }: Running, record: DecisionRecord): Explanation =>
 async function whyNot(remit: Running, denied: Answer, credential?: string): Promise<WhyNotAnswer> {
   const get = async (path: string) => {
     const response = await remit.request('GET', path, undefined, credential);
-    return { status: response.statusCode, body: response.json<unknown>() };
+    return { status: response.statusCode, text: response.body };
   };
   const { rules } = remit.service.activePolicies;
   const sources = readSources(remit.service.config.sources);
