@@ -91,17 +91,16 @@ export class Transport {
       count.attempts += 1;
       const token = await deadline.race(this.credential.get());
       const result = await this.attemptStream(request, token, deadline, count);
-      if (!(result instanceof RemitUnavailable) && !(result instanceof Response)) return result;
-      if (result instanceof Response) {
+      if (result instanceof RemitUnavailable) {
+        if (!request.isReplayable()) throw result;
+        await this.pauseBeforeRetry(request, result, deadline, count.attempts);
+      } else if (result instanceof Response) {
         const problem = await readJsonBody(result).catch(() => undefined);
         // What was refused has not been read, so it is sent again with another token, or with the nonce that was asked for.
         const isWorthwhile = result.status === 401 && this.renew(request.url, token, result);
         if (!isWorthwhile || isRenewed || !request.isReplayable()) throw toRefusal(result.status, problem);
         isRenewed = true;
-        continue;
-      }
-      if (!request.isReplayable()) throw result;
-      await this.pauseBeforeRetry(request, result, deadline, count.attempts);
+      } else return result;
     }
   }
 
