@@ -1,10 +1,9 @@
-/** docs/guide/records.md shows questions about records that find what they say, and a schema that loads. */
-import { readFileSync } from 'node:fs';
+/** docs/guide/records.md shows questions about records that find what they say. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { blocks } from '../author/test/company.js';
 import { start, type Running } from '../support/sample.js';
 
-const guide = readFileSync(new URL('../../docs/guide/records.md', import.meta.url), 'utf8');
-const questions = (/```http\n([^]*?)```/.exec(guide)?.[1] ?? '').trim().split('\n');
+const questions = (blocks('guide/records.md', 'http')[0] ?? '').trim().split('\n');
 
 describe('docs/guide/records.md', () => {
   let remit: Running;

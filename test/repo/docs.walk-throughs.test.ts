@@ -1,13 +1,13 @@
 /** The walk-throughs of docs/guide are pasted into a shell, beside the service as it starts, and go all the way. They need jq. */
-import { execFile, spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { execFile, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { blocks } from '../author/test/company.js';
+import { serve } from '../faults/processes.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const program = `"${process.execPath}" "${join(root, 'dist/main.js')}"`;
@@ -23,25 +23,16 @@ describe.skipIf(!hasJq)('docs/guide', { timeout: 240_000 }, () => {
       cpSync(join(root, folder), join(directory, folder), { recursive: true });
     for (const file of readdirSync(join(directory, 'policies')))
       if (file === 'agents.cedar' || !file.endsWith('.cedar')) rmSync(join(directory, 'policies', file));
-    const port = await findFreePort();
-    url = `http://127.0.0.1:${port}`;
-    env = {
-      PATH: process.env['PATH'],
-      REMIT_CONFIG: join(directory, 'fixtures/acme.remit.yaml'),
-      REMIT_DATA: join(directory, '.remit'),
-      REMIT_PORT: String(port),
-    };
-    const service = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], { env, stdio: 'ignore' });
-    const ended = new Promise((resolve) => service.once('exit', resolve));
-    const isReady = (): Promise<boolean> =>
-      fetch(`${url}/health/ready`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-    while (service.exitCode === null && !(await isReady())) await new Promise((resolve) => setTimeout(resolve, 100));
+    const config = join(directory, 'fixtures/acme.remit.yaml');
+    const sample = readFileSync(config, 'utf8');
+    expect(sample).toContain('port: 7480');
+    writeFileSync(config, sample.replace('port: 7480', 'port: 0'));
+    const data = join(directory, '.remit');
+    const service = await serve(config, { data });
+    url = service.url;
+    env = { PATH: process.env['PATH'], REMIT_CONFIG: config, REMIT_DATA: data, REMIT_PORT: new URL(url).port };
     return async () => {
-      service.kill('SIGTERM');
-      await ended;
+      await service.end('SIGTERM');
       rmSync(directory, { recursive: true, force: true });
     };
   }, 240_000);
@@ -75,11 +66,3 @@ describe.skipIf(!hasJq)('docs/guide', { timeout: 240_000 }, () => {
     ]);
   });
 }); // prettier-ignore
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

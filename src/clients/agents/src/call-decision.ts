@@ -1,17 +1,10 @@
 /** The decision about a call of a tool: it may run, it waits for an approval that was asked for, or it is refused. */
-import {
-  MASKING_TYPES,
-  reportSetup,
-  RemitSetupError,
-  type AccessRequestTask,
-  type Evaluation,
-  type TaskStatus,
-} from 'remit-client';
+import { MASKING_TYPES, RemitSetupError, type AccessRequestTask, type Evaluation, type TaskStatus } from 'remit-client';
 import type { RequestBinding } from './request-binding.js';
 import type { ToolClient, ToolGuardOptions } from './guard-options.js';
 import { requireKnownAction } from './known-actions.js';
 import { buildToolQuestion, type ToolArguments, type ToolQuestion } from './tool-question.js';
-import { refuseFailedCall, refuseTool, toPlace, type ToolRefusal } from './tool-refusal.js';
+import { refuseFailedCall, refuseTool, reportToolSetup, type ToolRefusal } from './tool-refusal.js';
 import {
   digestArguments,
   MemoryApprovals,
@@ -159,8 +152,7 @@ export class CallDecider {
     const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
     if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
     const detail = evaluation.reasons.map(({ code }) => MISSING_CREDENTIALS.get(code)).find(Boolean);
-    if (detail !== undefined)
-      reportSetup(toPlace(tool), new RemitSetupError('options', { detail }), this.options.onError);
+    if (detail !== undefined) reportToolSetup(tool, new RemitSetupError('options', { detail }), this.options);
     return evaluation;
   }
 

@@ -1,12 +1,12 @@
 /** The adapters' common part: which tools are shown, and whether a call of one stops for an approval, runs, or is refused. */
 import { isDeepStrictEqual } from 'node:util';
-import { reportSetup, type Capability, type Evaluation } from 'remit-client';
+import type { Capability, Evaluation } from 'remit-client';
 import { CallDecider, type CallDecision, type CheckedCall } from './call-decision.js';
 import { requireKnownActions } from './known-actions.js';
 import { requireGuardOptions, type ToolClient, type ToolEvent, type ToolGuardOptions } from './guard-options.js';
 import { getRequestBinding, toCredential, type RequestBinding } from './request-binding.js';
 import { copyArguments, findToolQuestion, type ToolQuestion } from './tool-question.js';
-import { refuseFailedCall, refuseTool, toPlace, type RefusalCode, type ToolRefusal } from './tool-refusal.js';
+import { refuseFailedCall, refuseTool, reportToolSetup, type RefusalCode, type ToolRefusal } from './tool-refusal.js';
 import { createResultMask, hideError, isPieces, mapPieces, type ResultForm } from './tool-result.js';
 import { setBounded } from './waiting-approvals.js';
 
@@ -91,7 +91,7 @@ export class ToolGuard {
       const error = new TypeError(
         'remit: it is called outside of a request (withSubject), so it is not known who asks',
       );
-      reportSetup(toPlace(call.tool), error, this.options.onError);
+      reportToolSetup(call.tool, error, this.options);
       return this.refuse(call.tool, 'unbound');
     }
     if ('refused' in checked) return this.tellRefusal(call.tool, checked);

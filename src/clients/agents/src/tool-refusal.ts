@@ -50,17 +50,17 @@ export function refuseTool(code: RefusalCode, { id, message }: Partial<Evaluatio
 export function refuseFailedCall(
   tool: string,
   error: unknown,
-  { onError }: Pick<ToolGuardOptions, 'onError'>,
+  options: Pick<ToolGuardOptions, 'onError'>,
 ): ToolRefusal {
   const refusal = toToolRefusal(error);
-  if (refusal.code === 'misconfigured') reportSetup(toPlace(tool), error, onError);
-  else onError?.(error);
+  if (refusal.code === 'misconfigured') reportToolSetup(tool, error, options);
+  else options.onError?.(error);
   return refusal;
 }
 
-/** Names a tool in a line for the operator. */
-export function toPlace(tool: string): string {
-  return `the tool ${JSON.stringify(tool.slice(0, 64))}`;
+/** Tells the operator that a tool is wrongly set up. Its name may be a model's own, so it is quoted and cut. */
+export function reportToolSetup(tool: string, error: unknown, { onError }: Pick<ToolGuardOptions, 'onError'>): void {
+  reportSetup(`the tool ${JSON.stringify(tool.slice(0, 64))}`, error, onError);
 }
 
 function toToolRefusal(error: unknown): ToolRefusal {

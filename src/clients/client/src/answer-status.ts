@@ -6,10 +6,30 @@ import { isRecord } from './strict-json.js';
 /** The status of a decision. */
 export const DECIDED: readonly number[] = [200];
 /** The statuses after which another attempt may help. */
-export const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/**
+ * Reads whether an answer counts. One that is left, with its body, is good or refuses the request.
+ * @param statuses those of a good answer
+ * @returns the error of one that may go away. @throws RemitUnavailable for others
+ */
+export async function readOutage(
+  response: Response,
+  statuses: readonly number[],
+): Promise<RemitUnavailable | undefined> {
+  const { status, ok } = response;
+  await requireDirect(response);
+  if (ok) await requireGoodStatus(response, statuses);
+  const mayGoAway = RETRIED.has(status);
+  if (!mayGoAway && status < 500) return undefined;
+  await dropBody(response);
+  const error = toStatusError(response);
+  if (mayGoAway) return error;
+  throw error;
+}
 
 /** @throws RemitUnavailable where it leads elsewhere */
-export async function requireDirect(response: Response): Promise<void> {
+async function requireDirect(response: Response): Promise<void> {
   const { status, type } = response;
   if (type !== 'opaqueredirect' && (status < 300 || status >= 400)) return;
   await dropBody(response);
@@ -21,14 +41,14 @@ export async function requireDirect(response: Response): Promise<void> {
  * decided (202).
  * @throws RemitUnavailable
  */
-export async function requireGoodStatus(response: Response, statuses: readonly number[]): Promise<void> {
+async function requireGoodStatus(response: Response, statuses: readonly number[]): Promise<void> {
   const { status } = response;
   if (statuses.includes(status)) return;
   await dropBody(response);
   throw new RemitUnavailable('answer', { status });
 }
 
-export function toStatusError({ status, headers }: Response): RemitUnavailable {
+function toStatusError({ status, headers }: Response): RemitUnavailable {
   return new RemitUnavailable('status', { status, retryAfter: readRetryAfter(headers) });
 }
 

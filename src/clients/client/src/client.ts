@@ -154,7 +154,6 @@ export class RemitClient {
    */
   async capabilities(agent: AgentCredential & CallOptions = {}): Promise<readonly Capability[]> {
     const { token, proof, ...options } = agent;
-    const context = { token, ...(proof === undefined ? {} : { proof }) };
     return this.caller.run('capabilities', options, async ({ endpoints, send, getDecisionId }) => {
       const url = endpoints.findOwn('/v1/capabilities');
       const answer =
@@ -162,7 +161,7 @@ export class RemitClient {
           ? await send({ method: 'GET', url, isRepeatable: true }).catch((error: unknown) => {
               throw explainMissingToken(error);
             })
-          : await send({ method: 'POST', url, body: { context }, isRepeatable: true });
+          : await send({ method: 'POST', url, body: { context: { token, proof } }, isRepeatable: true });
       return readCapabilities(answer, getDecisionId());
     });
   }

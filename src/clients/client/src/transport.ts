@@ -4,15 +4,7 @@
  */
 import type { CredentialHolder } from './credential.js';
 import type { CallDeadline } from './deadline.js';
-import {
-  DECIDED,
-  readDecisionId,
-  requireDirect,
-  requireGoodStatus,
-  RETRIED,
-  toRefusal,
-  toStatusError,
-} from './answer-status.js';
+import { DECIDED, readDecisionId, readOutage, toRefusal } from './answer-status.js';
 import { RemitUnavailable } from './errors.js';
 import { dropBody, readJsonBody } from './read-body.js';
 
@@ -99,17 +91,16 @@ export class Transport {
       count.attempts += 1;
       const token = await deadline.race(this.credential.get());
       const result = await this.attemptStream(request, token, deadline, count);
-      if (!(result instanceof RemitUnavailable) && !(result instanceof Response)) return result;
-      if (result instanceof Response) {
+      if (result instanceof RemitUnavailable) {
+        if (!request.isReplayable()) throw result;
+        await this.pauseBeforeRetry(request, result, deadline, count.attempts);
+      } else if (result instanceof Response) {
         const problem = await readJsonBody(result).catch(() => undefined);
         // What was refused has not been read, so it is sent again with another token, or with the nonce that was asked for.
         const isWorthwhile = result.status === 401 && this.renew(request.url, token, result);
         if (!isWorthwhile || isRenewed || !request.isReplayable()) throw toRefusal(result.status, problem);
         isRenewed = true;
-        continue;
-      }
-      if (!request.isReplayable()) throw result;
-      await this.pauseBeforeRetry(request, result, deadline, count.attempts);
+      } else return result;
     }
   }
 
@@ -130,15 +121,8 @@ export class Transport {
       const { status } = response;
       count.status = status;
       count.decisionId = readDecisionId(response.headers);
-      await requireDirect(response);
-      if (RETRIED.has(status) || status >= 500) {
-        await dropBody(response);
-        const error = toStatusError(response);
-        if (RETRIED.has(status)) return error;
-        throw error;
-      }
-      if (!response.ok) return response;
-      await requireGoodStatus(response, DECIDED);
+      const outage = await readOutage(response, DECIDED);
+      if (outage !== undefined || !response.ok) return outage ?? response;
       if (response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() !== type) {
         await dropBody(response);
         throw new RemitUnavailable('answer', { status });
@@ -173,20 +157,12 @@ export class Transport {
         signal: deadline.signal,
         ...(body === undefined ? {} : { body }),
       });
-      const { status } = response;
-      await requireDirect(response);
-      if (response.ok) {
-        await requireGoodStatus(response, request.goodStatuses ?? DECIDED);
-        return { status, body: await readJsonBody(response), headers: response.headers };
-      }
-      if (RETRIED.has(status) || status >= 500) {
-        await dropBody(response);
-        const error = toStatusError(response);
-        if (RETRIED.has(status)) return error;
-        throw error;
-      }
-      const problem = await readJsonBody(response).catch(() => undefined);
-      return { status, body: problem, headers: response.headers };
+      const outage = await readOutage(response, request.goodStatuses ?? DECIDED);
+      if (outage !== undefined) return outage;
+      const reading = readJsonBody(response);
+      // What refuses the request does so without words, too.
+      const answer = response.ok ? await reading : await reading.catch(() => undefined);
+      return { status: response.status, body: answer, headers: response.headers };
     } catch (error) {
       if (error instanceof RemitUnavailable) throw error;
       if (deadline.signal.aborted) throw deadline.toError();

@@ -5,7 +5,7 @@ import { COMPARING_HEADERS, HeaderFilter, selectUnsafeHeaders } from './answer-h
 import { BodyCollector, maskBody } from './masked-body.js';
 import { refuseUnmasked } from './refusal.js';
 import type { MaskLimits } from './route-question.js';
-import { dropAsides, forgetReason, replaceWays } from './sealed-response.js';
+import { dropAsides, dropUnsent, replaceWays } from './sealed-response.js';
 
 type Callback = (error?: Error | null) => void;
 
@@ -43,8 +43,7 @@ export function captureResponse(
       isEnded = true;
       collect(piece, encoding, callback);
       restore();
-      for (const name of filter.selectUnsent(Object.entries(response.getHeaders()))) response.removeHeader(name);
-      forgetReason(response);
+      dropUnsent(response, filter);
       const body = finish(request, response, collector.body, masks);
       return body === undefined ? response.end() : response.end(body);
     },

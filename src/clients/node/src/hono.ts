@@ -7,7 +7,7 @@ import { Guard, requireRouteQuestion } from './guard.js';
 import { collectStream, maskBody } from './masked-body.js';
 import { refuseUnmasked, type Refusal } from './refusal.js';
 import type { GuardOptions, MaskLimits, RouteQuestion } from './route-question.js';
-import { forgetReason, sealResponse } from './sealed-response.js';
+import { dropUnsent, sealResponse } from './sealed-response.js';
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -116,8 +116,7 @@ function sealOutgoing(env: unknown, { unmaskedHeaders }: MaskLimits): () => void
   const filter = new HeaderFilter(Object.entries(response.getHeaders()), unmaskedHeaders);
   const unseal = sealResponse(response);
   return () => {
-    for (const name of filter.selectUnsent(Object.entries(response.getHeaders()))) response.removeHeader(name);
-    forgetReason(response);
+    dropUnsent(response, filter);
     unseal();
   };
 }

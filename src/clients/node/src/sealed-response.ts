@@ -1,5 +1,6 @@
 /** Closes a response to everything but the way on which it is masked. */
 import type { ServerResponse } from 'node:http';
+import type { HeaderFilter } from './answer-headers.js';
 
 /** The methods that send something of a response. */
 const WAYS = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
@@ -27,6 +28,12 @@ export function dropAsides(response: ServerResponse): void {
       if (callback !== undefined) process.nextTick(callback);
     },
   });
+}
+
+/** Takes back what a handler has set on a response beside its body, which no mask reads. @param filter says which headers stay */
+export function dropUnsent(response: ServerResponse, filter: HeaderFilter): void {
+  for (const name of filter.selectUnsent(Object.entries(response.getHeaders()))) response.removeHeader(name);
+  forgetReason(response);
 }
 
 /** Forgets the handler's own words for the status, which no mask can read either. */
