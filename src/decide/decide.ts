@@ -194,10 +194,8 @@ async function recordDecision(
   deadline: Deadline,
 ): Promise<Decision> {
   let current = evaluation;
-  const most = MAX_RECORDINGS + countOtherConsents(evaluation);
-  // The past may change with each decision of others: there the deadline is the end.
-  const isUnbounded = evaluation.bound !== undefined && listHistoryQueries(evaluation.bound).length > 0;
-  for (let recording = 1; recording <= most || isUnbounded; recording += 1) {
+  const most = countRecordings(evaluation);
+  for (let recording = 1; recording <= most; recording += 1) {
     const result = await storeDecision(id, current, deps, deadline);
     if (!('overtaken' in result)) return result;
     current = await judgeAgain(current, result.overtaken, deps, deadline);
@@ -209,10 +207,12 @@ async function recordDecision(
   );
 }
 
-/** The consents with limits that the question could rest on, each of which others may use up meanwhile. */
-function countOtherConsents({ bound, facts }: Evaluation): number {
-  if (bound === undefined || facts === undefined) return 0;
-  return new Set(listConsentCharges(bound, facts).map(({ owner }) => owner)).size;
+/** The most times that the decision is recorded: others may use up each of the consents with limits that it could rest on. */
+function countRecordings({ bound, facts }: Evaluation): number {
+  if (bound === undefined || facts === undefined) return MAX_RECORDINGS;
+  // The past may change with each decision of others: there the deadline is the end.
+  if (listHistoryQueries(bound).length > 0) return Infinity;
+  return MAX_RECORDINGS + new Set(listConsentCharges(bound, facts).map(({ owner }) => owner)).size;
 }
 
 type StoredRecord = { readonly id: string } | { readonly fault: FaultCode } | { readonly overtaken: LimitState };

@@ -5,6 +5,7 @@
 import { NotedEvents } from '../govern/history/noted-events.js';
 import { findRooms, hasRoom } from '../govern/limits/judge.js';
 import type { Approval, Approvals } from '../model/approvals.js';
+import type { HistoryAnswers } from '../model/history.js';
 import type { Charge, LimitReading, LimitState, RecordResult, Reservation, RetryKey } from '../model/limits.js';
 import { formatQuantityNumber, MAX_DECIMALS, readDecimalNumber } from '../model/quantities.js';
 import type { DecisionDeps } from './decide.js';
@@ -26,10 +27,11 @@ export function rehearse(deps: DecisionDeps): DecisionDeps {
     },
     decisions: {
       record: async (record, account, reservation, effects) => {
-        const overtaken = reservation === undefined ? undefined : uses.take(reservation, {
-          ...(await readState(reservation, limits.read.bind(limits))),
-          history: await readPast(reservation, history),
-        });
+        const overtaken = reservation === undefined ? undefined : uses.take(
+          reservation,
+          await readState(reservation, limits.read.bind(limits)),
+          await readPast(reservation, history),
+        );
         return overtaken ?? decisions.record(record, account, undefined, effects);
       },
       correct: (record, account) => {
@@ -49,9 +51,9 @@ function readState(
 }
 
 /** Reads what has really happened. */
-async function readPast({ history }: Reservation, past: DecisionDeps['history']): Promise<LimitState['history']> {
+async function readPast({ history }: Reservation, past: DecisionDeps['history']): Promise<HistoryAnswers> {
   const queries = (history?.answered ?? []).map(({ query }) => query);
-  return queries.length === 0 ? {} : Object.fromEntries(await past.fetch(queries));
+  return queries.length === 0 ? new Map() : past.fetch(queries);
 }
 
 class RehearsedUses {
@@ -65,11 +67,14 @@ class RehearsedUses {
   private since: number | undefined;
 
   /** Notes what is used. @returns the state, with nothing noted, where too little is left */
-  take({ at, parts, approval, history }: Reservation, state: LimitState): RecordResult | undefined {
+  take(
+    { at, parts, approval, history }: Reservation,
+    state: LimitState,
+    answers: HistoryAnswers,
+  ): RecordResult | undefined {
     const answered = history?.answered ?? [];
-    const stored = new Map(Object.entries(state.history ?? {}));
     const past = this.past.addTo(
-      stored,
+      answers,
       answered.map(({ query }) => query),
     );
     const left = { ...this.addTo(state, undefined), history: Object.fromEntries(past) };

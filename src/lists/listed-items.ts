@@ -5,6 +5,7 @@
 import type { AppliedMask, ListedItem, SearchRecord } from '../model/decision.js';
 import type { Obligation } from '../model/obligations.js';
 import type { ReasonCode } from '../model/reasons.js';
+import { MASKING_OBLIGATIONS } from './mask.js';
 
 /** The part of a list's record that says what was returned, and what was left out. */
 export type ListContents = Required<Pick<SearchRecord, 'items'>> & Pick<SearchRecord, 'masks' | 'left_out'>;
@@ -44,9 +45,7 @@ export class ListedItems {
     if (obligations.length === 0) return undefined;
     if (this.placesOf.has(obligations)) return this.placesOf.get(obligations);
     const mask: AppliedMask = Object.fromEntries(
-      obligations.flatMap(({ type, properties }) =>
-        type === 'mask' || type === 'visible_fields' ? [[type, properties]] : [],
-      ),
+      obligations.flatMap(({ type, properties }) => (MASKING_OBLIGATIONS.includes(type) ? [[type, properties]] : [])),
     );
     const place = Object.keys(mask).length === 0 ? undefined : this.placeMask(mask);
     this.placesOf.set(obligations, place);

@@ -3,19 +3,14 @@
  * answers one counts, an approval for one use allows once; also where one of the two is killed among them. Nor is a right lost that was
  * approved, or a webhook, where the replica is killed that has just stored it or sent it.
  */
-import { recordsIn } from '../support/record-values.js';
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
-import { readSources } from '../../src/config/files.js';
-import { loadWorld, readWorldFile } from '../../src/config/world.js';
-import { loadRules } from '../../src/policy/load.js';
 import { openService } from '../../src/service/service.js';
 import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import { APPROVAL_FILES, QUESTION } from '../support/approval-world.js';
@@ -24,6 +19,7 @@ import { dropDatabase, migratedUrl, NEEDS, postgresConfig, SERVER } from '../sup
 import { clientNamed, codes, type Answer } from '../support/sample.js';
 import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
 import { serve, type Remit } from './processes.js';
+import { loadWorldIn, writeReplicaFiles } from './replica-files.js';
 
 const ISSUER = 'https://login.example';
 /** Repositories that rita may read, and may be given the right to push to. */
@@ -88,41 +84,32 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('approvals on tw
     onSuiteFinished(() => receiver.close());
     const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
     writeFileSync(join(directory, 'hook'), `whsec_${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
-    const { endpoint, key: token } = spicedb.address;
-    const config = {
-      listen: { port: 0 },
-      schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
-      policies: 'policies',
-      records: recordsIn(directory),
-      database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
-      spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
-      issuers: [
-        {
-          issuer: ISSUER,
-          jwks: { keys: [jwk] },
-          audience: 'remit',
-          primary: true,
-          shape: 'act',
-          algorithms: ['ES256'],
-          user_clients: ['portal'],
-        },
-      ],
-      clients: [{ ...clientNamed('git', 'git', 'evaluate', 'asserts_subject'), rate: 100_000 }],
-      approvals: { open: 1000 },
-      notifications: [{ url: hook, secret_file: 'hook', events: ['approval.decided'] }],
-      // What is tested is what comes out: not how slow a busy machine is.
-      limits: { deadline_ms: 30_000, agent_rate: 100_000 },
-    };
-    for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(config) })) {
-      mkdirSync(dirname(join(directory, name)), { recursive: true });
-      writeFileSync(join(directory, name), text);
-    }
+    await writeReplicaFiles(
+      file,
+      FILES,
+      { spicedb, url },
+      {
+        issuers: [
+          {
+            issuer: ISSUER,
+            jwks: { keys: [jwk] },
+            audience: 'remit',
+            primary: true,
+            shape: 'act',
+            algorithms: ['ES256'],
+            user_clients: ['portal'],
+          },
+        ],
+        clients: [{ ...clientNamed('git', 'git', 'evaluate', 'asserts_subject'), rate: 100_000 }],
+        approvals: { open: 1000 },
+        notifications: [{ url: hook, secret_file: 'hook', events: ['approval.decided'] }],
+        // What is tested is what comes out: not how slow a busy machine is.
+        limits: { deadline_ms: 30_000, agent_rate: 100_000 },
+      },
+    );
     const loading = loadConfig(file, { REMIT_DATA: join(directory, 'loading') });
-    await spicedb.schema(loadRules(readSources(loading.sources)).graph);
     const service = await openService(loading);
-    const world = join(directory, 'world.yaml');
-    const { engine: relationships, rules } = service.activePolicies;
-    await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
+    await loadWorldIn(directory, service);
     await service.close();
     for (const name of ['one', 'two']) await start(name);
   });

@@ -2,27 +2,24 @@
  * What happened before on two replicas, of one SpiceDB server and one PostgreSQL: as many are allowed as the policies let in,
  * whichever replica is asked, by single questions and by filters.
  */
-import { recordsIn } from '../support/record-values.js';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
-import { readSources } from '../../src/config/files.js';
-import { loadWorld, readWorldFile } from '../../src/config/world.js';
 import { buildApp } from '../../src/http/app.js';
-import { loadRules } from '../../src/policy/load.js';
 import { openService } from '../../src/service/service.js';
 import { ask, CLIENTS, FILES } from '../govern/history/documents.js';
 import { collectCleanups } from '../support/cleanups.js';
 import { dropDatabase, migratedUrl, NEEDS, SERVER } from '../support/postgres/databases.js';
 import type { Answer } from '../support/sample.js';
 import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
+import { loadWorldIn, writeReplicaFiles } from './replica-files.js';
 
 describe.skipIf(SERVER === undefined || BINARY === '')(`${named('the past on two replicas')} on ${NEEDS}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'remit-past-'));
+  const file = join(directory, 'remit.yaml');
   const replicas: { app: FastifyInstance; host: string }[] = [];
   const onSuiteFinished = collectCleanups();
   onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -32,35 +29,19 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('the past on two
     onSuiteFinished(() => spicedb.kill());
     const url = await migratedUrl(directory);
     onSuiteFinished(() => dropDatabase(url));
-    const { endpoint, key: token } = spicedb.address;
-    const config = {
+    await writeReplicaFiles(file, FILES, { spicedb, url }, {
       listen: { port: 0, public_url: 'http://127.0.0.1:7480' },
-      schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
-      policies: 'policies',
-      records: recordsIn(directory),
-      database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
-      spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
-      issuers: [],
       clients: CLIENTS.map((client) => ({ ...client, rate: 100_000 })),
       // What is tested is that no more is allowed: not how slow a busy machine is.
       limits: { deadline_ms: 60_000, agent_rate: 100_000 },
-    };
-    const file = join(directory, 'remit.yaml');
-    for (const [name, text] of Object.entries({ ...FILES, 'remit.yaml': stringify(config) })) {
-      mkdirSync(dirname(join(directory, name)), { recursive: true });
-      writeFileSync(join(directory, name), text);
-    }
-    await spicedb.schema(loadRules(readSources(loadConfig(file, {}).sources)).graph);
+    });
     for (const name of ['one', 'two']) {
       const service = await openService(loadConfig(file, { REMIT_DATA: join(directory, name) }));
       onSuiteFinished(() => service.close());
       const app = await buildApp(service);
       onSuiteFinished(() => app.close());
       replicas.push({ app, host: new URL(service.config.publicUrl ?? '').host });
-      if (name === 'two') continue;
-      const world = join(directory, 'world.yaml');
-      const { engine: relationships, rules } = service.activePolicies;
-      await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
+      if (name === 'one') await loadWorldIn(directory, service);
     }
   });
 

@@ -4,16 +4,11 @@
  */
 import { readValuesKey } from '../../src/config/records.js';
 import { RecordValues } from '../../src/store/record-values.js';
-import { recordsIn } from '../support/record-values.js';
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
-import { readSources } from '../../src/config/files.js';
-import { loadWorld, readWorldFile } from '../../src/config/world.js';
-import { loadRules } from '../../src/policy/load.js';
 import { openService } from '../../src/service/service.js';
 import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import { makeConsent } from '../../src/govern/consents/make-consent.js';
@@ -24,6 +19,7 @@ import { dropDatabase, migratedUrl, NEEDS, postgresConfig, SERVER } from '../sup
 import { codes, step } from '../support/sample.js';
 import { BINARY, named, startSpiceDb } from '../support/spicedb.js';
 import { Caller, serve, type Remit } from './processes.js';
+import { loadWorldIn, writeReplicaFiles } from './replica-files.js';
 
 const bot = { type: 'agent', id: 'bot' };
 const DAILY = (count: number) => [{ count, per: 'P1D' as const, window: 'sliding' as const }];
@@ -60,29 +56,15 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`${named('a limit on two 
     database = new PostgresDatabase(postgresConfig(url));
     onSuiteFinished(() => database.close());
     onSuiteFinished(() => caller.close());
-    const { endpoint, key: token } = spicedb.address;
-    const config = {
-      listen: { port: 0 },
-      schema: { relationships: 'schema.zed', actions: 'schema.cedarschema' },
-      policies: 'policies',
-      records: recordsIn(directory),
-      database: { mode: 'postgres', url, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 },
-      spicedb: { mode: 'server', endpoint, token, insecure_plaintext: true },
-      issuers: [],
+    await writeReplicaFiles(file, GRANT_FILES, { spicedb, url }, {
       clients: CLIENTS.map((client) => ({ ...client, rate: 100_000 })),
       // What is tested is that no more is allowed: not how slow a busy machine is.
       limits: { deadline_ms: 30_000, agent_rate: 100_000 },
-    };
-    for (const [name, text] of Object.entries({ ...GRANT_FILES, 'remit.yaml': stringify(config) })) {
-      mkdirSync(dirname(join(directory, name)), { recursive: true });
-      writeFileSync(join(directory, name), text);
-    }
+    });
     const loading = loadConfig(file, { REMIT_DATA: join(directory, 'loading') });
-    await spicedb.schema(loadRules(readSources(loading.sources)).graph);
     const service = await openService(loading);
-    const world = join(directory, 'world.yaml');
-    const { engine: relationships, rules } = service.activePolicies;
-    await loadWorld(world, readWorldFile(world, rules), { relationships, entities: service.entities });
+    await loadWorldIn(directory, service);
+    const { rules } = service.activePolicies;
     const [dora, emil] = [{ type: 'user', id: 'dora' }, { type: 'user', id: 'emil' }];
     const bounds = { online: true, background: false, ...countWithin(DAILY(100)) };
     await service.delegations.give({ giver: dora, agent: bot }, bounds, 'user:dora');

@@ -10,14 +10,11 @@ import type { DecisionRecord } from '../../src/model/decision.js';
 import type { HistoryAnswers, HistoryQuery } from '../../src/model/history.js';
 import type { RecordResult, ReservedEvent, ReservedHistory } from '../../src/model/limits.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
 import type { Database } from '../../src/store/database/port.js';
-import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import type { DecisionStore } from '../../src/store/decisions.js';
 import { newDecisionStore } from '../support/record-values.js';
 import { HistoryStore } from '../../src/store/history.js';
-import { migrateSchema } from '../../src/store/migrations.js';
-import { databaseUrl, dropDatabase, NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
+import { runOnEachDatabase } from '../support/postgres/each-database.js';
 
 const START = Date.parse('2030-03-04T10:00:00Z');
 const WINDOW = 1000;
@@ -62,10 +59,7 @@ function lookThrough(past: readonly Past[], since: number): object {
   };
 }
 
-function suite(
-  name: string,
-  open: () => Promise<{ readonly databases: readonly Database[]; readonly close: () => Promise<void> }>,
-) {
+runOnEachDatabase('the past', (name, open) => {
   describe(name, () => {
     let databases: readonly Database[];
     let stores: DecisionStore[];
@@ -223,26 +217,5 @@ function suite(
       expect(await answersOf([queriesOf(key, key, 0)[0] as HistoryQuery])).toEqual({ count: 0 });
       expect(await count()).toBeGreaterThan(0);
     });
-  });
-}
-
-suite('the past on PGlite', async () => {
-  const database = new PgliteDatabase(undefined);
-  await migrateSchema(database);
-  return { databases: [database], close: () => database.close() };
-});
-
-describe.skipIf(SERVER === undefined)(NEEDS, () => {
-  suite('the past on two replicas', async () => {
-    const url = await databaseUrl(uuid());
-    const databases = [0, 1].map(() => new PostgresDatabase(postgresConfig(url)));
-    await migrateSchema(databases[0] as Database);
-    return {
-      databases,
-      close: async () => {
-        await Promise.all(databases.map((database) => database.close()));
-        await dropDatabase(url);
-      },
-    };
   });
 });

@@ -11,11 +11,8 @@ import type { Charge, Reservation, RetryKey } from '../../src/model/limits.js';
 import type { DecisionRecord, SearchRecord } from '../../src/model/decision.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import type { Database } from '../../src/store/database/port.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
-import { PostgresDatabase } from '../../src/store/database/postgres.js';
 import { LimitStore } from '../../src/store/limits.js';
-import { migrateSchema } from '../../src/store/migrations.js';
-import { databaseUrl, dropDatabase, NEEDS, postgresConfig, SERVER } from '../support/postgres/databases.js';
+import { runOnEachDatabase } from '../support/postgres/each-database.js';
 
 const HOUR = 3_600_000;
 const START = Date.parse('2030-03-04T10:00:00Z');
@@ -36,10 +33,7 @@ const listRecord = (): SearchRecord => ({
   search: 'filter', acting: { chain: [] }, request: {}, found: 9,
 }); // prettier-ignore
 
-function suite(
-  name: string,
-  open: () => Promise<{ readonly databases: readonly Database[]; readonly close: () => Promise<void> }>,
-) {
+runOnEachDatabase('limits', (name, open) => {
   describe(name, () => {
     let databases: readonly Database[];
     let stores: DecisionStore[];
@@ -310,26 +304,5 @@ function suite(
       ]);
       expect(rows?.[0]?.['n']).toBe(1);
     });
-  });
-}
-
-suite('limits on PGlite', async () => {
-  const database = new PgliteDatabase(undefined);
-  await migrateSchema(database);
-  return { databases: [database], close: () => database.close() };
-});
-
-describe.skipIf(SERVER === undefined)(NEEDS, () => {
-  suite('limits on two replicas', async () => {
-    const url = await databaseUrl(uuid());
-    const databases = [0, 1].map(() => new PostgresDatabase(postgresConfig(url)));
-    await migrateSchema(databases[0] as Database);
-    return {
-      databases,
-      close: async () => {
-        await Promise.all(databases.map((database) => database.close()));
-        await dropDatabase(url);
-      },
-    };
   });
 });

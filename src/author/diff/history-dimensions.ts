@@ -1,7 +1,7 @@
 /** Dimensions of the past: the answers to the questions that the members of `context.history` stand for. */
 import { emptyAnswer } from '../../govern/history/queries.js';
 import type { HistoryValue } from '../../model/history.js';
-import { literalNumbers } from '../hypotheses/literals.js';
+import { listComparedNumbers } from '../hypotheses/values.js';
 import { MAX_VALUES, uniqueValues, type Dimension, type DimensionSource } from './dimension.js';
 
 /** A dimension for each question: where a member stands for another question than before, both have answers of their own. */
@@ -12,9 +12,8 @@ export function historyDimensions({ kind, reads, literals }: DimensionSource): D
     .filter(({ name }) => reads.has(name))
     .map(({ name, question }) => {
       const empty = emptyAnswer(question);
-      const numbers = literalNumbers(literals.of(name)).flatMap((n) => [n, n - 1, n + 1]);
       const compared: readonly HistoryValue[] =
-        empty === false ? [true] : (numbers.length === 0 ? [1] : numbers).filter((n) => n >= 0);
+        empty === false ? [true] : listComparedNumbers(literals.of(name)).filter((n) => n >= 0);
       return {
         name: `context.history.${name}`,
         read: name,

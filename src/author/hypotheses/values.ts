@@ -45,11 +45,8 @@ export function makeValues(type: CedarType, sources: ValueSources): TypeValues {
       return { usual: [usual.text], compared: literalTexts(literals) };
     case 'Bool':
       return { usual: [false], compared: [true] };
-    case 'Long': {
-      const numbers = literalNumbers(literals);
-      if (numbers.length === 0) return { usual: [0], compared: [1] };
-      return { usual: [], compared: numbers.flatMap((n) => [n, n - 1, n + 1]) };
-    }
+    case 'Long':
+      return { usual: literalNumbers(literals).length === 0 ? [0] : [], compared: listComparedNumbers(literals) };
     case 'Set': {
       const elements = listValues(makeValues(type.element, sources));
       return { usual: [[]], compared: [...elements.map((element) => [element]), elements] };
@@ -63,6 +60,12 @@ export function makeValues(type: CedarType, sources: ValueSources): TypeValues {
     case 'Extension':
       return { usual: usual[type.name], compared: extensionValues(type.name, sources) };
   }
+}
+
+/** The integers that policies compare with, each followed by its neighbours; 1 where they compare with none. */
+export function listComparedNumbers(literals: readonly Literal[]): number[] {
+  const numbers = literalNumbers(literals);
+  return numbers.length === 0 ? [1] : numbers.flatMap((n) => [n, n - 1, n + 1]);
 }
 
 /** Each value once, the usual ones first. */

@@ -3,21 +3,16 @@ import { emptyAnswer } from '../../govern/history/queries.js';
 import type { History, HistoryAnswers, HistoryQuery, HistoryValue } from '../../model/history.js';
 
 export class MemoryHistory implements History {
-  private stated: Readonly<Record<string, HistoryValue>> = {};
+  private stated: ReadonlyMap<string, HistoryValue> = new Map();
 
   set(stated: Readonly<Record<string, HistoryValue>>): void {
-    this.stated = stated;
+    this.stated = new Map(Object.entries(stated));
   }
 
   fetch(queries: readonly HistoryQuery[]): Promise<HistoryAnswers> {
     return Promise.resolve(
       new Map(
-        queries.map((query): [string, HistoryValue] => [
-          query.id,
-          Object.hasOwn(this.stated, query.member)
-            ? (this.stated[query.member] ?? emptyAnswer(query))
-            : emptyAnswer(query),
-        ]),
+        queries.map((query): [string, HistoryValue] => [query.id, this.stated.get(query.member) ?? emptyAnswer(query)]),
       ),
     );
   }

@@ -16,7 +16,7 @@ import { getStatedMember } from '../../policy/schema/types.js';
 import type { Vocabulary } from '../../policy/schema/vocabulary.js';
 import { memoizeByObject } from '../../runtime/memoize.js';
 import { sha256 } from '../../runtime/sha256.js';
-import { findStated } from '../limits/required-amount.js';
+import { findStatedAmount } from '../limits/required-amount.js';
 
 /** A question whose parties are established, as far as the past is about it. */
 export interface DatedQuestion {
@@ -103,10 +103,9 @@ function listPastParties(acting: ActingParties): EntityRef[] {
 }
 
 /** The amount as the action states it; none where it doesn't, or states none that could be counted. */
-function describeAmount({ question, target }: DatedQuestion): Pick<HistoryEvent, 'amount' | 'unit'> {
-  const [member, ...names] = target.action.amount ?? [];
-  if (member === undefined) return {};
-  const stated = findStated(member === 'action' ? question.action.properties : question.context, names);
+function describeAmount(dated: DatedQuestion): Pick<HistoryEvent, 'amount' | 'unit'> {
+  if (dated.target.action.amount === undefined) return {};
+  const stated = findStatedAmount(dated);
   const read = stated === undefined ? undefined : readAmount(stated);
   // What gives back doesn't make room for more.
   if (read === undefined || 'problem' in read || read.amount.value < 0n) return {};
@@ -128,10 +127,15 @@ function nameEvents(text: string, by: readonly HistorySubject[], party: EntityRe
   return sha256(JSON.stringify([text, ...by.map((subject) => values[subject]())]));
 }
 
-/** The task that the request names; null where it names none. An agent's own word for it isn't taken: it could begin anew. */
-function readTask({ caller, context }: Pick<Question, 'caller' | 'context'>): string | null {
-  const task = caller.kind === 'client' ? getStatedMember(context, 'task') : undefined;
+/** The task that the request names; null where it names none. */
+function readTask(question: DatedQuestion['question']): string | null {
+  const task = findStatedTask(question);
   return typeof task === 'string' ? task : null;
+}
+
+/** The value that the request states as its task, unchecked. An agent's own word for it isn't taken: it could begin anew. */
+function findStatedTask({ caller, context }: DatedQuestion['question']): unknown {
+  return caller.kind === 'client' ? getStatedMember(context, 'task') : undefined;
 }
 
 /**
@@ -140,12 +144,13 @@ function readTask({ caller, context }: Pick<Question, 'caller' | 'context'>): st
  * @throws BadRequest
  */
 export function checkCounted(
-  { question, target }: Pick<DatedQuestion, 'question' | 'target'>,
-  { countedEventsOf }: Pick<Vocabulary, 'countedEventsOf'>,
+  counted: Pick<DatedQuestion, 'question' | 'target'>,
+  vocabulary: Pick<Vocabulary, 'countedEventsOf'>,
 ): void {
-  if (isCountedByTask(target, { countedEventsOf })) checkTask(question);
-  const units = countedEventsOf(target.action).flatMap((events) => events.units);
-  if (units.length > 0) checkCountedAmount(question, target.action.amount ?? [], units);
+  const { question, target } = counted;
+  if (isCountedByTask(target, vocabulary)) checkTask(question);
+  const units = vocabulary.countedEventsOf(target.action).flatMap((events) => events.units);
+  if (units.length > 0) checkCountedAmount(counted, units);
 }
 
 /** Whether the past is asked for, or counted, by the task that the request names. */
@@ -158,21 +163,18 @@ export function isCountedByTask(
   );
 }
 
-function checkTask({ caller, context }: DatedQuestion['question']): void {
-  const task = caller.kind === 'client' ? getStatedMember(context, 'task') : undefined;
+function checkTask(question: DatedQuestion['question']): void {
+  const task = findStatedTask(question);
   if (task === undefined) return;
   if (typeof task !== 'string' || task === '' || !task.isWellFormed() || Buffer.byteLength(task) > LONGEST_TASK_BYTES)
     throw new BadRequest(`must be a text of at most ${LONGEST_TASK_BYTES} bytes`, 'context.task');
 }
 
-function checkCountedAmount(
-  question: DatedQuestion['question'],
-  [member, ...names]: readonly string[],
-  units: readonly string[],
-): void {
-  const stated = findStated(member === 'action' ? question.action.properties : question.context, names);
+function checkCountedAmount(counted: Pick<DatedQuestion, 'question' | 'target'>, units: readonly string[]): void {
+  const stated = findStatedAmount(counted);
   // Where none is stated, the required attribute is missing.
   if (stated === undefined) return;
+  const [member, ...names] = counted.target.action.amount ?? [];
   const place = [member === 'action' ? 'action.properties' : 'context', ...names].join('.');
   const read = readAmount(stated);
   if ('problem' in read) throw new BadRequest(read.problem, place);

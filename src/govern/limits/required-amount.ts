@@ -24,13 +24,11 @@ export interface AmountProblem {
 }
 
 /** Reads how much the question uses of the limit, in the limit's decimals. */
-export function readRequired({ bound }: Limit, { question, target }: LimitedQuestion): bigint | AmountProblem {
+export function readRequired({ bound }: Limit, limited: LimitedQuestion): bigint | AmountProblem {
   if (bound.unit === undefined) return 1n;
-  const path = target.action.amount ?? [];
-  const place = ['context', ...path].join('.');
+  const place = ['context', ...(limited.target.action.amount ?? [])].join('.');
   const unfit = (problem: string): AmountProblem => ({ kind: 'unfit', message: `${place} ${problem}.` });
-  const [member, ...names] = path;
-  const stated = findStated(member === 'action' ? question.action.properties : question.context, names);
+  const stated = findStatedAmount(limited);
   if (stated === undefined) return { kind: 'missing', message: `${place} is needed, since a limit bounds it.` };
   const read = readAmount(stated);
   if ('problem' in read) return unfit(read.problem);
@@ -44,8 +42,14 @@ export function readRequired({ bound }: Limit, { question, target }: LimitedQues
   );
 }
 
+/** The value that the question states where its action says that the amount is; undefined where none is stated. */
+export function findStatedAmount({ question, target }: Pick<LimitedQuestion, 'question' | 'target'>): unknown {
+  const [member, ...names] = target.action.amount ?? [];
+  return findStated(member === 'action' ? question.action.properties : question.context, names);
+}
+
 /** The value at the path; undefined where none is stated. */
-export function findStated(values: Properties, path: readonly string[]): unknown {
+function findStated(values: Properties, path: readonly string[]): unknown {
   let value: unknown = values;
   for (const name of path) {
     if (!isObject(value)) return undefined;

@@ -62,35 +62,29 @@ export function planListReservation(
   pasts: readonly (HistoryUse | undefined)[] = [],
 ): Reservation | undefined {
   const parts = groupUses(uses);
-  const history = planListHistory(uses, pasts);
+  const history = planListHistory(parts, pasts);
   if (parts.length === 0 && repeat === undefined && history === undefined) return undefined;
   return { at: now.getTime(), parts, partial: true, repeat, ...(history === undefined ? {} : { history }) };
 }
 
 /** The past of a list: all answers that its results rest on, and the events that they are in so far as they are reserved. */
 function planListHistory(
-  uses: readonly (readonly Charge[])[],
+  parts: readonly UseGroup[],
   pasts: readonly (HistoryUse | undefined)[],
 ): ReservedHistory | undefined {
   const answered = new Map<string, ReservedHistory['answered'][number]>();
   const events: ReservedEvent[] = [];
-  const places = placeUses(uses);
+  // Records that charge nothing are no uses of a part.
+  const uses = new Map(
+    parts.flatMap(({ items }, i) => items.map((place, n) => [place, { part: i + 1, nth: n + 1 }] as const)),
+  );
   for (const [place, past] of pasts.entries()) {
     if (past === undefined) continue;
     // Two answers to one question can't both hold: then the list is judged again.
     for (const answer of past.answered) answered.set(`${answer.query.id} ${answer.value}`, answer);
-    events.push(...past.events.map((event) => ({ ...event, place, ...places[place] })));
+    events.push(...past.events.map((event) => ({ ...event, place, ...uses.get(place) })));
   }
   return answered.size + events.length === 0 ? undefined : { answered: [...answered.values()], events };
-}
-
-/** The part, from 1, that each use belongs to, and its number there; nothing for what charges nothing. */
-function placeUses(uses: readonly (readonly Charge[])[]): Pick<ReservedEvent, 'part' | 'nth'>[] {
-  const places = groupUses(uses).flatMap(({ count }, i) =>
-    Array.from({ length: count }, (_, place) => ({ part: i + 1, nth: place + 1 })),
-  );
-  let next = 0;
-  return uses.map((charges) => (charges.length === 0 ? {} : (places[next++] ?? {})));
 }
 
 /**
@@ -112,30 +106,25 @@ export function acceptParts({ parts }: Pick<Reservation, 'parts'>, state: LimitS
 
 /** Whether each of the uses was reserved, by the numbers that were accepted of the parts. */
 export function selectReserved(uses: readonly (readonly Charge[])[], accepted: readonly number[]): boolean[] {
-  const reserved = groupUses(uses).flatMap(({ count }, i) =>
-    Array.from({ length: count }, (_, place) => place < (accepted[i] ?? 0)),
-  );
-  let next = 0;
-  return uses.map((charges) => (charges.length === 0 ? true : reserved[next++] === true));
+  const isReserved = uses.map((charges) => charges.length === 0);
+  for (const [i, { items }] of groupUses(uses).entries())
+    for (const place of items.slice(0, accepted[i] ?? 0)) isReserved[place] = true;
+  return isReserved;
 }
 
-interface UseGroup extends ReservedPart {
-  count: number;
-  readonly items: number[];
-}
+/** A part of a list's reservation, with the places of its uses. */
+type UseGroup = ReservedPart & Required<Pick<ReservedPart, 'items'>>;
 
 /** Uses that follow each other and charge the same, as parts with their number. Parts may have keys in common. */
 function groupUses(uses: readonly (readonly Charge[])[]): UseGroup[] {
-  const parts: UseGroup[] = [];
+  const groups: { readonly charges: readonly Charge[]; readonly items: number[] }[] = [];
   for (const [place, charges] of uses.entries()) {
     if (charges.length === 0) continue;
-    const last = parts.at(-1);
-    if (last !== undefined && partKey(last.charges) === partKey(charges)) {
-      last.count += 1;
-      last.items.push(place);
-    } else parts.push({ charges, count: 1, items: [place] });
+    const last = groups.at(-1);
+    if (last !== undefined && partKey(last.charges) === partKey(charges)) last.items.push(place);
+    else groups.push({ charges, items: [place] });
   }
-  return parts;
+  return groups.map(({ charges, items }) => ({ charges, count: items.length, items }));
 }
 
 function partKey(charges: readonly Charge[]): string {

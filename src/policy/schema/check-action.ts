@@ -4,7 +4,7 @@ import { suggestNearest } from '../../diagnostics/suggest.js';
 import { LOCAL_TIME_MEMBERS } from '../../runtime/local-time.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, EntityType } from './action.js';
-import type { LocatePart } from './declarations.js';
+import { checkPermission, type LocatePart } from './declarations.js';
 
 /** The scope-token of RFC 6749 section 3.3. */
 export const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
@@ -148,14 +148,7 @@ export function checkActionAgainstGraph(
     ...action.agentCan.map((permission) => ({ permission, part: `context.agent_can.${permission}` })),
   ];
   for (const object of objects(action.resourceTypes).filter((definition) => graph.hasDefinition(definition))) {
-    for (const { permission, part } of permissions) {
-      if (graph.hasMember(object, permission)) continue;
-      findings.error(
-        'unknown-permission',
-        locate(part),
-        `definition "${object}" has no permission or relation "${permission}"`,
-        suggestNearest(permission, graph.memberNames(object)),
-      );
-    }
+    for (const { permission, part } of permissions)
+      checkPermission(graph, { object, permission }, locate(part), findings);
   }
 }

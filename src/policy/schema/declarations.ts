@@ -3,6 +3,7 @@ import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector, SourceLocation, Problem } from '../../diagnostics/diagnostics.js';
 import type { ErrorRule } from '../../diagnostics/error-rules.js';
 import { suggestNearest } from '../../diagnostics/suggest.js';
+import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { DeclarationIndex } from './source-map.js';
 import type { TypeReader } from './read-types.js';
 
@@ -67,6 +68,26 @@ export function reportAnnotationProblems(
 ): void {
   for (const { rule, annotation, problem } of findAnnotationProblems(annotations, knownNames))
     findings.error(rule, locate(annotation), problem.message, problem.suggestion);
+}
+
+/**
+ * Reports a permission that a declaration names and the definition doesn't have.
+ * @param beginning of the text: the annotation that names it, where the action may have several that do
+ */
+export function checkPermission(
+  graph: GraphSchema,
+  { object, permission }: { readonly object: string; readonly permission: string },
+  location: SourceLocation,
+  findings: FindingCollector,
+  beginning = '',
+): void {
+  if (graph.hasMember(object, permission)) return;
+  findings.error(
+    'unknown-permission',
+    location,
+    `${beginning}definition "${object}" has no permission or relation "${permission}"`,
+    suggestNearest(permission, graph.memberNames(object)),
+  );
 }
 
 /** All that is reached from one node over one step or more. */

@@ -6,7 +6,7 @@ import { caveatName, requiresExpiration } from '../../graph/schema/subject-types
 import { findRelationNameProblem } from '../../model/relationships.js';
 import { parseDuration } from '../../runtime/duration.js';
 import type { Action, Elevation } from './action.js';
-import type { LocatePart } from './declarations.js';
+import { checkPermission, type LocatePart } from './declarations.js';
 
 const ELEVATION_TEXT = /^\s*(?<relation>\S+)\s+by\s+(?<by>\S+)\s+for\s+(?<period>\S+)\s+if\s+(?<condition>\S+)\s*$/;
 const FORM = 'one is written "maintainer by owner for PT1H if read"';
@@ -55,18 +55,13 @@ export function checkElevation(
 ): void {
   const types = new Set(resourceTypes.map(({ object }) => object).filter((object) => graph.hasDefinition(object)));
   for (const type of types) {
-    const reportMissing = (part: string, name: string): void => {
-      findings.error(
-        'unknown-permission',
-        locate(part),
-        `${part}: definition "${type}" has no permission or relation "${name}"`,
-        suggestNearest(name, graph.memberNames(type)),
-      );
+    const check = (part: string, permission: string): void => {
+      checkPermission(graph, { object: type, permission }, locate(part), findings, `${part}: `);
     };
-    if (emergency !== undefined && !graph.hasMember(type, emergency)) reportMissing('@emergency', emergency);
+    if (emergency !== undefined) check('@emergency', emergency);
     if (elevation === undefined) continue;
     const { relation, by, condition } = elevation;
-    for (const name of [by, condition]) if (!graph.hasMember(type, name)) reportMissing('@elevation', name);
+    for (const name of [by, condition]) check('@elevation', name);
     const subjects = graph.relationTypes(type, relation);
     const report = (message: string, suggestion?: string): void => {
       findings.error('invalid-annotation', locate('@elevation'), `@elevation: ${message}`, suggestion);

@@ -1,11 +1,16 @@
 /** The entity types of the Cedar schema: what each stands for in SpiceDB, and the attributes that it may have. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
-import { suggestNearest } from '../../diagnostics/suggest.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import { findRelationNameProblem } from '../../model/relationships.js';
 import type { EntityType } from './action.js';
-import { reportAnnotationProblems, transitiveClosure, type LocatePart, type ParsedSchema } from './declarations.js';
+import {
+  checkPermission,
+  reportAnnotationProblems,
+  transitiveClosure,
+  type LocatePart,
+  type ParsedSchema,
+} from './declarations.js';
 import type { RecordMembers } from './types.js';
 import { qualifyName } from './uid.js';
 
@@ -77,13 +82,7 @@ function readAudit(
     findings.error('invalid-annotation', locate('@audit'), `@audit "${permission}" ${problem}`);
   else if (graph !== undefined && !graph.hasDefinition(object))
     findings.error('unknown-definition', locate('@audit'), `@audit: the SpiceDB schema has no definition "${object}"`);
-  else if (graph !== undefined && !graph.hasMember(object, permission))
-    findings.error(
-      'unknown-permission',
-      locate('@audit'),
-      `@audit: definition "${object}" has no permission or relation "${permission}"`,
-      suggestNearest(permission, graph.memberNames(object)),
-    );
+  else if (graph !== undefined) checkPermission(graph, { object, permission }, locate('@audit'), findings, '@audit: ');
   return permission;
 }
 

@@ -6,7 +6,7 @@ import { DELEGATOR_RELATION } from '../../model/delegations.js';
 import type { FindingCollector } from '../../diagnostics/diagnostics.js';
 import type { GraphSchema } from '../../graph/schema/schema.js';
 import type { Action, ActionOnResource, EntityType } from './action.js';
-import type { ParsedSchema } from './declarations.js';
+import type { LocatePart, ParsedSchema } from './declarations.js';
 import { checkElevation } from './elevation.js';
 import {
   checkHistory,
@@ -51,6 +51,10 @@ export function readVocabulary(
   longestHistoryMs = DEFAULT_LONGEST_HISTORY_MS,
 ): Vocabulary {
   const { locateDeclaration, findings } = schema;
+  const locateAction =
+    ({ uid, name }: Action): LocatePart =>
+    (part) =>
+      locateDeclaration('action', namespaceOf(uid.type), name, part);
   const entityTypes = readEntityTypes(schema, graph);
   const actions = readActions(schema, entityTypes, graph);
   const byObject = new Map<string, EntityType[]>();
@@ -65,32 +69,19 @@ export function readVocabulary(
         const both = `${formatUid(existing.action.uid)} and ${formatUid(action.uid)}`;
         findings.error(
           'ambiguous-action',
-          locateDeclaration('action', namespaceOf(action.uid.type), action.name),
+          locateAction(action)(),
           `${both} both answer to "${action.name}" on "${resourceType.object}"`,
         );
       }
       index.set(key, { action, resourceType });
     }
   }
-  for (const action of actions)
-    checkHistory(
-      action,
-      actions,
-      longestHistoryMs,
-      (part) => locateDeclaration('action', namespaceOf(action.uid.type), action.name, part),
-      findings,
-    );
+  for (const action of actions) checkHistory(action, actions, longestHistoryMs, locateAction(action), findings);
   const counted = collectCountedEvents(actions);
   const { userObject, agentObject } = graph === undefined ? NO_ACTORS : findActors(actions, graph, findings);
   if (graph !== undefined)
     for (const action of actions)
-      checkElevation(
-        graph,
-        action,
-        { userObject, agentObject },
-        (part) => locateDeclaration('action', namespaceOf(action.uid.type), action.name, part),
-        findings,
-      );
+      checkElevation(graph, action, { userObject, agentObject }, locateAction(action), findings);
   // Through a userset of agents a delegation would reach an agent without the agents in between being known.
   if (
     graph !== undefined &&

@@ -1,5 +1,8 @@
 /** A company whose agents read documents, export and send them, and pay, by what they have done before. */
 import { clientNamed, startFiles, type Running } from '../../support/sample.js';
+import { askOf, type AgentQuestion } from '../agent-question.js';
+
+export { euro } from '../agent-question.js';
 
 export const SCHEMA = `
 entity User;
@@ -126,34 +129,12 @@ export const CLIENTS = [
 export const startDocuments = (config: object = {}): Promise<Running> =>
   startFiles(FILES, { clients: CLIENTS, limits: { deadline_ms: 20_000 }, ...config });
 
-export const euro = (value: number): object => ({ value, unit: 'EUR', decimals: 2 });
-
 /** A question of an agent that the client vouches for. */
-export function ask(
+export const ask = (
   action: string,
   {
-    user = 'ann',
-    agent = 'bot',
-    chain,
     paper = 'plain',
     properties,
-    amount,
-    context = {},
-  }: {
-    readonly user?: string;
-    readonly agent?: string;
-    readonly chain?: string;
-    readonly paper?: string;
-    readonly properties?: object;
-    readonly amount?: unknown;
-    readonly context?: object;
-  } = {},
-): object {
-  const act = { sub: agent, ...(chain === undefined ? {} : { act: { sub: chain } }) };
-  return {
-    subject: { type: 'user', id: user, properties: { act } },
-    action: { name: action, ...(amount === undefined ? {} : { properties: { amount } }) },
-    resource: { type: 'paper', id: paper, ...(properties === undefined ? {} : { properties }) },
-    context,
-  };
-}
+    ...asked
+  }: AgentQuestion & { readonly paper?: string; readonly properties?: object } = {},
+): object => askOf({ type: 'paper', id: paper, ...(properties === undefined ? {} : { properties }) }, action, asked);

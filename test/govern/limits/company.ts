@@ -1,5 +1,8 @@
 /** A company whose agents pay and export within limits, and questions about it. */
 import { clientNamed, startFiles, type Running } from '../../support/sample.js';
+import { askOf, type AgentQuestion } from '../agent-question.js';
+
+export { euro } from '../agent-question.js';
 
 export const SCHEMA = `
 entity User;
@@ -71,29 +74,8 @@ export const CLIENTS = [
 export const startCompany = (config: object = {}): Promise<Running> =>
   startFiles(FILES, { clients: CLIENTS, limits: { deadline_ms: 20_000 }, ...config });
 
-export const euro = (value: number): object => ({ value, unit: 'EUR', decimals: 2 });
-
 /** A question of an agent that the client vouches for. */
-export function ask(
+export const ask = (
   action: string,
-  {
-    user = 'ann',
-    agent = 'bot',
-    account = '1',
-    amount,
-    context = {},
-  }: {
-    readonly user?: string;
-    readonly agent?: string;
-    readonly account?: string;
-    readonly amount?: unknown;
-    readonly context?: object;
-  } = {},
-): object {
-  return {
-    subject: { type: 'user', id: user, properties: { act: { sub: agent } } },
-    action: { name: action, ...(amount === undefined ? {} : { properties: { amount } }) },
-    resource: { type: 'account', id: account },
-    context,
-  }; // prettier-ignore
-}
+  { account = '1', ...asked }: AgentQuestion & { readonly account?: string } = {},
+): object => askOf({ type: 'account', id: account }, action, asked);
