@@ -68,6 +68,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./cli/replay.js')).replayCommand,
   },
   {
+    name: 'usage',
+    summary: 'show what agents were granted and never used, and what would have been enough',
+    load: async () => (await import('./cli/usage.js')).usageCommand,
+  },
+  {
     name: 'audit',
     summary: 'verify the log of records, prove that a record is in it, export it',
     load: async () => (await import('./cli/audit.js')).auditCommand,

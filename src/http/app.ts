@@ -39,6 +39,7 @@ import { reviewListRoutes, reviewRoutes } from './routes/reviews.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
 import { auditRoutes } from './routes/audit.js';
 import { searchRoutes } from './routes/search.js';
+import { usageRoutes } from './routes/usage.js';
 import { RateLimiter } from './edge/rate-limit.js';
 import { ListenerServers } from './edge/tls-server.js';
 import type { Service } from '../service/service.js';
@@ -68,7 +69,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [
-    indexRoutes, auditRoutes, decisionRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
+    indexRoutes, auditRoutes, decisionRoutes, usageRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
   ], // prettier-ignore
 };
 

@@ -11,6 +11,7 @@ import type { ProtectedRecord, RecordValues, WrittenRecord } from './record-valu
 import { serializeRow } from './record-row.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
+import { findUndoneDecisions, readEarlierUses, type EarlierUses, type UsingParty } from './usage.js';
 
 export interface ReportedOutcome {
   readonly outcome: 'executed' | 'failed' | 'abandoned';
@@ -201,6 +202,16 @@ export class DecisionStore implements Decisions {
    */
   list(filter: DecisionFilter, after: string | undefined, limit: number): Promise<DecisionPage> {
     return listDecisions(this.database, this.values, filter, after, limit);
+  }
+
+  /** Finds the decisions and lists of which a client reported that they came to nothing. @throws Fault */
+  findUndone(decisions: readonly string[]): Promise<ReadonlySet<string>> {
+    return findUndoneDecisions(this.database, decisions);
+  }
+
+  /** Reads which actions agents had been allowed before an instant, RFC 3339, as far back as is looked. @throws Fault */
+  readEarlierUses(party: UsingParty, agents: readonly string[], before: string): Promise<EarlierUses> {
+    return readEarlierUses(this.database, this.values, party, agents, before);
   }
 
   async reportOutcome(

@@ -52,6 +52,7 @@ const COMMANDS = [
   'fmt',
   'explain',
   'replay',
+  'usage',
   'diff',
   'schema',
   'migrate',

@@ -3,6 +3,16 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/records/usage/agent-use.ts': 'test/http/routes/usage.test.ts',
+  'src/records/usage/narrowed-replay.ts': 'test/http/routes/usage.test.ts',
+  'src/records/usage/narrowest-constraints.ts': 'test/records/usage/narrowest-details.test.ts',
+  'src/records/usage/summaries.ts': 'test/http/routes/usage.test.ts',
+  'src/records/usage/unused-grants.ts': 'test/http/routes/usage.test.ts',
+  'src/store/usage.ts': 'test/http/routes/usage.test.ts',
+  'src/http/granted-rights.ts': 'test/http/routes/usage.test.ts',
+  'src/http/usage-json.ts': 'test/http/routes/usage.test.ts',
+  'src/http/usage-report.ts': 'test/http/routes/usage.test.ts',
+  'src/cli/print/usage.ts': 'test/cli/usage.test.ts',
   'src/http/user-decision-json.ts': 'test/http/user-decisions.test.ts',
   'src/store/record-item-tables.ts': 'test/store/list-decisions.test.ts',
   'src/config/records.ts': 'test/service/open-record-values.test.ts',
