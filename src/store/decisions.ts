@@ -5,6 +5,7 @@ import type { RecordResult, Reservation } from '../model/limits.js';
 import { NO_ACCOUNT, type CallerAccount, type Properties } from '../model/question.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
+import { findLoggedDecision, type LoggedDecision } from './logged-decision.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
 import type { RecordValues } from './record-values.js';
@@ -149,7 +150,7 @@ export class DecisionStore implements Decisions {
   async find(id: string): Promise<StoredDecision | undefined> {
     const [rows] = await this.database.run([
       {
-        sql: `select coalesce(c.id, d.id) as key, coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
+        sql: `select d.id as key, coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
                 v.persons, coalesce(c.protected, d.protected) as protected, o.record as outcome, o.at, o.client
               from records d
               left join records o on o.kind = 'outcome'
@@ -169,6 +170,11 @@ export class DecisionStore implements Decisions {
     if (row['outcome'] === null) return { record };
     const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
     return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
+  }
+
+  /** Finds the record that {@link find} shows, as the log has it. @throws Fault */
+  findLogged(id: string): Promise<LoggedDecision | undefined> {
+    return findLoggedDecision(this.database, this.values, id);
   }
 
   /**
