@@ -3,9 +3,23 @@ import type { KeyObject } from 'node:crypto';
 import { decodeBase64, NoteRefused, openNote, signNote, type NoteKey } from './signed-note.js';
 import { HASH_BYTES, type TreeHead } from './tree.js';
 
-/** @param origin the name of the log, under which its key signs */
-export function signCheckpoint({ size, root }: TreeHead, origin: string, privateKey: KeyObject): string {
-  return signNote(`${origin}\n${size}\n${root.toString('base64')}\n`, origin, privateKey);
+/** @param origin the name of the log, under which its keys sign @param privateKeys each signs it */
+export function signCheckpoint({ size, root }: TreeHead, origin: string, ...privateKeys: readonly KeyObject[]): string {
+  return signNote(`${origin}\n${size}\n${root.toString('base64')}\n`, origin, ...privateKeys);
+}
+
+/** Opens a checkpoint by whichever of the keys has signed it. @throws NoteRefused where none has */
+export function openCheckpointByAny(note: string, keys: readonly NoteKey[]): TreeHead {
+  let refusal = new NoteRefused('there is no key to open it by');
+  for (const key of keys) {
+    try {
+      return openCheckpoint(note, key);
+    } catch (error) {
+      if (!(error instanceof NoteRefused)) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
 }
 
 /** @throws NoteRefused where it isn't a checkpoint of the log whose key this is */

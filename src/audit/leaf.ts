@@ -5,11 +5,17 @@
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
 import { commit, deriveSalt } from '../runtime/commitment.js';
 
-/** The members of a decision's or a list's record, by the part that has them; those that aren't named are in `answer`. */
+/**
+ * The members of a decision's or a list's record, by the part that has them; those that aren't named are in `others`. People are
+ * shown few of the parts, so a part has what one reader sees and the next doesn't apart.
+ */
 const DECISION_PARTS = {
   question: ['request', 'dry_run', 'search'],
   parties: ['client', 'token', 'acting'],
-  rationale: ['rationale'],
+  answer: ['id', 'evaluated_at', 'decision', 'found', 'items', 'masks'],
+  reasons: ['reasons'],
+  obligations: ['obligations'],
+  rationale: ['rationale', 'left_out', 'revision'],
   policies: ['policy_version'],
   facts: ['facts'],
 } as const;
@@ -51,7 +57,7 @@ export function splitRecord({ kind, keys, record }: LoggedRecord): RecordParts {
   if (!DECISION_KINDS.has(kind)) return new Map(Object.entries({ keys, record }));
   const members = new Map<string, [string, unknown][]>();
   for (const [member, value] of Object.entries(record)) {
-    const name = PART_OF_MEMBER.get(member) ?? 'answer';
+    const name = PART_OF_MEMBER.get(member) ?? 'others';
     members.set(name, [...(members.get(name) ?? []), [member, value]]);
   }
   // A member may have any name, so parts are made of entries.

@@ -50,12 +50,15 @@ export function parseNoteKey(text: string): NoteKey {
   return key;
 }
 
-/** @param text whole lines; the last one ends as well */
-export function signNote(text: string, name: string, privateKey: KeyObject): string {
+/** @param text whole lines; the last one ends as well @param privateKeys each signs it */
+export function signNote(text: string, name: string, ...privateKeys: readonly KeyObject[]): string {
   assertNoteText(text);
-  const signature = sign(null, Buffer.from(text), privateKey);
-  const encoded = Buffer.concat([hashNoteKey(toNoteKey(name, privateKey)), signature]).toString('base64');
-  return `${text}\n\u2014 ${name} ${encoded}\n`;
+  const lines = privateKeys.map((privateKey) => {
+    const signature = sign(null, Buffer.from(text), privateKey);
+    const encoded = Buffer.concat([hashNoteKey(toNoteKey(name, privateKey)), signature]).toString('base64');
+    return `\u2014 ${name} ${encoded}\n`;
+  });
+  return `${text}\n${lines.join('')}`;
 }
 
 /** @returns the text that the key has signed @throws NoteRefused */

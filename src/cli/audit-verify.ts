@@ -1,5 +1,5 @@
 /** `remit audit verify`: the whole log, against its records, its signature and checkpoints that were kept. */
-import { NoteRefused, parseNoteKey, type NoteKey } from '../audit/signed-note.js';
+import type { NoteKey } from '../audit/signed-note.js';
 import { loadConfig } from '../config/config.js';
 import { displayPath, readTextFile } from '../config/files.js';
 import type { TreeHead } from '../audit/tree.js';
@@ -7,8 +7,7 @@ import { ConfigError } from '../model/faults.js';
 import { listKeptNotes } from '../records/log-witness.js';
 import { LogVerifier, type LogFinding } from '../records/verify-log.js';
 import { defineCommand } from './command/define-command.js';
-import { ADMIN_KEY_OPTION, CONFIG_OPTION } from './command/option-values.js';
-import { UsageError } from './command/usage-error.js';
+import { ADMIN_KEY_OPTION, CONFIG_OPTION, parseLogKeyOption } from './command/option-values.js';
 import { fetchLogHead, fetchLogKey, openNamedCheckpoint, readLogEntries } from './log-client.js';
 import { escapedLines, printJson } from './print/terminal.js';
 import { acceptedBody, withServiceClient, type ServiceClient } from './service-client.js';
@@ -34,15 +33,10 @@ export const auditVerifyCommand = defineCommand({
     },
     'log-key': {
       value: 'KEY',
-      description: "the public key of the log, as GET /v1/audit/key shows it (default: the service's word for it)",
-      parse: (text, option): NoteKey => {
-        try {
-          return parseNoteKey(text);
-        } catch (error) {
-          if (error instanceof NoteRefused) throw new UsageError(`${option}: ${error.message}`);
-          throw error;
-        }
-      },
+      description:
+        "the public key of the log, as GET /v1/audit/key shows it (default: the service's word for it); again for each former key that kept checkpoints are by",
+      multiple: true,
+      parse: parseLogKeyOption,
     },
     key: ADMIN_KEY_OPTION,
     config: CONFIG_OPTION,
@@ -52,8 +46,8 @@ export const auditVerifyCommand = defineCommand({
   examples: ['remit audit verify', 'remit audit verify --checkpoint kept.checkpoint'],
   run: async ({ options }) => {
     const verified = await withServiceClient(loadConfig(options.config), options.key, async (client) => {
-      const key = options['log-key'] ?? (await fetchLogKey(client));
-      return verifyLog(client, key, options.checkpoint === undefined ? [] : readKept(options.checkpoint, key));
+      const keys = options['log-key'].length > 0 ? options['log-key'] : [await fetchLogKey(client)];
+      return verifyLog(client, keys, options.checkpoint === undefined ? [] : readKept(options.checkpoint, keys));
     });
     if (options.json) printJson(verified);
     else process.stdout.write(describeVerified(verified));
@@ -61,9 +55,13 @@ export const auditVerifyCommand = defineCommand({
   },
 });
 
-/** @throws UsageError, ConfigError where the checkpoint isn't signed by the key */
-async function verifyLog(client: ServiceClient, key: NoteKey, kept: readonly TreeHead[]): Promise<VerifiedLog> {
-  const head = await fetchLogHead(client, key);
+/** @throws UsageError, ConfigError where the checkpoint isn't signed by one of the keys */
+async function verifyLog(
+  client: ServiceClient,
+  keys: readonly NoteKey[],
+  kept: readonly TreeHead[],
+): Promise<VerifiedLog> {
+  const head = await fetchLogHead(client, keys);
   const verifier = new LogVerifier(head, kept);
   for await (const leaf of readLogEntries(client, true)) {
     // What is sequenced meanwhile is beyond the checkpoint.
@@ -85,11 +83,11 @@ async function verifyLog(client: ServiceClient, key: NoteKey, kept: readonly Tre
   return { size: head.size, kept: kept.length, waiting, findings: verifier.finish() };
 }
 
-/** @throws ConfigError where the file has no checkpoint, or one that isn't signed by the key */
-function readKept(path: string, key: NoteKey): TreeHead[] {
+/** @throws ConfigError where the file has no checkpoint, or one that isn't signed by one of the keys */
+function readKept(path: string, keys: readonly NoteKey[]): TreeHead[] {
   const notes = listKeptNotes(readTextFile(path));
   if (notes.length === 0) throw new ConfigError('has no checkpoint', displayPath(path));
-  return notes.map((note, i) => openNamedCheckpoint(note, key, `${displayPath(path)}: checkpoint ${i + 1}`));
+  return notes.map((note, i) => openNamedCheckpoint(note, keys, `${displayPath(path)}: checkpoint ${i + 1}`));
 }
 
 function describeVerified({ size, kept, waiting, findings }: VerifiedLog): string {

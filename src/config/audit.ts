@@ -20,6 +20,7 @@ const witnessFormat = z.union([
 export const auditFormat = z
   .strictObject({
     key_file: z.string().min(1).optional(),
+    former_key_file: z.string().min(1).optional(),
     origin: z
       .string()
       .max(MAX_ORIGIN_LENGTH)
@@ -32,6 +33,8 @@ export const auditFormat = z
 export interface AuditConfig {
   /** Absent: one in the data directory with an embedded database; none with a server. */
   readonly keyFile: string | undefined;
+  /** The key that came before, which signs as well; absent: only the one does. */
+  readonly formerKeyFile: string | undefined;
   /** The name of the log; absent: one by the id of the deployment. */
   readonly origin: string | undefined;
   readonly witnesses: readonly LogWitness[];
@@ -39,12 +42,18 @@ export interface AuditConfig {
 
 /** @throws ConfigError naming the key */
 export function resolveAudit(
-  { key_file: keyFile, origin, witnesses }: z.infer<typeof auditFormat>,
+  { key_file: keyFile, former_key_file: formerKeyFile, origin, witnesses }: z.infer<typeof auditFormat>,
   path: string,
   resolvePath: (path: string) => string,
 ): AuditConfig {
+  if (formerKeyFile !== undefined && keyFile === undefined)
+    throw new ConfigError('signs beside the key of audit.key_file, so that is needed as well', {
+      file: displayPath(path),
+      key: 'audit.former_key_file',
+    });
   return {
     keyFile: keyFile === undefined ? undefined : resolvePath(keyFile),
+    formerKeyFile: formerKeyFile === undefined ? undefined : resolvePath(formerKeyFile),
     origin,
     witnesses: witnesses.map((witness, i) => {
       if ('file' in witness) return { file: resolvePath(witness.file) };
@@ -56,10 +65,10 @@ export function resolveAudit(
   };
 }
 
-/** Reads a private key for Ed25519 in PEM (PKCS #8). @throws ConfigError */
-export function readAuditKey(file: string): KeyObject {
+/** Reads a private key for Ed25519 in PEM (PKCS #8). @param setting names the file @throws ConfigError */
+export function readAuditKey(file: string, setting = 'audit.key_file'): KeyObject {
   return readKeyFile(file, {
-    setting: 'audit.key_file',
+    setting,
     parse: (text) => {
       const key = createPrivateKey(text);
       return key.asymmetricKeyType === 'ed25519' ? key : undefined;

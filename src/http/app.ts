@@ -34,6 +34,7 @@ import { compressAnswers } from './edge/compression.js';
 import { installStrictParsing } from './edge/json-body.js';
 import { DecisionTurns, holdTurns } from './edge/decision-turns.js';
 import { endUnreadBodies, MAX_BODY_BYTES, MAX_FILTER_BODY_BYTES } from './edge/unread-body.js';
+import { receiptRoutes } from './routes/receipts.js';
 import { relationshipRoutes } from './routes/relationships.js';
 import { reviewListRoutes, reviewRoutes } from './routes/reviews.js';
 import { revocationRoutes, sessionRoutes } from './routes/revocations.js';
@@ -69,7 +70,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [
-    indexRoutes, auditRoutes, decisionRoutes, usageRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
+    indexRoutes, auditRoutes, decisionRoutes, receiptRoutes, usageRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
   ], // prettier-ignore
 };
 

@@ -11,7 +11,7 @@ export function queryNumber(min: number, max: number, byDefault: number) {
     .preprocess(
       (value) => (typeof value === 'string' && DECIMAL.test(value) ? Number(value) : value),
       z
-        .number({ error: describeBounds(min, max) })
+        .number({ error: numberProblem(min, max) })
         .int()
         .min(min)
         .max(max),
@@ -22,9 +22,9 @@ export function queryNumber(min: number, max: number, byDefault: number) {
 
 /** The format of a whole number that must be given. */
 export function requiredQueryNumber() {
-  return z.string().regex(DECIMAL, describeBounds(0, MAX_QUERY_NUMBER)).transform(Number);
+  return z.string().regex(DECIMAL, numberProblem(0, MAX_QUERY_NUMBER)).transform(Number);
 }
 
-function describeBounds(min: number, max: number): string {
+function numberProblem(min: number, max: number): string {
   return `must be a whole number from ${min} to ${max}, in decimal digits`;
 }

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { MASKING_OBLIGATIONS } from '../lists/mask.js';
 import { getRecordedActing, type DecisionRecord, type SearchRecord } from '../model/decision.js';
 import { describeRef, type EntityRef } from '../model/ids.js';
-import { REASONS, type ReasonCode, type StepName } from '../model/reasons.js';
+import { REASONS, type Reason, type ReasonCode, type StepName } from '../model/reasons.js';
 import type { StoredDecision } from '../store/decisions.js';
 import { listedItemFormat, masksFormat, outcomeFormat } from './decision-record-json.js';
 import { obligationFormat } from './answer-parts.js';
@@ -150,11 +150,9 @@ type UserReason = NonNullable<UserDecision['reasons']>[number];
  * The reasons of the first failing step, in the words for people. Where the question stated properties of its action, policies
  * may have looked into what those name: then no reason says whether there is such a thing, nor what is stored of it.
  */
-function tellUserReasons({ reasons, facts, rationale }: DecisionRecord): UserReason[] {
-  const step = (reasons.find(({ code }) => code !== 'approval_required') ?? reasons[0])?.step;
-  const told = reasons.filter((reason) => reason.step === step || reason.code === 'approval_required');
-  const mayNameOthers = facts === undefined || Object.keys(facts.said.action ?? {}).length > 0;
-  const titles = mayNameOthers ? [] : listForbidTitles(rationale);
+function tellUserReasons(record: DecisionRecord): UserReason[] {
+  const { told, mayNameOthers } = selectUserReasons(record);
+  const titles = mayNameOthers ? [] : listForbidTitles(record.rationale);
   const byCode = new Map<ReasonCode, UserReason>();
   for (const reason of told) {
     const code = mayNameOthers ? (GENERAL_CODES[reason.step] ?? reason.code) : reason.code;
@@ -163,6 +161,21 @@ function tellUserReasons({ reasons, facts, rationale }: DecisionRecord): UserRea
     byCode.set(code, { code, text, ...(isForbid ? { policies: titles } : {}) });
   }
   return [...byCode.values()];
+}
+
+/** Lists the reasons that the decision's user is told as the record has them. */
+export function listPlainReasons(record: DecisionRecord): readonly Reason[] {
+  const { told, mayNameOthers } = selectUserReasons(record);
+  return mayNameOthers ? told.filter(({ step }) => GENERAL_CODES[step] === undefined) : told;
+}
+
+function selectUserReasons({ reasons, facts }: DecisionRecord): {
+  readonly told: readonly Reason[];
+  readonly mayNameOthers: boolean;
+} {
+  const step = (reasons.find(({ code }) => code !== 'approval_required') ?? reasons[0])?.step;
+  const told = reasons.filter((reason) => reason.step === step || reason.code === 'approval_required');
+  return { told, mayNameOthers: facts === undefined || Object.keys(facts.said.action ?? {}).length > 0 };
 }
 
 const GENERAL_CODES: Readonly<Partial<Record<StepName, ReasonCode>>> = {
@@ -176,8 +189,13 @@ function listForbidTitles({ steps }: DecisionRecord['rationale']): string[] {
   return cited.flatMap(({ title }: { readonly title?: unknown }) => (typeof title === 'string' ? [title] : []));
 }
 
-function selectMasks({ obligations }: DecisionRecord): NonNullable<UserDecision['obligations']> {
-  const masks = obligations.filter(({ type }) => MASKING_OBLIGATIONS.includes(type));
+/** The obligations that people are told of; others may be about what they aren't to know. */
+export function listShownObligations({ obligations }: DecisionRecord): DecisionRecord['obligations'] {
+  return obligations.filter(({ type }) => MASKING_OBLIGATIONS.includes(type));
+}
+
+function selectMasks(record: DecisionRecord): NonNullable<UserDecision['obligations']> {
+  const masks = listShownObligations(record);
   return masks as unknown as NonNullable<UserDecision['obligations']>;
 }
 

@@ -46,7 +46,7 @@ export async function listUserDecisions(
   return { results, next };
 }
 
-/** Finds what was done for the user, or to a resource that they may audit. A list is about many, so it is its user's alone. @throws Fault */
+/** Finds what was done for the user, or to a resource that they may audit. @throws Fault */
 export async function findUserDecision(
   service: UserDecisionParts,
   user: string,
@@ -58,9 +58,31 @@ export async function findUserDecision(
   if (stored === undefined) return undefined;
   const record: DecisionRecord | SearchRecord = stored.record;
   const findTitle = createTitleFinder(service);
-  if (findUser(record) === describeRef(person)) return toOwnDecision(record, stored.outcome, findTitle);
+  switch (await judgeReading(service, person, record)) {
+    case 'own':
+      return toOwnDecision(record, stored.outcome, findTitle);
+    case 'audited':
+      return 'rationale' in record
+        ? toAuditedDecision(record, describeRef(record.request.resource), findTitle)
+        : undefined;
+    case undefined:
+      return undefined;
+  }
+}
+
+/**
+ * Judges whether a person may read a record: as what was done for them, or to a resource that they may audit. A list is about
+ * many, so it is its user's alone.
+ * @throws Fault
+ */
+export async function judgeReading(
+  service: Pick<Service, 'activePolicies'>,
+  person: EntityRef,
+  record: DecisionRecord | SearchRecord,
+): Promise<'own' | 'audited' | undefined> {
+  if (findUser(record) === describeRef(person)) return 'own';
   if (!('rationale' in record) || !(await mayAudit(service, person, record.request.resource))) return undefined;
-  return toAuditedDecision(record, describeRef(record.request.resource), findTitle);
+  return 'audited';
 }
 
 /** Whether the person now holds a permission that the thing's type names by `@audit`. @throws Fault */

@@ -3,7 +3,7 @@
  * out even where all of the database and the key are in one hand.
  */
 import { appendFile, open } from 'node:fs/promises';
-import { openCheckpoint } from '../audit/checkpoint.js';
+import { openCheckpointByAny } from '../audit/checkpoint.js';
 import { NoteRefused, type NoteKey } from '../audit/signed-note.js';
 import type { TreeHead } from '../audit/tree.js';
 import { Fault } from '../model/faults.js';
@@ -42,6 +42,8 @@ export class WitnessSender {
     private readonly deps: {
       readonly store: LogStore;
       readonly key: NoteKey;
+      /** The key that came before, by which the last checkpoint of a file may be. */
+      readonly formerKey?: NoteKey | undefined;
       readonly log: Log;
       readonly resolve?: HostResolver;
     },
@@ -108,7 +110,8 @@ export class WitnessSender {
 
   private openKept(note: string, file: string): TreeHead {
     try {
-      return openCheckpoint(note, this.deps.key);
+      const { key, formerKey } = this.deps;
+      return openCheckpointByAny(note, formerKey === undefined ? [key] : [key, formerKey]);
     } catch (error) {
       if (error instanceof NoteRefused)
         throw new Fault('log_damaged', `the last checkpoint in ${file} is not of this log: ${error.message}`);

@@ -24,6 +24,13 @@ export interface LogSigner {
   /** The name of the log. */
   readonly origin: string;
   readonly privateKey: KeyObject;
+  /** The key that came before it, which signs as well until all who verify have the new one. */
+  readonly formerKey?: KeyObject | undefined;
+}
+
+/** The keys that sign, the present one first. */
+export function listSigningKeys({ privateKey, formerKey }: LogSigner): readonly KeyObject[] {
+  return formerKey === undefined ? [privateKey] : [privateKey, formerKey];
 }
 
 export interface LogCounts {
@@ -104,16 +111,17 @@ export class Sequencer {
   }
 
   private sign(head: TreeHead): string | undefined {
-    return this.signer && signCheckpoint(head, this.signer.origin, this.signer.privateKey);
+    return this.signer && signCheckpoint(head, this.signer.origin, ...listSigningKeys(this.signer));
   }
 
-  /** Whether the newest checkpoint is of this state and by the key that signs now. @throws Fault where it says otherwise */
+  /** Whether the newest checkpoint is of this state and by the keys that sign now. @throws Fault where it says otherwise */
   private isSigned({ size, root, checkpoint }: LogState): boolean {
-    if (this.signer === undefined) return true;
+    const { signer } = this;
+    if (signer === undefined) return true;
     if (checkpoint === undefined) return false;
     try {
-      const head = openCheckpoint(checkpoint, toNoteKey(this.signer.origin, this.signer.privateKey));
-      if (head.size === size && head.root.equals(root)) return true;
+      const heads = listSigningKeys(signer).map((key) => openCheckpoint(checkpoint, toNoteKey(signer.origin, key)));
+      if (heads.every((head) => head.size === size && head.root.equals(root))) return true;
     } catch (error) {
       if (error instanceof NoteRefused) return false;
       throw error;

@@ -43,7 +43,8 @@ export async function openAuditLog(
     log('The audit log is kept, and nothing signs it: audit.key_file names the key that would.', {
       event: 'log_unsigned',
     });
-  const witnesses = key === undefined ? [] : config.audit.witnesses.map((witness) => new WitnessSender(witness, { store, key, log })); // prettier-ignore
+  const formerKey = signer?.formerKey && toNoteKey(signer.origin, signer.formerKey);
+  const witnesses = key === undefined ? [] : config.audit.witnesses.map((witness) => new WitnessSender(witness, { store, key, formerKey, log })); // prettier-ignore
   if (key === undefined && config.audit.witnesses.length > 0)
     throw new ConfigError('takes signed checkpoints, so audit.key_file is needed as well', 'audit.witnesses');
   for (const witness of witnesses) await witness.requireGrowth().catch(refuseStart);
@@ -56,7 +57,13 @@ async function openSigner(
 ): Promise<LogSigner | undefined> {
   const file = audit.keyFile ?? (database.mode === 'embedded' ? await ensureOwnKey(data) : undefined);
   if (file === undefined) return undefined;
-  return { origin: audit.origin ?? `remit/${await meta.require('store_id')}`, privateKey: readAuditKey(file) };
+  return {
+    origin: audit.origin ?? `remit/${await meta.require('store_id')}`,
+    privateKey: readAuditKey(file),
+    ...(audit.formerKeyFile === undefined
+      ? {}
+      : { formerKey: readAuditKey(audit.formerKeyFile, 'audit.former_key_file') }),
+  };
 }
 
 /** The key of an embedded database lies beside it. It shows what others change, and nothing to who owns the directory. */

@@ -5,6 +5,7 @@ import type { RecordResult, Reservation } from '../model/limits.js';
 import { NO_ACCOUNT, type CallerAccount, type Properties } from '../model/question.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
+import { findLoggedDecision, type LoggedDecision } from './logged-decision.js';
 import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
 import type { ProtectedRecord, RecordValues, WrittenRecord } from './record-values.js';
@@ -169,6 +170,11 @@ export class DecisionStore implements Decisions {
     if (row['outcome'] === null) return { record };
     const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
     return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
+  }
+
+  /** Finds the record that {@link find} shows, as the log has it. @throws Fault */
+  findLogged(id: string): Promise<LoggedDecision | undefined> {
+    return findLoggedDecision(this.database, this.values, id);
   }
 
   /**

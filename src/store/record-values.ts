@@ -10,6 +10,7 @@ import { memoizeByObject } from '../runtime/memoize.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import type { Database, DatabaseRow } from './database/port.js';
 import { newUnknownName, PersonKeys, type PersonKey } from './person-keys.js';
+import { restoreRecord, type ShownRecord } from './restored-record.js';
 
 export const RECORD_VALUE_TABLES = [
   `create table record_values (
@@ -50,10 +51,18 @@ export interface ProtectedRecord {
   readonly unknown: readonly EntityRef[];
 }
 
-type ShownRecord = Readonly<Record<string, unknown>>;
-interface StoredItem {
-  readonly type?: string;
-  readonly id?: string;
+/** A record with its values, as far as they are there. */
+export interface OpenedRecord {
+  readonly record: unknown;
+  /** The secret of its commitments' salts; undefined where the values are gone, or in clear. */
+  readonly seed?: Buffer;
+}
+
+/** The content of a sealed row. */
+interface SealedContent {
+  readonly record: object;
+  /** The secret of the salts, in base64. */
+  readonly seed: string;
 }
 
 /** Rows that are deleted by one statement. */
@@ -104,20 +113,26 @@ export class RecordValues {
    * @throws Fault
    */
   async open(rows: readonly DatabaseRow[]): Promise<readonly unknown[]> {
+    return (await this.openWithSeeds(rows)).map(({ record }) => record);
+  }
+
+  /** The same, each with what the salts of its commitments are made from. @throws Fault */
+  async openWithSeeds(rows: readonly DatabaseRow[]): Promise<readonly OpenedRecord[]> {
     const sealed = rows.filter((row) => row['sealed'] !== null && row['sealed'] !== undefined);
     const secrets = await this.people.readSecrets([...new Set(sealed.flatMap((row) => row['persons'] as string[]))]);
     return rows.map((row) => {
       const { record, sealed: values, persons } = row;
       const keys = ((persons ?? []) as string[]).map((person) => secrets.get(person));
       // Records of versions before have their values in clear.
-      if (row['protected'] !== true) return record;
+      if (row['protected'] !== true) return { record };
       const text =
         typeof values === 'string' && keys.every((secret) => secret !== undefined)
           ? openValues(Buffer.from(values, 'base64'), String((record as ShownRecord)['id']), this.options.key, keys)
           : undefined;
-      if (text === undefined) return { ...(record as ShownRecord), values_erased: true };
-      const { record: full } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as { readonly record: object };
-      return restoreRecord(full, record as ShownRecord, (ref) => this.nameWith(ref, secrets));
+      if (text === undefined) return { record: { ...(record as ShownRecord), values_erased: true } };
+      const { record: full, seed } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as SealedContent;
+      const restored = restoreRecord(full, record as ShownRecord, (ref) => this.nameWith(ref, secrets));
+      return { record: restored, seed: Buffer.from(seed, 'base64') };
     });
   }
 
@@ -163,29 +178,6 @@ const findPeoplePattern = memoizeByObject((types: ReadonlySet<string>): RegExp =
   const names = [...types].join('|');
   return new RegExp(`(?<![a-z0-9_/])(${names}):([\\w/|+=-]+)|"type":"(${names})","id":("(?:[^"\\\\]|\\\\.)*")`, 'g');
 });
-
-/** The members that the transaction of the record may change. */
-const STORED_MEMBERS = ['decision', 'found', 'left_out', 'reservation'];
-
-/**
- * The record with its values, as the transaction has left it: it takes out of a list what a limit leaves out, and keeps the order.
- * @param shown the record as it is stored
- * @param nameOf makes the names that the stored record has
- */
-function restoreRecord(full: object, shown: ShownRecord, nameOf: (ref: EntityRef) => string | undefined): object {
-  const stored = Object.fromEntries(STORED_MEMBERS.flatMap((name) => (name in shown ? [[name, shown[name]]] : [])));
-  const { items: kept } = shown as { readonly items?: readonly StoredItem[] };
-  const { items: all } = full as { readonly items?: readonly StoredItem[] };
-  if (kept === undefined || all === undefined || kept.length === all.length) return { ...full, ...stored };
-  let next = 0;
-  const items = all.filter(({ type = '', id = '' }) => {
-    const item = kept[next];
-    const isKept = item !== undefined && item.type === type && item.id === nameOf({ type, id });
-    if (isKept) next += 1;
-    return isKept;
-  });
-  return { ...full, ...stored, items };
-}
 
 /** @param source rows with the columns of record-tables.ts @param columns their types, where the source doesn't say them */
 export function insertValuesSql(source: string, columns = ''): string {

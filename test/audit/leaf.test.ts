@@ -47,12 +47,14 @@ describe('leaves', () => {
   it('say what a record is, and commit to its parts', () => {
     const { parts, ...clear } = parseLeaf(decision);
     expect(clear).toEqual({ v: 1, id: decision.id, kind: 'decision', at: decision.at });
-    expect(Object.keys(parts)).toEqual(['answer', 'facts', 'keys', 'parties', 'policies', 'question', 'rationale']);
+    expect(Object.keys(parts)).toEqual([
+      'answer', 'facts', 'keys', 'obligations', 'parties', 'policies', 'question', 'rationale', 'reasons',
+    ]); // prettier-ignore
     expect(parseLeaf(outcome)).toMatchObject({ kind: 'outcome', about: decision.id });
     expect(Object.keys(parseLeaf(outcome).parts)).toEqual(['keys', 'record']);
     // Written down once, so that no later version computes other leaves of the same records.
     expect(createHash('sha256').update(formatLeaf(decision)).digest('hex')).toMatchInlineSnapshot(
-      `"3c86b7549ae7336ff8d23ace9ab3b7675025e463eb9fee6500c9ad593f2a0d70"`,
+      `"b2d39cdd1e4c76b8fb709d2314ea509c348a872e810c1c155b45989ea1c77ad8"`,
     );
   });
 

@@ -1,12 +1,13 @@
 /** `remit audit` as the operator runs it: the built program, real processes, and what was done to the database between them. */
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/audit/checkpoint.js';
 import { verifyProofFile } from '../../src/audit/proof-file.js';
-import { formatNoteKey, type NoteKey } from '../../src/audit/signed-note.js';
+import { formatNoteKey, toNoteKey, type NoteKey } from '../../src/audit/signed-note.js';
 import { parseStrictJson } from '../../src/runtime/strict-json.js';
 import { PgliteDatabase } from '../../src/store/database/pglite.js';
 import { naiveRoot } from '../audit/naive-tree.js';
@@ -18,6 +19,8 @@ let data: string;
 let key: NoteKey;
 let checkpoint: string;
 let id: string;
+/** A receipt of that decision. */
+let receipt: string;
 
 beforeAll(async () => {
   const clients = [clientNamed('api', 'remit', 'evaluate', 'asserts_subject'), clientNamed('boss', 'remit', 'admin')];
@@ -38,6 +41,7 @@ beforeAll(async () => {
   checkpoint = (await auditLog.store.readState()).checkpoint ?? '';
   if (auditLog.key === undefined) throw new Error('an embedded database has a key');
   key = auditLog.key;
+  receipt = (await remit.request('GET', `/v1/decisions/${id}/receipt`, undefined, 'boss-key')).body;
   await remit.stop({ keep: true });
   writeFileSync(join(data, 'kept.checkpoint'), checkpoint);
   return () => {
@@ -58,6 +62,35 @@ describe('remit audit', () => {
     const leaves = stdout.split('\n').slice(0, -1).map((line) => Buffer.from(line)); // prettier-ignore
     expect(openCheckpoint(checkpoint, key)).toEqual({ size: leaves.length, root: naiveRoot(leaves) });
     expect(run('export', '--format', 'xml').status).toBe(2);
+    const rest = (from: string): string[] => run('export', '--from', from).stdout.split('\n').slice(0, -1);
+    expect([rest('3'), rest(id), rest('5')]).toEqual([
+      stdout.split('\n').slice(3, -1),
+      stdout.split('\n').slice(4, -1),
+      [],
+    ]);
+    expect(
+      run(
+        'export',
+        '--from',
+        id.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')),
+      ).status,
+    ).toBe(2);
+    expect(run('export', '--from', '-1').status).toBe(2);
+  });
+
+  it('exports records for other systems, a line each, without people', () => {
+    for (const format of ['ocsf', 'cloudevents']) {
+      const { status, stdout } = run('export', '--format', format, '--from', '1');
+      expect(status).toBe(0);
+      expect(stdout).not.toContain('alice');
+      const events = stdout.split('\n').slice(0, -1).map((line) => parseStrictJson(line)); // prettier-ignore
+      expect(events.length).toBe(4);
+      expect(events.at(-1)).toMatchObject(
+        format === 'ocsf'
+          ? { class_uid: 6003, status_id: 1, metadata: { uid: id, sequence: 4, log_name: key.name } }
+          : { type: 'dev.remit.decision.v1', id, data: { log: { index: 4 }, record: { decision: true } } },
+      );
+    }
   });
 
   it('proves a record, offline', () => {
@@ -72,6 +105,41 @@ describe('remit audit', () => {
     ).toBe(2);
   });
 
+  it('checks a receipt and a proof offline, without a configuration, and names what is not proved', () => {
+    const check = (text: string, ...args: string[]) => {
+      const file = join(data, 'checked');
+      writeFileSync(file, text);
+      const env = { PATH: process.env['PATH'] ?? '' };
+      return spawnSync(process.execPath, [main, 'audit', 'check', file, ...args], { encoding: 'utf8', cwd: data, env });
+    };
+    const known = ['--key', formatNoteKey(key)];
+    const checked = check(receipt, ...known, '--json');
+    expect([checked.status, parseStrictJson(checked.stdout)]).toMatchObject([
+      0,
+      {
+        valid: true,
+        id,
+        kind: 'decision',
+        log: key.name,
+        index: 4,
+        size: 5,
+        parts: { answer: { id, decision: true } },
+      },
+    ]);
+    expect(check(receipt, ...known).stdout).toContain(`Proved: the decision ${id} of `);
+    expect(check(run('prove', id).stdout, ...known).status).toBe(0);
+    const altered = JSON.parse(receipt) as { parts: { answer: { value: { decision: boolean } } } };
+    altered.parts.answer.value.decision = false;
+    const refused = check(JSON.stringify(altered), ...known, '--json');
+    expect([refused.status, parseStrictJson(refused.stdout)]).toMatchObject([1, { valid: false, at: 'parts.answer' }]);
+    expect(check(run('prove', id).stdout.replace('index 4', 'index 3'), ...known).status).toBe(1);
+    for (const text of ['', '{}', receipt.slice(1)]) expect(check(text, ...known).status).toBe(2);
+    expect(check(receipt).status).toBe(2);
+    expect(check(receipt, '--key', 'x').status).toBe(2);
+    const stranger = formatNoteKey(toNoteKey(key.name, generateKeyPairSync('ed25519').privateKey));
+    expect(check(receipt, '--key', stranger).status).toBe(1);
+  });
+
   it('verifies what was signed, also against what was kept and a key that is known', () => {
     const kept = ['--checkpoint', join(data, 'kept.checkpoint')];
     const verified = run('verify', ...kept, '--log-key', formatNoteKey(key), '--json');
@@ -80,6 +148,9 @@ describe('remit audit', () => {
       { size: 5, kept: 1, waiting: [], findings: [] },
     ]);
     expect(run('verify', '--log-key', `${formatNoteKey(key)}x`).status).toBe(2);
+    const stranger = formatNoteKey(toNoteKey(key.name, generateKeyPairSync('ed25519').privateKey));
+    expect(run('verify', ...kept, '--log-key', stranger).status).toBe(2);
+    expect(run('verify', ...kept, '--log-key', stranger, '--log-key', formatNoteKey(key)).status).toBe(0);
   });
 
   it('names what was changed, and exits with 1', async () => {

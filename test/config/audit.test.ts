@@ -15,12 +15,26 @@ const resolve = (settings: unknown) =>
 
 describe('audit', () => {
   it('has no key, the deployment’s name and no witnesses, unless it says so', () => {
-    expect(resolve(undefined)).toEqual({ keyFile: undefined, origin: undefined, witnesses: [] });
+    expect(resolve(undefined)).toEqual({
+      keyFile: undefined,
+      formerKeyFile: undefined,
+      origin: undefined,
+      witnesses: [],
+    });
     expect(resolve({ key_file: 'a.pem', origin: 'remit.example/log', witnesses: [{ file: 'kept' }, { url: 'https://w.example/' }] })).toEqual({
       keyFile: '/etc/a.pem',
       origin: 'remit.example/log',
       witnesses: [{ file: '/etc/kept' }, { url: 'https://w.example/', network: 'public' }],
     }); // prettier-ignore
+  });
+
+  it('names a former key beside the present one, and not alone', () => {
+    expect(resolve({ key_file: 'b.pem', former_key_file: 'a.pem' })).toMatchObject({
+      keyFile: '/etc/b.pem',
+      formerKeyFile: '/etc/a.pem',
+    });
+    expect(() => resolve({ former_key_file: 'a.pem' })).toThrow(/audit\.former_key_file/);
+    expect(() => readAuditKey(join(directory, 'none'), 'audit.former_key_file')).toThrow(/audit\.former_key_file/);
   });
 
   it.each([

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openCheckpoint } from '../../src/audit/checkpoint.js';
-import { toNoteKey } from '../../src/audit/signed-note.js';
+import { openCheckpoint, openCheckpointByAny } from '../../src/audit/checkpoint.js';
+import { NoteRefused, toNoteKey } from '../../src/audit/signed-note.js';
 import { newDecisionId } from '../../src/decide/decision-id.js';
 import { listKeptNotes, WitnessSender, type LogWitness } from '../../src/records/log-witness.js';
 import { Sequencer } from '../../src/records/sequencer.js';
@@ -89,6 +89,36 @@ describe('a file', () => {
     await expect(witness({ file }, other).requireGrowth()).rejects.toMatchObject({ code: 'log_damaged' });
     writeFileSync(file, readFileSync(file, 'utf8').replace('\n3\n', '\n2\n'));
     await expect(witness().requireGrowth()).rejects.toMatchObject({ code: 'log_damaged' });
+  });
+
+  it('is held against the log by the former key as well, while both sign', async () => {
+    await witness().send();
+    const privateKey = generateKeyPairSync('ed25519').privateKey;
+    const renewed = toNoteKey(signer.origin, privateKey);
+    const store = new LogStore(database);
+    const sign = (formerKey?: typeof privateKey) =>
+      new Sequencer(store, { origin: signer.origin, privateKey, formerKey }).sequence();
+    const sender = (formerKey?: typeof key) =>
+      new WitnessSender({ file }, { store, key: renewed, formerKey, log: (line) => lines.push(line) });
+    await expect(sender().requireGrowth()).rejects.toMatchObject({ code: 'log_damaged' });
+    await sign(signer.privateKey);
+    await sender(key).requireGrowth();
+    await sender(key).send();
+    // What both have signed, either opens; so the former key can go.
+    const [older = '', newest = ''] = listKeptNotes(readFileSync(file, 'utf8'));
+    expect(openCheckpoint(newest, key)).toEqual(openCheckpoint(newest, renewed));
+    expect(() => openCheckpoint(older, renewed)).toThrow(NoteRefused);
+    expect(openCheckpointByAny(older, [renewed, key]).size).toBe(3);
+    await sender().requireGrowth();
+    // A replica that has not been started again signs by the former key alone, and another one signs again by both.
+    await grow(1);
+    const { checkpoint: alone = '' } = await store.readState();
+    expect(() => openCheckpoint(alone, renewed)).toThrow(NoteRefused);
+    await sign(signer.privateKey);
+    const { checkpoint = '' } = await store.readState();
+    for (const either of [key, renewed]) expect(openCheckpoint(checkpoint, either).size).toBe(4);
+    await new Sequencer(store, signer).sequence();
+    expect((await store.readState()).checkpoint).toBe(checkpoint);
   });
 
   it('that can not be written is told once, and tried again', async () => {

@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { readAuditKey } from '../../src/config/audit.js';
 import { loadConfig } from '../../src/config/config.js';
 import { readSources } from '../../src/config/files.js';
 import { loadRules } from '../../src/policy/load.js';
@@ -352,6 +353,8 @@ describe.skipIf(!openssl)(`fixtures/deployment/prepare${openssl ? '' : ' (skippe
     expect(config.clients.flatMap(({ keySha256 }) => keySha256)).toEqual(
       ['api-key', 'admin-key'].map((n) => sha256(made(n))),
     );
+    expect(config.audit.origin).toBe('remit.example/log');
+    expect(readAuditKey(config.audit.keyFile ?? '').asymmetricKeyType).toBe('ed25519');
     expect(config.warnings).toEqual([]);
     // A start refuses policies whose tests fail.
     const tests = spawnSync(process.execPath, [join(root, 'dist/main.js'), 'test', '--config', local], {

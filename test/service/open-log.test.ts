@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/audit/checkpoint.js';
 import { formatNoteKey, toNoteKey } from '../../src/audit/signed-note.js';
 import type { Config } from '../../src/config/config.js';
 import { newDecisionId } from '../../src/decide/decision-id.js';
@@ -35,7 +36,7 @@ const openLog = (audit: Partial<Config['audit']> = {}, mode: 'embedded' | 'postg
     {
       data,
       database: { mode } as Config['database'],
-      audit: { keyFile: undefined, origin: undefined, witnesses: [], ...audit },
+      audit: { keyFile: undefined, formerKeyFile: undefined, origin: undefined, witnesses: [], ...audit },
     },
     database,
     new MetaStore(database),
@@ -57,6 +58,24 @@ describe('the key of the log', () => {
     const { key } = await openLog({ keyFile, origin: 'log.example' }, 'postgres');
     expect(key && formatNoteKey(key)).toBe(formatNoteKey(toNoteKey('log.example', privateKey)));
     await expect(openLog({ keyFile: join(data, 'none') })).rejects.toThrow('audit.key_file');
+  });
+
+  it('signs beside the one that came before, while the configuration names that', async () => {
+    const [former, present] = ['former', 'present'].map((name) => {
+      const { privateKey } = generateKeyPairSync('ed25519');
+      const file = join(data, `${name}.pem`);
+      writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+      return { file, key: toNoteKey('log.example', privateKey) };
+    });
+    if (former === undefined || present === undefined) throw new Error('there are two');
+    const audit = { keyFile: present.file, formerKeyFile: former.file, origin: 'log.example' };
+    const { key, sequencer, store } = await openLog(audit, 'postgres');
+    expect(key).toEqual(present.key);
+    await sequencer.sequence();
+    const { size, checkpoint = '' } = await store.readState();
+    for (const either of [former.key, present.key]) expect(openCheckpoint(checkpoint, either).size).toBe(size);
+    const missing = { ...audit, formerKeyFile: join(data, 'none') };
+    await expect(openLog(missing, 'postgres')).rejects.toThrow('audit.former_key_file');
   });
 
   it('is needed with a server, or else nothing signs the log, which the operator is told', async () => {

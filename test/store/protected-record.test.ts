@@ -51,7 +51,8 @@ function sameJson(a: unknown, b: unknown): boolean {
 
 describe('a record on the log', () => {
   let remit: Running;
-  const PEOPLE = ['alice', 'erin', 'dave', 'bob', 'zoe', 'carol'];
+  // As words: a hash in base64 has any three letters somewhere.
+  const PERSON = /(?<![\w+/=-])(?:alice|erin|dave|bob|zoe|carol)(?![\w+/=-])/i;
   beforeAll(async () => {
     remit = await start();
     const scope = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';
@@ -82,12 +83,12 @@ describe('a record on the log', () => {
     expect(records.length).toBeGreaterThan(15);
     for (const record of records) {
       const text = JSON.stringify(protectRecord(record, protection()));
-      for (const person of PEOPLE) expect(text.toLowerCase()).not.toContain(person);
+      expect(text).not.toMatch(PERSON);
       for (const value of ['125001', '125_001', '078-05-1120', 'earns', 'active']) expect(text).not.toContain(value);
       expect(text).toContain(record.id);
     }
     // The test would find them: the record itself has them.
-    expect(JSON.stringify(records)).toContain('alice');
+    expect(JSON.stringify(records)).toMatch(PERSON);
     expect(JSON.stringify(records)).toContain('125001');
   });
 

@@ -1,4 +1,5 @@
 /** Options that several commands have, and the parsers of their values. */
+import { NoteRefused, parseNoteKey, type NoteKey } from '../../audit/signed-note.js';
 import { parseInstant } from '../../model/instants.js';
 import { parseStrictJson, StrictJsonError } from '../../runtime/strict-json.js';
 import type { OptionDeclaration } from './parse-arguments.js';
@@ -65,6 +66,16 @@ export function parseJsonOption(text: string, option: string): Record<string, un
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new UsageError(`${option} must be a JSON object`);
+}
+
+/** The public key of the audit log, as the service shows it. @throws UsageError */
+export function parseLogKeyOption(text: string, option: string): NoteKey {
+  try {
+    return parseNoteKey(text);
+  } catch (error) {
+    if (error instanceof NoteRefused) throw new UsageError(`${option}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** `user:ann`: the type ends at the first colon. @throws UsageError */

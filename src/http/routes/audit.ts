@@ -11,6 +11,7 @@ import { CallPlaces } from '../edge/call-places.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { requireClient } from '../edge/request-party.js';
 import { MAX_QUERY_NUMBER, queryNumber, requiredQueryNumber } from '../query-number.js';
+import { proveEntry, sendMissingProof } from '../record-proof.js';
 import type { TypedApp } from '../typed-app.js';
 import { isUuid } from '../../model/ids.js';
 
@@ -52,11 +53,6 @@ const unsequencedFormat = z
   })
   .meta({ id: 'UnsequencedRecords' });
 
-const UNSIGNED = createProblem(
-  'log_unsigned',
-  'The log is not signed: audit.key_file of the configuration names no key.',
-);
-const NOT_SEQUENCED = createProblem('not_sequenced', 'The record waits for its place in the log; see Retry-After.');
 const NO_RECORD = createProblem('not_found', 'There is no such record.');
 
 export function auditRoutes(app: TypedApp, service: Service): void {
@@ -72,7 +68,7 @@ export function auditRoutes(app: TypedApp, service: Service): void {
     },
     handler: (_request, reply) =>
       auditLog.key === undefined
-        ? reply.code(404).send(UNSIGNED)
+        ? sendMissingProof(reply, 'unsigned')
         : reply
             .type(PLAIN_TEXT)
             .serializer(String)
@@ -86,9 +82,9 @@ export function auditRoutes(app: TypedApp, service: Service): void {
       response: { 200: z.string(), ...textErrors },
     },
     handler: async (request, reply) => {
-      if (auditLog.key === undefined) return reply.code(404).send(UNSIGNED);
+      if (auditLog.key === undefined) return sendMissingProof(reply, 'unsigned');
       const { checkpoint } = await reads.run(request, () => auditLog.store.readState());
-      if (checkpoint === undefined) return reply.code(409).header('retry-after', '1').send(NOT_SEQUENCED);
+      if (checkpoint === undefined) return sendMissingProof(reply, 'not_sequenced');
       return reply.type(PLAIN_TEXT).header('cache-control', 'no-store').serializer(String).send(checkpoint);
     },
   });
@@ -135,23 +131,17 @@ function proofRoute(app: TypedApp, service: Service, reads: CallPlaces): void {
       const answer = await reads.run(request, async () => {
         const place = id === undefined ? undefined : await auditLog.store.locate(id);
         if (place === undefined || (place.client !== client.id && !client.may.has('admin'))) return 'not_found';
-        if (auditLog.key === undefined) return 'unsigned';
-        // Read after the place, so that the log is as long as to have it.
-        const { size, checkpoint } = await auditLog.store.readState();
-        if (place.entry === undefined || checkpoint === undefined) return 'not_sequenced';
-        const { index, leaf } = place.entry;
-        const path = await auditLog.proofs.proveInclusion(index, size);
-        return { text: formatProofFile({ index, leaf: Buffer.from(leaf), path, checkpoint }) };
+        return proveEntry(auditLog, place.entry);
       });
       if (answer === 'not_found') return reply.code(404).send(NO_RECORD);
-      if (answer === 'unsigned') return reply.code(404).send(UNSIGNED);
-      if (answer === 'not_sequenced') return reply.code(409).header('retry-after', '1').send(NOT_SEQUENCED);
-      return reply.type(PLAIN_TEXT).serializer(String).send(answer.text);
+      if (typeof answer === 'string') return sendMissingProof(reply, answer);
+      return reply.type(PLAIN_TEXT).serializer(String).send(formatProofFile(answer));
     },
   });
 }
 
 function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
+  const { auditLog } = service;
   const pages = new LogPages(service.database);
   const onRequest = authenticate(app, service, ['admin']);
   app.get('/v1/audit/entries', {
@@ -160,16 +150,27 @@ function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
       summary: 'The leaves of the log from an index on, with their records where asked for. A page may be short',
       querystring: z.strictObject({
         from: queryNumber(0, MAX_QUERY_NUMBER, 0),
+        from_id: z
+          .string()
+          .refine(isUuid, 'must be the id of a record')
+          .optional()
+          .describe('Instead of `from`: the first record'),
         limit: queryNumber(1, MAX_PAGE_LEAVES, MAX_PAGE_LEAVES),
         records: z.enum(['true', 'false']).default('false'),
       }),
-      response: { 200: logEntriesFormat, ...inputErrors },
+      response: { 200: logEntriesFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
     },
     onRequest,
     config: { compresses: true },
-    handler: async (request) => {
-      const { from, limit, records } = request.query;
-      const leaves = await reads.run(request, () => pages.readLeaves(from, limit, records === 'true'), { rests: true });
+    handler: async (request, reply) => {
+      const { from, from_id: id, limit, records } = request.query;
+      const place = id === undefined ? undefined : await reads.run(request, () => auditLog.store.locate(id));
+      if (id !== undefined && place === undefined) return reply.code(404).send(NO_RECORD);
+      if (place !== undefined && place.entry === undefined) return sendMissingProof(reply, 'not_sequenced');
+      const first = place?.entry?.index ?? from;
+      const leaves = await reads.run(request, () => pages.readLeaves(first, limit, records === 'true'), {
+        rests: true,
+      });
       return {
         entries: leaves.map(({ record, ...leaf }) => ({
           ...leaf,

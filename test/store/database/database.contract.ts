@@ -18,7 +18,7 @@ import {
 import { UsedDpopProofStore } from '../../../src/store/used-dpop-proofs.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
 import type { RevocableToken } from '../../../src/model/revocations.js';
-import type { DecisionRecord } from '../../../src/model/decision.js';
+import type { DecisionRecord, SearchRecord } from '../../../src/model/decision.js';
 import type { ReferenceStep } from '../../../src/model/entities.js';
 import { formatRef, type EntityRef } from '../../../src/model/ids.js';
 import { formatRelationship, parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -434,16 +434,30 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const store = newDecisionStore(db);
         const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
         const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
-        for (const one of [old, silent, young]) await store.record(one as DecisionRecord);
+        const lists = [402, 398].map((days): SearchRecord => ({
+          id: uuid(), evaluated_at: aged(days), client: 'c', decision: true, dry_run: false, policy_version: 'v', search: 'resource',
+          acting: { chain: [] }, request: {}, found: 2, items: [{ type: 'doc', id: 'é' }, { type: 'doc', id: 'x'.repeat(300) }],
+        })); // prettier-ignore
+        for (const one of [old, silent, young, ...lists]) await store.record(one as DecisionRecord);
         for (const one of [old, young]) await store.reportOutcome(one?.id ?? '', 'c', { outcome: 'executed' });
+        store.correct({ ...(old as DecisionRecord), decision: false });
+        await store.flush();
         await db.run([{ sql }]);
         const found = await Promise.all([old, silent, young].map((one) => store.find(one?.id ?? '')));
         expect(found.map((one) => one?.outcome?.outcome)).toEqual([undefined, undefined, 'executed']);
         expect(found.map((one) => one?.record.id)).toEqual([undefined, undefined, young?.id]);
-        const [rows] = await db.run([
-          { sql: 'select 1 from records where about = $1::uuid', params: [old?.id ?? null] },
+        const names = [old, silent, ...lists].map((one) => `'${one?.id ?? ''}'`).join(',');
+        const left = await db.run([
+          { sql: `select id from records where id in (${names}) or about in (${names})` },
+          { sql: `select record from record_values where record in (${names})` },
+          { sql: `select distinct id from record_items where id in (${names})` },
         ]);
-        expect(rows).toEqual([]);
+        const [, youngList] = lists;
+        expect(left.map((rows) => rows.map((row) => row['id'] ?? row['record']))).toEqual([
+          [youngList?.id],
+          [youngList?.id],
+          [youngList?.id],
+        ]);
       });
 
       it('that the database refuses take no neighbour with them', async () => {
