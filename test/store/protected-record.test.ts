@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { EntityRef } from '../../src/model/ids.js';
 import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/runtime/commitment.js';
 import { protectRecord, type Protection } from '../../src/store/protected-record.js';
+import { clearText } from '../support/clear-text.js';
 import { start, type Running } from '../support/sample.js';
 
 const key = newRecordSeed();
@@ -51,8 +52,7 @@ function sameJson(a: unknown, b: unknown): boolean {
 
 describe('a record on the log', () => {
   let remit: Running;
-  // As words: a hash in base64 has any three letters somewhere.
-  const PERSON = /(?<![\w+/=-])(?:alice|erin|dave|bob|zoe|carol)(?![\w+/=-])/i;
+  const PERSON = clearText('alice', 'erin', 'dave', 'bob', 'zoe', 'carol');
   beforeAll(async () => {
     remit = await start();
     const scope = 'hr.employees.read hr.employees.write hr.employees.export code.read code.write';

@@ -5,6 +5,7 @@ import type { DecisionRecord } from '../../src/model/decision.js';
 import { replayRecord } from '../../src/records/replay.js';
 import { openValues, sealValues } from '../../src/runtime/sealing.js';
 import type { RecordValues } from '../../src/store/record-values.js';
+import { clearText } from '../support/clear-text.js';
 import { start, type Running } from '../support/sample.js';
 
 let remit: Running;
@@ -48,7 +49,7 @@ describe('the tables of records', () => {
     const text = await dump();
     expect(text.length).toBeGreaterThan(10_000);
     for (const secret of ['alice', 'Alice', 'erin', 'Erin', 'zoe', 'dave', '9876543', 'earns', 'eyJ']) {
-      expect(text).not.toContain(secret);
+      expect(text).not.toMatch(clearText(secret));
       // bytea is written in hexadecimal digits, among which a few may come by chance.
       if (secret.length > 4) expect(text).not.toContain(Buffer.from(secret).toString('hex'));
     }
@@ -68,7 +69,7 @@ describe('the tables of records', () => {
     expect(await replay(erin)).toBe('same');
     const shown = (await remit.request('GET', `/v1/decisions/${about}`)).json<Record<string, unknown>>();
     expect(shown).toMatchObject({ id: about, decision: false, values_erased: true });
-    expect(JSON.stringify(shown)).not.toMatch(/zoe|alice/i);
+    expect(JSON.stringify(shown)).not.toMatch(clearText('zoe', 'alice'));
     expect((await remit.request('GET', '/v1/decisions')).statusCode).toBe(200);
   });
 
