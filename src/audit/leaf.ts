@@ -2,7 +2,7 @@
  * The leaf of a record: what it is in clear, and a commitment to each of its parts. A reader who may see one part is given
  * that and its salt, and learns of the others nothing: salts come from a seed of the record's own, each by its part's name.
  */
-import { formatCanonicalJson } from '../runtime/canonical-json.js';
+import { writeCanonicalJson } from '../runtime/canonical-json.js';
 import { commit, deriveSalt } from '../runtime/commitment.js';
 
 /**
@@ -49,7 +49,7 @@ export function formatLeaf(record: LoggedRecord): string {
     name,
     { $commit: commitPart(derivePartSalt(seed, name), part) },
   ]);
-  return formatCanonicalJson({ v: 1, id, kind, at, about, parts: Object.fromEntries(parts) });
+  return writeCanonicalJson({ v: 1, id, kind, at, about, parts: Object.fromEntries(parts) });
 }
 
 /** The parts of a record. `keys` is one, so that no record can be moved to another's lists. */

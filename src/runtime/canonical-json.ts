@@ -7,17 +7,29 @@ import { memoizeByObject } from './memoize.js';
 
 /** Takes time in proportion to the value's length, and that once for each object. @param value as JSON has it */
 export function formatCanonicalJson(value: unknown): string {
-  return typeof value === 'object' && value !== null ? formatOnce(value) : formatScalar(value);
+  return typeof value === 'object' && value !== null ? formatOnce(value) : writeCanonicalJson(value);
 }
 
-const formatOnce = memoizeByObject((value: object): string => format(value));
+const formatOnce = memoizeByObject((value: object): string => writeCanonicalJson(value));
 
-function format(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return formatScalar(value);
-  if (Array.isArray(value)) return `[${value.map(format).join(',')}]`;
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  const sorted = members.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${sorted.map(([name, member]) => `${JSON.stringify(name)}:${format(member)}`).join(',')}}`;
+/**
+ * The same for what is made of an object once: keeping the text with the object takes longer than making it. This is done for each
+ * decision, so it makes few lists.
+ */
+export function writeCanonicalJson(value: unknown): string {
+  // JSON has no undefined. It is told as null, so a list has it.
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const element of value) text += `${text === '' ? '' : ','}${writeCanonicalJson(element)}`;
+    return `[${text}]`;
+  }
+  const members = value as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(members).sort()) {
+    const member = members[name];
+    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${writeCanonicalJson(member)}`;
+  }
+  return `{${text}}`;
 }
 
 /** The text of what is stated: members of objects that are null are left out, as if they weren't said. */
@@ -31,9 +43,4 @@ export function omitNullMembers(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const stated = Object.entries(value).filter(([, member]) => member !== null);
   return Object.fromEntries(stated.map(([name, member]) => [name, omitNullMembers(member)]));
-}
-
-/** Tells undefined, which JSON has not, as null: so a list has it. */
-function formatScalar(value: unknown): string {
-  return JSON.stringify(value ?? null);
 }

@@ -3,7 +3,7 @@
  * salt can check that it is the one that was recorded; without the salt it can't be guessed, however few values there are.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { formatCanonicalJson } from './canonical-json.js';
+import { writeCanonicalJson } from './canonical-json.js';
 
 export interface Commitment {
   /** SHA-256 of the salt and the value's canonical JSON, in base64. */
@@ -24,7 +24,7 @@ export function deriveSalt(seed: Uint8Array, path: string): Buffer {
 
 /** @param value as JSON has it */
 export function commit(value: unknown, salt: Uint8Array): Commitment {
-  return { $commit: createHash('sha256').update(salt).update(formatCanonicalJson(value)).digest('base64') };
+  return { $commit: createHash('sha256').update(salt).update(writeCanonicalJson(value)).digest('base64') };
 }
 
 /** Whether the commitment was made of this value and salt. */

@@ -70,3 +70,16 @@ export const HISTORY_TABLES = [
        on conflict do nothing
    $$`,
 ] as const;
+
+/**
+ * Inserts the events of records that rest on nothing before them and reserve nothing else. They need no lock: who reads a name
+ * has judged before them, or finds them.
+ * @param source rows with the `id` and the `events` of records that were stored
+ */
+export function insertEventsSql(source: string): string {
+  return `insert into history_events (key, at, decision, place, amount, unit, expires_at)
+            select e->>'key', (e->>'at')::bigint, r.id, (e->>'place')::int, (e->>'amount')::numeric, e->>'unit',
+              (e->>'at')::bigint + (e->>'lasts')::bigint + ${HISTORY_SLACK_MS}
+            from ${source} r cross join lateral jsonb_array_elements(r.events) e
+            on conflict do nothing`;
+}

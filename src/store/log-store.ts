@@ -39,7 +39,8 @@ export interface LoggedPlace {
 
 /** The records of a batch: bounded, since a decision may wait for the database meanwhile. */
 const MAX_BATCH_RECORDS = 250;
-const MAX_BATCH_BYTES = 512 * 1024;
+/** As they are stored, which is compressed. */
+const MAX_BATCH_BYTES = 256 * 1024;
 /** Waiting records are counted up to this number. */
 const MAX_COUNTED_PENDING = 100_000;
 
@@ -56,13 +57,14 @@ export class LogStore {
   async takeNext(limit = MAX_BATCH_RECORDS): Promise<readonly LoggedRecord[]> {
     const [rows = []] = await this.database.run([
       {
-        // A record that was removed before it was sequenced stays in the list: it is told by who verifies.
-        sql: `with next as materialized (
-                select p.id, octet_length(r.record::text) as bytes from log_pending p join records r on r.id = p.id
-                order by p.id limit ${limit}),
-              sized as (select id, sum(bytes) over (order by id) - bytes as bytes_before from next)
-              select ${selectLogged('r')} from sized s join records r on r.id = s.id
-              where s.bytes_before < ${MAX_BATCH_BYTES} order by r.id`,
+        // A record that was removed before it was sequenced stays in the list: it is told by who verifies. Each is looked up by its
+        // id: a join might read all records that there ever were, to come to the last ones.
+        sql: `select ${selectLogged('r')} from (
+                select p.id, sum(w.bytes) over (order by p.id) - w.bytes as bytes_before
+                from (select id from log_pending order by id limit ${limit}) p
+                cross join lateral (select pg_column_size(record) as bytes from records where id = p.id offset 0) w) s
+              cross join lateral (select * from records where id = s.id offset 0) r
+              where s.bytes_before < ${MAX_BATCH_BYTES} order by s.id`,
       },
     ]);
     return rows.map(toLoggedRecord);

@@ -69,12 +69,6 @@ export class PersonKeys {
     return new Map(rows.map((row) => [String(row['person']), Buffer.from(String(row['secret']), 'base64')]));
   }
 
-  /** The person's name in the log by a secret that {@link readSecrets} has read; undefined where it hasn't. */
-  nameWith(person: EntityRef, secrets: ReadonlyMap<string, Buffer>): string | undefined {
-    const secret = secrets.get(this.hash('person', formatRef(person)));
-    return secret === undefined ? undefined : this.makeName(person, secret);
-  }
-
   /** @param before a statement by the names of the rows, which comes before they are read */
   private async load(people: readonly EntityRef[], before?: (names: readonly string[]) => SqlStatement): Promise<void> {
     const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));

@@ -10,7 +10,7 @@ import type { RecordResult, Reservation } from '../model/limits.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { currentSpan, withLinks } from '../telemetry/active-span.js';
 import { measureEffects, type SerializedEffects } from './record-effects.js';
-import { serializeReservation, STORED, storeRecords } from './record-statements.js';
+import { serializeEvents, serializeReservation, STORED, storeRecords } from './record-statements.js';
 import { DEFAULT_RECORD_LIMITS, RecordBacklog, type QueuedRecord } from './record-backlog.js';
 
 export interface RecordStats {
@@ -76,8 +76,10 @@ export class RecordQueue {
     }
     if (this.backlog.isWaiting(id)) return Promise.reject(new TypeError(`the record ${id} is being written already`));
     return new Promise((resolve, reject) => {
-      const text = serialize();
-      const reserved = reservation === undefined ? undefined : serializeReservation(reservation);
+      const events = reservation && serializeEvents(reservation);
+      const reserved = events === undefined && reservation ? serializeReservation(reservation) : undefined;
+      const row = serialize();
+      const text = events === undefined ? row : `${row.slice(0, -1)},${events}}`;
       const bytes = Buffer.byteLength(text) + (reserved?.length ?? 0) + measureEffects(effects);
       const record = {
         id,

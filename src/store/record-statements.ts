@@ -1,10 +1,11 @@
 /** Stores a group of records in one transaction, each with what it reserves of limits and with its effects. record-queue.ts calls it. */
-import type { Charge, LimitState, RecordResult, Reservation } from '../model/limits.js';
+import type { Charge, LimitState, RecordResult, Reservation, ReservedEvent } from '../model/limits.js';
 import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
 import { insertValuesSql } from './record-values.js';
 import { serializeQuery } from './history.js';
+import { insertEventsSql } from './history-tables.js';
 import { effectStatements } from './record-effects.js';
 import { FOUND_COLUMNS, qualifyColumns, ROW_COLUMNS, ROW_TYPES, VALUE_COLUMNS } from './record-tables.js';
 
@@ -38,9 +39,10 @@ export async function storeRecords(
 /** Inserts records in one statement. One that is there already stays as it is. */
 function insertStatement(rows: readonly string[]): SqlStatement {
   return {
-    sql: `with given as (select * from jsonb_to_recordset($1::jsonb) as r (${ROW_TYPES})),
+    sql: `with given as (select * from jsonb_to_recordset($1::jsonb) as r (${ROW_TYPES}, events jsonb)),
             stored as (
-              insert into records (${ROW_COLUMNS}) select ${ROW_COLUMNS} from given on conflict (id) do nothing returning id)
+              insert into records (${ROW_COLUMNS}) select ${ROW_COLUMNS} from given on conflict (id) do nothing returning id),
+            happened as (${insertEventsSql('(select g.id, g.events from given g join stored using (id))')})
           ${insertValuesSql('(select g.* from given g join stored using (id))')}`,
     params: [`[${rows.join(',')}]`],
   };
@@ -80,6 +82,21 @@ function buildReservation(records: readonly QueuedRecord[], released: readonly s
   };
 }
 
+/**
+ * The events of a record that reserves nothing, and rests on nothing before it, as a member of its row; undefined for any other.
+ * Most agents' reads are such, and storing them with their reservation takes several times as long.
+ */
+export function serializeEvents(reservation: Reservation): string | undefined {
+  const { at, parts, retry, repeat, approval, others, history } = reservation;
+  const reserves = [retry, repeat, approval, others].some((member) => member !== undefined) || parts.length > 0;
+  if (reserves || history === undefined || history.answered.length > 0) return undefined;
+  return `"events":${JSON.stringify(history.events.map((event) => ({ ...serializeEvent(event), at })))}`;
+}
+
+function serializeEvent({ lastsMs, ...event }: ReservedEvent): object {
+  return { ...event, lasts: lastsMs };
+}
+
 /** The reservation as the members that the statement reads beside the record's. */
 export function serializeReservation({
   at,
@@ -107,7 +124,7 @@ export function serializeReservation({
       : {
           history: {
             answered: history.answered.map(({ query, value }) => ({ ...serializeQuery(query), value })),
-            events: history.events.map(({ lastsMs, ...event }) => ({ ...event, lasts: lastsMs })),
+            events: history.events.map(serializeEvent),
           },
         }),
     ...(others === undefined ? {} : { others: others.map(({ key, since }) => ({ key, since })) }),

@@ -1,21 +1,22 @@
 /**
- * Keeps people and values out of the records: the record shows pseudonyms and commitments, and all of it is sealed in a row beside,
- * which goes after a while, and can't be opened once one of its people is erased.
+ * Keeps people and values out of the records: the record shows pseudonyms and commitments, and what they stand for is sealed in a row
+ * beside, which goes after a while, and can't be opened once one of its people is erased.
  */
 import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
-import { protectRecord } from './protected-record.js';
+import { protectRecord, restoreRecord, type HiddenContent } from './protected-record.js';
 import { openValues, sealValues } from '../runtime/sealing.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import type { Database, DatabaseRow } from './database/port.js';
 import { newUnknownName, PersonKeys, type PersonKey } from './person-keys.js';
-import { restoreRecord, type ShownRecord } from './restored-record.js';
 
 export const RECORD_VALUE_TABLES = [
   `create table record_values (
      record uuid primary key references records (id) on delete cascade,
      sealed bytea not null, persons jsonb not null, kept_until timestamptz not null)`,
+  // What is encrypted can't be compressed.
+  `alter table record_values alter column sealed set storage external`,
   `create index record_values_kept on record_values (kept_until)`,
 ] as const;
 
@@ -58,12 +59,19 @@ export interface OpenedRecord {
   readonly seed?: Buffer;
 }
 
-/** The content of a sealed row. */
+/** The content of a sealed row: what the record has not. */
 interface SealedContent {
-  readonly record: object;
   /** The secret of the salts, in base64. */
   readonly seed: string;
+  readonly names: Readonly<Record<string, string>>;
+  readonly values: Readonly<Record<string, unknown>>;
 }
+
+/** The record as the log has it. */
+type ShownRecord = Readonly<Record<string, unknown>>;
+
+/** The member of a record whose value {@link WrittenRecord} has as its JSON. */
+const FACTS_PATH = '/facts';
 
 /** Rows that are deleted by one statement. */
 const VALUES_PRUNED_AT_A_TIME = 1000;
@@ -96,9 +104,27 @@ export class RecordValues {
     };
     for (const person of findPeople(written.text, types)) nameOf(person);
     const seed = newRecordSeed();
-    const text = JSON.stringify(protectRecord(written.content, { seed, nameOf }));
-    const sealed = unknown.size > 0 ? '' : this.seal(written, seed, keys);
-    return { text, sealed, nameOf, unknown: [...unknown.values()].map(({ ref }) => ref) };
+    const names = new Map<string, string>();
+    const values: string[] = [];
+    const shown = protectRecord(written.content, {
+      seed,
+      nameOf: (ref) => {
+        const name = nameOf(ref);
+        if (name !== ref.id) names.set(`${ref.type}:${name}`, ref.id);
+        return name;
+      },
+      onCommitted: (hash, value, path) =>
+        values.push(`"${hash}":${path === FACTS_PATH ? String(value) : JSON.stringify(value)}`),
+    });
+    const content = (): string =>
+      `{"seed":"${seed.toString('base64')}","names":${JSON.stringify(Object.fromEntries(names))},"values":{${values.join(',')}}}`;
+    const sealed = unknown.size > 0 ? '' : this.seal(written, content(), keys);
+    return {
+      text: JSON.stringify(shown),
+      sealed,
+      nameOf,
+      unknown: [...unknown.values()].map(({ ref }) => ref),
+    };
   }
 
   /** The name that the log has of a thing or a person; undefined where it can have none. @throws Fault */
@@ -130,14 +156,13 @@ export class RecordValues {
           ? openValues(Buffer.from(values, 'base64'), String((record as ShownRecord)['id']), this.options.key, keys)
           : undefined;
       if (text === undefined) return { record: { ...(record as ShownRecord), values_erased: true } };
-      const { record: full, seed } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as SealedContent;
-      const restored = restoreRecord(full, record as ShownRecord, (ref) => this.nameWith(ref, secrets));
-      return { record: restored, seed: Buffer.from(seed, 'base64') };
+      const { seed, names, values: hidden } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as SealedContent;
+      const content: HiddenContent = {
+        names: new Map(Object.entries(names)),
+        values: new Map(Object.entries(hidden)),
+      };
+      return { record: restoreRecord(record as ShownRecord, content), seed: Buffer.from(seed, 'base64') };
     });
-  }
-
-  private nameWith(ref: EntityRef, secrets: ReadonlyMap<string, Buffer>): string | undefined {
-    return this.options.personTypes().has(ref.type) ? this.people.nameWith(ref, secrets) : ref.id;
   }
 
   /** Deletes values that are no longer kept. @returns whether there may be more @throws Fault */
@@ -153,11 +178,10 @@ export class RecordValues {
     return rows.length === VALUES_PRUNED_AT_A_TIME;
   }
 
-  private seal({ id, evaluatedAt, text }: WrittenRecord, seed: Buffer, people: ReadonlyMap<string, PersonKey>): string {
+  private seal({ id, evaluatedAt }: WrittenRecord, content: string, people: ReadonlyMap<string, PersonKey>): string {
     const { keepMs, key } = this.options;
     const persons = [...people.keys()].sort();
     const secrets = persons.flatMap((person) => people.get(person)?.secret ?? []);
-    const content = `{"seed":"${seed.toString('base64')}","record":${text}}`;
     const sealed = sealValues(content, id, key, secrets).toString('base64');
     const until = new Date(Date.parse(evaluatedAt) + keepMs).toISOString();
     return `,"sealed":"${sealed}","persons":${JSON.stringify(persons)},"kept_until":"${until}"`;

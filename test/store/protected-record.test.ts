@@ -2,9 +2,9 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { EntityRef } from '../../src/model/ids.js';
+import { encodeId, type EntityRef } from '../../src/model/ids.js';
 import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/runtime/commitment.js';
-import { protectRecord, type Protection } from '../../src/store/protected-record.js';
+import { protectRecord, restoreRecord, type HiddenContent, type Protection } from '../../src/store/protected-record.js';
 import { clearText } from '../support/clear-text.js';
 import { start, type Running } from '../support/sample.js';
 
@@ -22,6 +22,23 @@ const protection = (seed = newRecordSeed()): Protection => ({
   seed,
   nameOf: (ref) => (ref.type === 'user' || ref.type === 'employee' ? pseudonym(ref) : ref.id),
 });
+
+/** The record as it is stored, and what is sealed of it, both as they are read again. */
+function hide(record: object): { shown: Readonly<Record<string, unknown>>; hidden: HiddenContent } {
+  const names = new Map<string, string>();
+  const values = new Map<string, unknown>();
+  const { seed, nameOf } = protection();
+  const shown = protectRecord(record, {
+    seed,
+    nameOf: (ref) => {
+      const name = nameOf(ref);
+      if (name !== ref.id) names.set(`${ref.type}:${name}`, ref.id);
+      return name;
+    },
+    onCommitted: (hash, value) => values.set(hash, JSON.parse(JSON.stringify(value))),
+  });
+  return { shown: JSON.parse(JSON.stringify(shown)) as Readonly<Record<string, unknown>>, hidden: { names, values } };
+}
 
 describe('a commitment', () => {
   it('is opened by its value and salt, however its members are ordered, and by no other', () => {
@@ -120,6 +137,49 @@ describe('a record on the log', () => {
       }
     }
     expect(seen.size).toBeGreaterThan(30);
+  });
+
+  it('is whole again with what was hidden of it, but for the items that a limit has taken out of a list', async () => {
+    const { records } = await remit.service.decisions.list({}, undefined, 200);
+    const lists = records.filter((record) => 'search' in record);
+    expect(lists.flatMap((list) => list.items ?? []).length).toBeGreaterThan(1);
+    for (const record of records) {
+      const { shown, hidden } = hide(record);
+      expect(restoreRecord(shown, hidden)).toEqual(record);
+      const { items } = record as { items?: unknown[] };
+      const kept = (_: unknown, i: number): boolean => i % 2 === 1;
+      const cut = { ...shown, items: (shown['items'] as unknown[] | undefined)?.filter(kept) };
+      if (items !== undefined) expect(restoreRecord(cut, hidden)).toEqual({ ...record, items: items.filter(kept) });
+    }
+  });
+
+  it('is whole again whatever its members are, also what looks like a commitment or a pseudonym', () => {
+    const name = fc.constantFrom('~x', 'alice', '=7Ex', 'ü', ...[...pseudonyms.values()].slice(0, 3));
+    const ref = fc.record({ type: fc.constantFrom('user', 'agent', 'document'), id: name });
+    const lookalike = fc.oneof(fc.jsonValue(), name, ref, fc.record({ $commit: fc.string() }));
+    const encoded = ref.map(({ type, id }) => `${type}:${encodeId(id)}`);
+    const record = fc.record({
+      id: fc.constant('i'),
+      other: lookalike,
+      request: fc.record({ subject: ref, action: fc.string(), resource: ref, task: lookalike, context: lookalike }),
+      acting: fc.record({ user: ref.map(({ type, id }) => `${type}:${id}`) }),
+      items: fc.array(ref),
+      reasons: fc.array(fc.record({ message: lookalike, delegation: encoded })),
+      rationale: fc.record({
+        steps: fc.array(
+          fc.record({
+            step: fc.string(),
+            evidence: fc.record({ path: fc.array(fc.tuple(encoded, encoded).map(([a, b]) => `${a}#of@${b}`)) }),
+          }),
+        ),
+      }),
+    });
+    fc.assert(
+      fc.property(record, (made) => {
+        const { shown, hidden } = hide(made);
+        expect(restoreRecord(shown, hidden)).toEqual(JSON.parse(JSON.stringify(made)));
+      }),
+    );
   });
 
   it('commits to what a member is that no rule knows', () => {
