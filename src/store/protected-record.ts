@@ -14,15 +14,15 @@ export interface Protection {
 }
 
 /** Makes of a member what the log shows of it. @param path of the member, as a JSON pointer */
-type Rule = (value: unknown, protection: Protection, path: string) => unknown;
+export type ProtectingRule = (value: unknown, protection: Protection, path: string) => unknown;
 
-const shown: Rule = (value) => value;
+export const shown: ProtectingRule = (value) => value;
 
 /** @returns the commitment, whose salt is that of the path */
 const committed = (value: unknown, { seed }: Protection, path: string): Commitment =>
   commit(value, deriveSalt(seed, path));
 
-const shownName: Rule = (value, protection, path) =>
+const shownName: ProtectingRule = (value, protection, path) =>
   typeof value === 'string' && isPlainName(value) ? value : committed(value, protection, path);
 
 function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -30,7 +30,7 @@ function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** Protects each member by its rule. This is done for each decision, so it makes no lists of the members. */
-function membersOf(rules: Readonly<Record<string, Rule>>): Rule {
+export function membersOf(rules: Readonly<Record<string, ProtectingRule>>): ProtectingRule {
   const ruleByName = new Map(Object.entries(rules));
   return (value, protection, path) => {
     if (!isMembers(value)) return committed(value, protection, path);
@@ -50,7 +50,7 @@ function escapePointer(name: string): string {
   return name.includes('~') || name.includes('/') ? name.replaceAll('~', '~0').replaceAll('/', '~1') : name;
 }
 
-function eachOf(rule: Rule): Rule {
+export function eachOf(rule: ProtectingRule): ProtectingRule {
   return (value, protection, path) =>
     Array.isArray(value)
       ? value.map((element, i): unknown => rule(element, protection, `${path}/${i}`))
@@ -58,7 +58,7 @@ function eachOf(rule: Rule): Rule {
 }
 
 /** `{type, id}`; a list may be of all of a type, and has no id. @param rules of the members beside these */
-function referenceWith(rules: Readonly<Record<string, Rule>>): Rule {
+function referenceWith(rules: Readonly<Record<string, ProtectingRule>>): ProtectingRule {
   const otherMembers = membersOf(rules);
   return (value, protection, path) => {
     if (!isMembers(value) || typeof value['type'] !== 'string') return committed(value, protection, path);
@@ -68,22 +68,22 @@ function referenceWith(rules: Readonly<Record<string, Rule>>): Rule {
   };
 }
 
-const reference = referenceWith({});
+export const reference = referenceWith({});
 const listedThing = referenceWith({ masked: shown });
 const listedName = membersOf({ name: shown, resource_type: shown, status: shown });
 /** An item that a list returned: a thing, an action or a capability. */
-const listedItem: Rule = (value, protection, path) =>
+const listedItem: ProtectingRule = (value, protection, path) =>
   (isMembers(value) && 'id' in value ? listedThing : listedName)(value, protection, path);
 
 /** `user:alice`, with the id as it was written. */
-const referenceText: Rule = (value, protection, path) => {
+const referenceText: ProtectingRule = (value, protection, path) => {
   const [, type, id] = typeof value === 'string' ? (/^([a-z0-9_/]+):(.+)$/su.exec(value) ?? []) : [];
   if (type === undefined || id === undefined) return committed(value, protection, path);
   return `${type}:${protection.nameOf({ type, id })}`;
 };
 
 /** `document:plan#owner@user:alice`, with ids encoded. */
-const relationship: Rule = (value, protection, path) => {
+const relationship: ProtectingRule = (value, protection, path) => {
   if (typeof value !== 'string') return committed(value, protection, path);
   return value.replace(/(?<=^|@)([a-z0-9_/]+):([\w/|+=-]+)/g, (text, type: string, encoded: string) => {
     const id = decodeId(encoded);
@@ -94,7 +94,7 @@ const relationship: Rule = (value, protection, path) => {
 
 const namedAction = membersOf({ name: shown });
 /** A decision names its action by a text, a list by `{name}`. */
-const actionName: Rule = (value, protection, path) =>
+const actionName: ProtectingRule = (value, protection, path) =>
   typeof value === 'string' ? value : namedAction(value, protection, path);
 
 const reasonRule = membersOf({

@@ -79,7 +79,7 @@ export class RecordValues {
   }
 
   /** Values are sealed only where the keys of all people are known, which {@link PersonKeys.ensure} sees to. */
-  protect(written: WrittenRecord): ProtectedRecord {
+  protect(written: WrittenRecord, protectContent = protectRecord): ProtectedRecord {
     const types = this.options.personTypes();
     const keys = new Map<string, PersonKey>();
     const unknown = new Map<string, { readonly ref: EntityRef; readonly name: string }>();
@@ -96,7 +96,7 @@ export class RecordValues {
     };
     for (const person of findPeople(written.text, types)) nameOf(person);
     const seed = newRecordSeed();
-    const text = JSON.stringify(protectRecord(written.content, { seed, nameOf }));
+    const text = JSON.stringify(protectContent(written.content, { seed, nameOf }));
     const sealed = unknown.size > 0 ? '' : this.seal(written, seed, keys);
     return { text, sealed, nameOf, unknown: [...unknown.values()].map(({ ref }) => ref) };
   }
@@ -127,7 +127,7 @@ export class RecordValues {
       if (row['protected'] !== true) return { record };
       const text =
         typeof values === 'string' && keys.every((secret) => secret !== undefined)
-          ? openValues(Buffer.from(values, 'base64'), String((record as ShownRecord)['id']), this.options.key, keys)
+          ? openValues(Buffer.from(values, 'base64'), readSealedId(record as ShownRecord), this.options.key, keys)
           : undefined;
       if (text === undefined) return { record: { ...(record as ShownRecord), values_erased: true } };
       const { record: full, seed } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as SealedContent;
@@ -162,6 +162,11 @@ export class RecordValues {
     const until = new Date(Date.parse(evaluatedAt) + keepMs).toISOString();
     return `,"sealed":"${sealed}","persons":${JSON.stringify(persons)},"kept_until":"${until}"`;
   }
+}
+
+/** The id that the values are sealed under: of a change that of the act, which may have left several records. */
+function readSealedId({ act, id }: ShownRecord): string {
+  return String(act ?? id);
 }
 
 /** Finds the people that a record's text names in relationships and references, wherever it does. */

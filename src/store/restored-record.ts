@@ -8,8 +8,8 @@ interface StoredItem {
   readonly id?: string;
 }
 
-/** The members that the transaction of the record may change. */
-const STORED_MEMBERS = ['decision', 'found', 'left_out', 'reservation'];
+/** The members that the transaction of the record may change, or adds. */
+const STORED_MEMBERS = ['id', 'decision', 'found', 'left_out', 'reservation', 'object', 'before', 'after'];
 
 /**
  * Restores the values of a record. Its transaction takes out of a list what a limit leaves out, and keeps the order.

@@ -20,6 +20,7 @@ import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { approvalStoreContract } from '../approvals.contract.js';
+import { changeRecordsContract } from '../change-records.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
 import { logContract } from '../log.contract.js';
 import { outboxContract } from '../outbox.contract.js';
@@ -68,6 +69,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await migrateSchema(database);
     });
     logContract(() => database);
+    changeRecordsContract(() => database);
   });
 
   describe('approvals', () => {
