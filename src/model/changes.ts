@@ -27,8 +27,10 @@ export interface StatedChange {
   readonly agent?: EntityRef | undefined;
   /** The decision that it is about. */
   readonly about?: string | undefined;
-  /** The id of what is changed. Of several changes that one statement stores, each goes with the row of its own. */
+  /** The id of what is changed, where it has one. */
   readonly object?: string | undefined;
+  /** Says which of the rows that one statement changes is this one's; undefined where each row is. */
+  readonly row?: string | undefined;
   /** The terms that hold from now on: bounds, details, limits, an end, a note. */
   readonly terms?: object | undefined;
 }

@@ -39,6 +39,18 @@ export class ChangeRecords {
     return written.map(({ change, record }) => this.toRow(change, record));
   }
 
+  /** The user that tokens name by this id; undefined where the schema has no users. */
+  nameUser(id: string | undefined): EntityRef | undefined {
+    const { userObject } = this.partyTypes();
+    return id === undefined || userObject === undefined ? undefined : { type: userObject, id };
+  }
+
+  /** The agent that tokens name by this id; undefined where the schema has no agents. */
+  nameAgent(id: string | undefined): EntityRef | undefined {
+    const { agentObject } = this.partyTypes();
+    return id === undefined || agentObject === undefined ? undefined : { type: agentObject, id };
+  }
+
   private write(change: StatedChange): {
     readonly change: StatedChange;
     readonly record: WrittenRecord;
@@ -59,7 +71,10 @@ export class ChangeRecords {
     return { change, record: { id: act, evaluatedAt, content, text: JSON.stringify(content) } };
   }
 
-  private toRow({ kind, at, by, user, agent, about, object }: StatedChange, record: WrittenRecord): PreparedChange {
+  private toRow(
+    { kind, at, by, user, agent, about, object, row: rowKey }: StatedChange,
+    record: WrittenRecord,
+  ): PreparedChange {
     const { text, sealed, nameOf } = this.values.protect(record, protectChange);
     const author = this.describeAuthor(by);
     const keyOf = (ref: EntityRef | undefined): string | undefined => {
@@ -70,6 +85,7 @@ export class ChangeRecords {
       kind,
       about,
       object,
+      row_key: rowKey,
       at: at.toISOString(),
       // A person's name is in the record, and there a pseudonym.
       client: author.client ?? '',
@@ -89,19 +105,18 @@ export class ChangeRecords {
     if (typeof by !== 'string') return { user: toRef(by) };
     const [, kind, id] = /^(user|agent):(.+)$/su.exec(by) ?? [];
     if (kind === undefined || id === undefined) return { client: by };
-    const { userObject, agentObject } = this.partyTypes();
-    const type = kind === 'user' ? userObject : agentObject;
     // A name that isn't one of the schema's is a value like others.
-    const name = type === undefined ? by : { type, id };
-    return kind === 'user' ? { user: name } : { agent: name };
+    return kind === 'user' ? { user: this.nameUser(id) ?? by } : { agent: this.nameAgent(id) ?? by };
   }
 }
 
 /** The parts of a record that the rows say: SQL over a row, `r`. */
 export interface RowRecord {
-  /** One that each row has, or one for each row, which is found by its `object`. */
+  /** One that each row has, or one for each row. */
   readonly change: PreparedChange | readonly PreparedChange[];
-  /** The id of what is changed. */
+  /** The key of a row, where each has a change of its own. A row without one would change unrecorded: select by these keys. */
+  readonly row?: string;
+  /** The id of what is changed, where the changes don't say. */
   readonly object?: string;
   /** The decision that it is about. */
   readonly about?: string;
@@ -112,21 +127,23 @@ export interface RowRecord {
   readonly when?: string;
 }
 
-const CHANGE_COLUMNS = `kind text, about uuid, object text, at timestamptz, client text, user_key text, agent_key text,
+const CHANGE_COLUMNS = `kind text, about uuid, object text, row_key text, at timestamptz, client text, user_key text, agent_key text,
   record jsonb, sealed text, persons jsonb, kept_until timestamptz`;
 
 /** Records each row that a statement changes. */
-export function recordOfRows({ change, object, about, before, after, when = 'true' }: RowRecord): RowFollower {
+export function recordOfRows({ change, row, object, about, before, after, when = 'true' }: RowRecord): RowFollower {
   const rows = typeof change === 'string' ? [change] : change;
-  const added = Object.entries({ object: object ?? 'c.object', before, after }).flatMap(([name, expression]) =>
-    expression === undefined ? [] : [`'${name}', ${expression}`],
-  );
+  const added = Object.entries({
+    object: object === undefined ? 'c.object' : `coalesce(c.object, (${object})::text)`,
+    before,
+    after,
+  }).flatMap(([name, expression]) => (expression === undefined ? [] : [`'${name}', ${expression}`]));
   return (param) => `changes as materialized (
       select gen_random_uuid() as id, c.kind, ${about === undefined ? 'c.about' : `coalesce(c.about, ${about})`} as about,
         c.at, c.client, c.user_key, c.agent_key, c.record || jsonb_strip_nulls(jsonb_build_object(${added.join(', ')})) as record,
         c.sealed, c.persons, c.kept_until
       from r join jsonb_to_recordset(${param(`[${rows.join(',')}]`)}::jsonb) as c (${CHANGE_COLUMNS})
-        on ${object === undefined ? 'true' : `coalesce(c.object = (${object})::text, true)`}
+        on ${row === undefined ? 'true' : `c.row_key = (${row})::text`}
       where ${when}),
     recorded as (
       insert into records (id, kind, about, at, client, user_key, agent_key, protected, record)

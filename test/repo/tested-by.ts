@@ -19,6 +19,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/runtime/commitment.ts': 'test/store/protected-record.test.ts',
   'src/runtime/sealing.ts': 'test/store/record-values.test.ts',
   'src/model/changes.ts': 'test/store/change-records.test.ts',
+  'src/store/consent-changes.ts': 'test/store/consents.test.ts',
+  'src/store/task-changes.ts': 'test/store/approvals.test.ts',
   'src/store/protected-change.ts': 'test/store/change-records.test.ts',
   'src/store/row-followers.ts': 'test/store/change-records.test.ts',
   'src/store/person-keys.ts': 'test/store/record-values.test.ts',

@@ -127,11 +127,14 @@ export function changeRecordsContract(getDatabase: () => Database): void {
 
     it('goes with the row that it is of, where each has its own', async () => {
       const users = ['ann', 'bob', 'eve'].map((id) => ({ type: 'user', id }));
-      const prepared = await changeRecordsOf(getDatabase()).prepareAll(users.map((user, i) => stated({ user, object: String(i) }))); // prettier-ignore
+      const prepared = await changeRecordsOf(getDatabase()).prepareAll(users.map((user, i) => stated({ user, object: `of ${i}`, row: String(i) }))); // prettier-ignore
       const sql = `select n::text as id from generate_series(1, 5) n`;
-      await getDatabase().run([recordChanges({ sql }, { change: prepared, object: 'r.id' })]);
+      await getDatabase().run([recordChanges({ sql }, { change: prepared, row: 'r.id' })]);
       const opened = (await recordValuesOf(getDatabase()).open(await readChanges())) as readonly StatedChange[];
-      expect(opened.map(({ user, object }) => `${user?.id ?? ''} ${object ?? ''}`).sort()).toEqual(['bob 1', 'eve 2']);
+      expect(opened.map(({ user, object }) => `${user?.id ?? ''} ${object ?? ''}`).sort()).toEqual([
+        'bob of 1',
+        'eve of 2',
+      ]);
     });
 
     it('is not there where its transaction is given up', async () => {

@@ -1,5 +1,5 @@
 /** A PostgreSQL server: the contract of the database port, and what only a server and a network can do to it. */
-import { newDecisionStore } from '../../support/record-values.js';
+import { changeRecordsOf, newDecisionStore } from '../../support/record-values.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -191,7 +191,8 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
 
   it('shows a revocation to another replica within a second', async () => {
     const url = await migratedUrl(uuid());
-    const [one, two] = [new RevocationStore(connected(url)), new RevocationStore(connected(url))];
+    const newStore = (database = connected(url)) => new RevocationStore(database, changeRecordsOf(database));
+    const [one, two] = [newStore(), newStore()];
     const token = { issuer: 'i', jti: 'j', user: 'u', actors: [], session: undefined, txn: undefined, issuedAt: 0 };
     expect(await two.find(token)).toBeUndefined();
     await one.add({ id: uuid(), jti: 'j', revokedAt: '2030-01-01T00:00:00Z', revokedBy: 'test' });
