@@ -2,6 +2,7 @@
  * The leaf of a record: what it is in clear, and a commitment to each of its parts. A reader who may see one part is given
  * that and its salt, and learns of the others nothing: salts come from a seed of the record's own, each by its part's name.
  */
+import { isChangeKind } from '../model/changes.js';
 import { writeCanonicalJson } from '../runtime/canonical-json.js';
 import { commit, deriveSalt } from '../runtime/commitment.js';
 
@@ -19,10 +20,15 @@ const DECISION_PARTS = {
   policies: ['policy_version'],
   facts: ['facts'],
 } as const;
-const PART_OF_MEMBER: ReadonlyMap<string, string> = new Map(
-  Object.entries(DECISION_PARTS).flatMap(([part, members]) => members.map((member) => [member, part] as const)),
-);
-/** The kinds of records whose parts are shown apart; all others have one part. */
+/** The members of a change's record: who did it to what of whose is apart from the terms that it set. */
+const CHANGE_PARTS = {
+  parties: ['by', 'user', 'agent'],
+  change: ['id', 'act', 'at', 'change', 'object', 'before', 'after'],
+  terms: ['terms'],
+} as const;
+const PART_OF_DECISION = indexParts(DECISION_PARTS);
+const PART_OF_CHANGE = indexParts(CHANGE_PARTS);
+/** Decisions and lists, first or corrected. */
 const DECISION_KINDS: ReadonlySet<string> = new Set(['decision', 'list', 'correction']);
 
 /** A record as the database has it. */
@@ -54,16 +60,27 @@ export function formatLeaf(record: LoggedRecord): string {
 
 /** The parts of a record. `keys` is one, so that no record can be moved to another's lists. */
 export function splitRecord({ kind, keys, record }: LoggedRecord): RecordParts {
-  if (!DECISION_KINDS.has(kind)) return new Map(Object.entries({ keys, record }));
+  const partOfMember = findPartNames(kind);
+  if (partOfMember === undefined) return new Map(Object.entries({ keys, record }));
   const members = new Map<string, [string, unknown][]>();
   for (const [member, value] of Object.entries(record)) {
-    const name = PART_OF_MEMBER.get(member) ?? 'others';
+    const name = partOfMember.get(member) ?? 'others';
     members.set(name, [...(members.get(name) ?? []), [member, value]]);
   }
   // A member may have any name, so parts are made of entries.
   const parts = new Map<string, Readonly<Record<string, unknown>>>([['keys', keys]]);
   for (const [name, entries] of members) parts.set(name, Object.fromEntries(entries));
   return parts;
+}
+
+/** The parts by members of the kinds of records whose parts are shown apart; undefined for all others, which have one. */
+function findPartNames(kind: string): ReadonlyMap<string, string> | undefined {
+  if (DECISION_KINDS.has(kind)) return PART_OF_DECISION;
+  return isChangeKind(kind) ? PART_OF_CHANGE : undefined;
+}
+
+function indexParts(parts: Readonly<Record<string, readonly string[]>>): ReadonlyMap<string, string> {
+  return new Map(Object.entries(parts).flatMap(([part, members]) => members.map((member) => [member, part] as const)));
 }
 
 /** The salt of a part, which opens that part alone. */

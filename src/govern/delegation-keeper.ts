@@ -16,7 +16,7 @@ import {
   type DelegationStore,
   type StoredDelegation,
 } from '../store/delegations.js';
-import { endAllStatement } from '../store/approvals.js';
+import type { ApprovalStore } from '../store/approvals.js';
 import type { ConsentStore } from '../store/consents.js';
 import type { RevocationStore } from '../store/revocations.js';
 
@@ -32,6 +32,7 @@ const SWEEPER = 'remit';
 export interface DelegationKeeperDeps {
   readonly store: DelegationStore;
   readonly consents: Pick<ConsentStore, 'withdrawAll'>;
+  readonly approvals: Pick<ApprovalStore, 'prepareEndAll'>;
   readonly revocations: RevocationStore;
   /** Returns the graph in force. */
   readonly graph: () => Pick<RelationshipGraph, 'write'>;
@@ -95,11 +96,12 @@ export class DelegationKeeper {
    * @throws Fault
    */
   async stop(pair: DelegationPair, revocation: Revocation, by: string): Promise<void> {
-    const { store, consents, revocations, now } = this.deps;
+    const { store, consents, approvals, revocations, now } = this.deps;
     const at = now();
-    const ending = endAllStatement({ user: pair.giver, agent: pair.agent }, at);
+    const parties = { user: pair.giver, agent: pair.agent };
+    const ending = await approvals.prepareEndAll(parties, by, at);
     await revocations.add(revocation, (statements) =>
-      consents.withdrawAll({ user: pair.giver, agent: pair.agent }, at, (withdrawing) =>
+      consents.withdrawAll(parties, by, at, (withdrawing) =>
         store.end(pair, { by, at }, { bars: true, alongside: [...statements, ...withdrawing, ending] }),
       ),
     );
@@ -112,7 +114,11 @@ export class DelegationKeeper {
     let failure: Error | undefined;
     for (const delegation of await store.listUnsettled(new Date(now().getTime() - EXPIRED_AFTER_MS), SWEEP_SIZE)) {
       if (delegation.state === 'given' && hasEnded(delegation, now()))
-        await store.end(delegation, { by: delegation.madeBy, at: now() }, { version: delegation.version });
+        await store.end(
+          delegation,
+          { by: delegation.madeBy, at: now() },
+          { version: delegation.version, cause: 'expired' },
+        );
       try {
         await this.reconcile(delegation, SWEEPER);
       } catch (error) {
@@ -157,7 +163,8 @@ export class DelegationKeeper {
       await this.writeGraph('touch', stored, stored.bounds, by);
     } catch (error) {
       if (error instanceof BadRequest) {
-        await this.deps.store.end(stored, { by, at: this.deps.now() }, { version: stored.version });
+        const made = { by, at: this.deps.now() };
+        await this.deps.store.end(stored, made, { version: stored.version, cause: 'refused' });
         await this.reconcile(stored, by).catch(leaveToSweep);
       }
       throw error;

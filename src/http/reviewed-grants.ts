@@ -15,5 +15,5 @@ export async function endBehind(service: Service, review: StoredReview | undefin
   // The record of a list has no steps.
   const steps = record !== undefined && 'rationale' in record ? record.rationale.steps : [];
   const consent = steps.find(({ step }) => step === 'consent')?.evidence['consent'];
-  if (typeof consent === 'string') await service.consents.withdraw(user, consent, service.now());
+  if (typeof consent === 'string') await service.consents.withdraw(user, consent, service.now(), by);
 }

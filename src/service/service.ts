@@ -11,8 +11,9 @@ import { DelegationKeeper } from '../govern/delegation-keeper.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
-import { loadRules } from '../policy/load.js';
+import { loadRules, type Rules } from '../policy/load.js';
 import { ApprovalStore } from '../store/approvals.js';
+import { ChangeRecords } from '../store/change-records.js';
 import { DecisionStore } from '../store/decisions.js';
 import { ConsentRequestStore } from '../store/consent-requests.js';
 import { ConsentStore } from '../store/consents.js';
@@ -160,26 +161,28 @@ export async function openService(
     closers.push(() => closeRelationships());
     const reads = new ReadBatch(database);
     const entities = new EntityStore(database, reads);
-    const consents = new ConsentStore(database, reads);
+    const vocabulary = (): Rules['vocabulary'] => activePolicies.rules.vocabulary;
+    const recordValues = await openRecordValues(config, database, () => vocabulary().personObjects);
+    const changes = new ChangeRecords(recordValues, vocabulary);
+    const consents = new ConsentStore(database, changes, reads);
     const meta = new MetaStore(database);
     const signing = await openSigning(config, meta);
     const auditLog = await openAuditLog(config, database, meta, log);
     const approvals = new ApprovalStore(
       database,
+      changes,
       reads,
       (presented) => signing.verifyApprovalState(presented),
       config.reviewDueMs,
       config.approvals.cooldownMs,
     );
-    const delegationStore = new DelegationStore(database, reads);
-    const personTypes = (): ReadonlySet<string> => activePolicies.rules.vocabulary.personObjects;
-    const recordValues = await openRecordValues(config, database, personTypes);
+    const delegationStore = new DelegationStore(database, changes, reads);
     const decisions = new DecisionStore(database, recordValues, config.records.facts, config.reviewDueMs);
     closers.push(() => decisions.flush());
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
     for (const line of await describeUnfitEntities(entities, rules))
       log(line, { event: 'entities_unfit', policy_version: rules.version });
-    const revocations = new RevocationStore(database);
+    const revocations = new RevocationStore(database, changes);
     const { devKey, devIssuer, trust: developmentTrust } = await openDevelopment(config);
     const trust = new TrustConfig(config, developmentTrust, metrics.observeCall);
     const credentials = new CredentialVerifier(trust.verifier, {
@@ -198,17 +201,18 @@ export async function openService(
     const delegations = new DelegationKeeper({
       store: delegationStore,
       consents,
+      approvals,
       revocations,
       graph: () => activePolicies.engine,
       rules: () => activePolicies.rules,
       now,
     });
     const elevations = new ElevationKeeper({
-      store: new ElevationStore(database),
+      store: new ElevationStore(database, changes),
       graph: () => activePolicies.engine,
       now,
     });
-    const reviews = new ReviewStore(database);
+    const reviews = new ReviewStore(database, changes);
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
     const parts = { config, database, auditLog, activePolicies, consents, delegations, elevations, limits, reviews, deliveries, events, history, now }; // prettier-ignore
@@ -223,7 +227,7 @@ export async function openService(
       entities,
       approvals,
       signing,
-      consentRequests: new ConsentRequestStore(database),
+      consentRequests: new ConsentRequestStore(database, changes),
       delegationStore,
       decisions,
       revocations,

@@ -1,6 +1,7 @@
 /** The statements that add a consent where there is room for it, in one transaction: a user and a pair have so many, and so long ones. */
 import { v4 as uuid } from 'uuid';
 import type { Consent, ConsentEvidence, ConsentPair } from '../model/consents.js';
+import type { PreparedChange } from './change-records.js';
 import { consentEvent, tellExpiredStatement } from './consent-ends.js';
 import { OF_PAIR, countLimitsSql, hasFewLimitsSql } from './consent-limits.js';
 import { consentPairParams, countConsentBytes, listConsentedActions } from './consent-rows.js';
@@ -31,6 +32,7 @@ export interface GivenConsent {
   readonly evidence: ConsentEvidence;
   /** The request that it answers, and only while that waits for an answer. */
   readonly request: string | undefined;
+  readonly change: PreparedChange;
 }
 
 /** The rows of the second statement are what countLimitsSql counts; the third has one where the consent was added. */
@@ -39,7 +41,10 @@ export function listAddStatements(given: GivenConsent, now: Date): SqlStatement[
   return [
     CONSENT_LOCK,
     countLimitsStatement(pair, consent, now),
-    tellOf(insertConsentStatement(given, now), consentEvent('consent.given', now)),
+    tellOf(insertConsentStatement(given, now), consentEvent('consent.given', now), {
+      change: given.change,
+      after: `'{"state":"active"}'::jsonb`,
+    }),
     ...(request === undefined ? [] : [grantStatement(request, consent.id)]),
     tellExpiredStatement(now, pair.user),
     pruneConsentsStatement(pair, now),

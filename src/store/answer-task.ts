@@ -3,13 +3,22 @@
  * to every equal one that waits, whichever client asks it and whichever people could have answered.
  */
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
+import type { PreparedChange } from './change-records.js';
 import type { SqlStatement } from './database/port.js';
 import { openEmergencyReviewStatement } from './reviews.js';
 import { KEPT_AFTER_END_MS, type StoredTask, type TaskAnswer } from './stored-task.js';
+import { DENIED_DECISION, RECORDED_TASK_STATES, type RecordedTask } from './task-changes.js';
 import { tellOfTasks } from './task-events.js';
 
 /** The part of a task that an answer to it depends on. */
-export type AnsweredTask = Pick<StoredTask, 'id' | 'answers' | 'steps' | 'emergency'>;
+export type AnsweredTask = RecordedTask & Pick<StoredTask, 'emergency'>;
+
+/** The records of an answer: of the task, of those that are denied with it, and of the review of an approval in an emergency. */
+export interface AnswerRecords {
+  readonly answer: PreparedChange;
+  readonly equal: PreparedChange;
+  readonly review: PreparedChange;
+}
 
 /** The equal tasks that wait. Those of before questions were told from others are equal to none. */
 const EQUAL_TASKS = `o.state = 'pending' and o.question_sha256 <> ''
@@ -22,20 +31,22 @@ const EQUAL_TASKS = `o.state = 'pending' and o.question_sha256 <> ''
 export function listAnswerStatements(
   task: AnsweredTask,
   answer: TaskAnswer,
+  records: AnswerRecords,
   now: Date,
   reviewDueMs: number,
 ): { readonly statements: readonly SqlStatement[]; readonly index: number } {
   const before = answer.state === 'denied' ? listLockStatements(task) : [];
   const statements = [
     ...before,
-    answerStatement(task, answer, now),
-    ...(answer.state === 'denied' ? [denyEqualStatement(task, answer, now)] : []),
+    answerStatement(task, answer, records.answer, now),
+    ...(answer.state === 'denied' ? [denyEqualStatement(task, answer, records.equal, now)] : []),
     ...(answer.state !== 'approved' || task.emergency === undefined
       ? []
       : [
           openEmergencyReviewStatement(
             { task: task.id, at: now, approvers: answer.answers.map(({ by }) => by) },
             reviewDueMs,
+            records.review,
           ),
         ]),
   ];
@@ -56,6 +67,7 @@ function listLockStatements({ id }: Pick<AnsweredTask, 'id'>): SqlStatement[] {
 function answerStatement(
   { id, answers: seen, steps }: AnsweredTask,
   { answers, state, scope, approved_until: until, denied }: TaskAnswer,
+  change: PreparedChange,
   now: Date,
 ): SqlStatement {
   const isGrant = state === 'approved' && steps.some(({ kind }) => kind === 'elevation');
@@ -80,11 +92,17 @@ function answerStatement(
     },
     'approval.decided',
     now,
+    { change, before: `'{"state":"pending"}'::jsonb`, after: RECORDED_TASK_STATES.after },
   );
 }
 
 /** Says the same no to the equal tasks, where the task has got it: they end as it does, and are told of one by one. */
-function denyEqualStatement({ id }: Pick<AnsweredTask, 'id'>, { denied }: TaskAnswer, now: Date): SqlStatement {
+function denyEqualStatement(
+  { id }: Pick<AnsweredTask, 'id'>,
+  { denied }: TaskAnswer,
+  change: PreparedChange,
+  now: Date,
+): SqlStatement {
   return tellOfTasks(
     {
       sql: `update approval_tasks o set state = 'denied', denied = $3::jsonb, decided = $2::timestamptz,
@@ -101,5 +119,12 @@ function denyEqualStatement({ id }: Pick<AnsweredTask, 'id'>, { denied }: TaskAn
     },
     'approval.decided',
     now,
+    {
+      change,
+      object: 'r.id',
+      about: DENIED_DECISION,
+      before: `'{"state":"pending"}'::jsonb`,
+      after: RECORDED_TASK_STATES.after,
+    },
   );
 }

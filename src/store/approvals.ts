@@ -5,6 +5,7 @@
 import type { Approval, Approvals, ApprovalUse, PresentedApproval, TaskState } from '../model/approvals.js';
 import { isUuid, type EntityRef } from '../model/ids.js';
 import { listAnswerStatements, type AnsweredTask } from './answer-task.js';
+import type { ChangeRecords, PreparedChange } from './change-records.js';
 import type { Database, SqlStatement } from './database/port.js';
 import type { ReadBatch } from './read-batch.js';
 import {
@@ -15,10 +16,25 @@ import {
   type StoredTask,
   type TaskAnswer,
 } from './stored-task.js';
+import {
+  DENIED_DECISION,
+  RECORDED_TASK_STATES,
+  stateAllTasksEnd,
+  stateAnswer,
+  stateEmergencyReview,
+  stateEqualDenial,
+  stateTaskEnd,
+} from './task-changes.js';
 import { tellOfTasks } from './task-events.js';
 
 /** The end of a task that waits, or of an approval. */
 export type TaskEnd = 'cancelled' | 'revoked';
+
+/** A user and an agent whose tasks end together. */
+interface TaskPair {
+  readonly user: EntityRef;
+  readonly agent: EntityRef;
+}
 
 /** The key that a page of tasks continues at. */
 export type TaskKey = Pick<StoredTask, 'asked' | 'id'>;
@@ -30,6 +46,7 @@ const SELECT_TASKS = 'select t.* from approval_tasks t';
 
 export class ApprovalStore implements Approvals {
   /**
+   * @param changes records answers and ends
    * @param reads sends what a turn reads
    * @param isGenuine whether the signed state is Remit's own, of this approval
    * @param reviewDueMs the time within which an approval in an emergency is to be reviewed
@@ -37,6 +54,7 @@ export class ApprovalStore implements Approvals {
    */
   constructor(
     private readonly database: Database,
+    private readonly changes: ChangeRecords,
     private readonly reads: Pick<ReadBatch, 'read'>,
     private readonly isGenuine: (presented: PresentedApproval & { readonly state: string }) => Promise<boolean>,
     private readonly reviewDueMs: number,
@@ -101,7 +119,13 @@ export class ApprovalStore implements Approvals {
    * @throws Fault
    */
   async answer(task: AnsweredTask, answer: TaskAnswer, now: Date): Promise<StoredTask | undefined> {
-    const { statements, index } = listAnswerStatements(task, answer, now, this.reviewDueMs);
+    const [stated, equal, review] = await this.changes.prepareAll([
+      stateAnswer(task, answer, now),
+      stateEqualDenial(task, answer, now),
+      stateEmergencyReview(task, now, new Date(now.getTime() + this.reviewDueMs)),
+    ]);
+    const records = { answer: stated ?? '', equal: equal ?? '', review: review ?? '' };
+    const { statements, index } = listAnswerStatements(task, answer, records, now, this.reviewDueMs);
     const rows = (await this.database.run(statements))[index];
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
   }
@@ -138,8 +162,17 @@ export class ApprovalStore implements Approvals {
     return rows.map(toStoredTask);
   }
 
-  /** Cancels a task that waits, or revokes an approval. @returns it as it is now; undefined where it is in no such state @throws Fault */
-  async end(id: string, end: TaskEnd, now: Date): Promise<StoredTask | undefined> {
+  /**
+   * Cancels a task that waits, or revokes an approval.
+   * @param by the caller, as it is recorded
+   * @returns it as it is now; undefined where it is in no such state
+   * @throws Fault
+   */
+  async end(id: string, end: TaskEnd, by: string, now: Date): Promise<StoredTask | undefined> {
+    const task = await this.find(id);
+    if (task === undefined) return undefined;
+    const change = await this.changes.prepare(stateTaskEnd(task, end, by, now));
+    const before = end === 'cancelled' ? 'pending' : 'approved';
     const [rows] = await this.database.run([
       tellOfTasks(
         {
@@ -147,19 +180,24 @@ export class ApprovalStore implements Approvals {
               where id = $1::uuid and state = $4
                 and ((case when $4 = 'pending' then expires else approved_until end) > $3::timestamptz
                   or grant_state in ('wanted', 'written')) returning t.*`,
-          params: [
-            id,
-            end,
-            now.toISOString(),
-            end === 'cancelled' ? 'pending' : 'approved',
-            new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString(),
-          ],
+          params: [id, end, now.toISOString(), before, new Date(now.getTime() + KEPT_AFTER_END_MS).toISOString()],
         },
         'approval.decided',
         now,
+        { change, before: `'{"state":"${before}"}'::jsonb`, after: RECORDED_TASK_STATES.after },
       ),
     ]);
     return rows?.[0] === undefined ? undefined : toStoredTask(rows[0]);
+  }
+
+  /**
+   * Makes the statement that ends all tasks of a pair and all its approvals, and those of others that the agent passed on, for a
+   * transaction with others.
+   * @param by the caller, as it is recorded
+   * @throws Fault
+   */
+  async prepareEndAll(pair: TaskPair, by: string, now: Date): Promise<SqlStatement> {
+    return endAllStatement(pair, await this.changes.prepare(stateAllTasksEnd(pair, by, now)), now);
   }
 }
 
@@ -175,20 +213,16 @@ export function useStatement({ id, decision }: ApprovalUse, now: Date): SqlState
   };
 }
 
-/** Ends all tasks of a pair and all its approvals, and those of others that the agent passed on, in a transaction with others. */
-export function endAllStatement(
-  { user, agent }: { readonly user: EntityRef; readonly agent: EntityRef },
-  now: Date,
-): SqlStatement {
+function endAllStatement({ user, agent }: TaskPair, change: PreparedChange, now: Date): SqlStatement {
   return tellOfTasks(
     {
       sql: `update approval_tasks t set decided = $5::timestamptz, kept_until = greatest(kept_until, $6::timestamptz),
               state = case when t.state = 'pending' then 'cancelled' else 'revoked' end
-            where t.id in (select id from approval_tasks
+            from (select id, state as state_before from approval_tasks
               where user_type = $1 and user_id = $2
                 and ((agent_type = $3 and agent_id = $4) or task->'chain' @> $7::jsonb)
-                and state in ('pending', 'approved') order by id for update)
-            returning t.*`,
+                and state in ('pending', 'approved') order by id for update) b
+            where t.id = b.id returning t.*, b.state_before`,
       params: [
         user.type,
         user.id,
@@ -201,5 +235,6 @@ export function endAllStatement(
     },
     'approval.decided',
     now,
+    { change, object: 'r.id', about: DENIED_DECISION, ...RECORDED_TASK_STATES },
   );
 }

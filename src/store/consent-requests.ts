@@ -3,6 +3,8 @@ import { v4 as uuid } from 'uuid';
 import type { ConsentPair, RequestedConsent } from '../model/consents.js';
 import type { EntityRef } from '../model/ids.js';
 import { sha256 } from '../runtime/sha256.js';
+import { recordChanges, type ChangeRecords } from './change-records.js';
+import { RECORDED_DENIAL, stateRequestDenied } from './consent-changes.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import { partySql, tellOf } from './outbox.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
@@ -41,7 +43,11 @@ const ALSO_ASKED_BY = (caller: string): string =>
     else also_asked_by || to_jsonb(${caller}::text) end`;
 
 export class ConsentRequestStore {
-  constructor(private readonly database: Database) {}
+  /** @param changes records what users deny */
+  constructor(
+    private readonly database: Database,
+    private readonly changes: ChangeRecords,
+  ) {}
 
   /**
    * Adds a request, or finds the one for the same that waits already, which is then its caller's as well.
@@ -138,15 +144,19 @@ export class ConsentRequestStore {
     return rows.map(toStoredRequest);
   }
 
-  /** Denies a request that waits. @returns whether it did @throws Fault */
-  async deny(id: string, now: Date): Promise<boolean> {
+  /** Denies a request that waits, as its user. @returns whether it did @throws Fault */
+  async deny({ id, user, agent }: Pick<StoredConsentRequest, 'id' | 'user' | 'agent'>, now: Date): Promise<boolean> {
+    const change = await this.changes.prepare(stateRequestDenied({ user, agent }, user, now));
     const [, rows] = await this.database.run([
       REQUEST_LOCK,
-      {
-        sql: `update consent_requests set state = 'denied'
-              where id = $1::uuid and state = 'pending' and expires > $2::timestamptz returning id`,
-        params: [id, now.toISOString()],
-      },
+      recordChanges(
+        {
+          sql: `update consent_requests set state = 'denied'
+                where id = $1::uuid and state = 'pending' and expires > $2::timestamptz returning id`,
+          params: [id, now.toISOString()],
+        },
+        { change, ...RECORDED_DENIAL },
+      ),
     ]);
     return rows?.[0] !== undefined;
   }

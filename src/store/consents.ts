@@ -10,6 +10,7 @@ import {
   type Consents,
 } from '../model/consents.js';
 import type { EntityRef } from '../model/ids.js';
+import type { StatedChange } from '../model/changes.js';
 import {
   CONSENT_LOCK,
   countLimitsStatement,
@@ -17,7 +18,18 @@ import {
   listAddStatements,
   MAX_CONSENTS_OF_USER,
 } from './add-consent.js';
+import { recordChanges, type ChangeRecords } from './change-records.js';
 import { TOLD_AT_A_TIME, tellExpiredStatement, tellSuspendedStatements, withdrawStatement } from './consent-ends.js';
+import {
+  RECORDED_DENIAL,
+  selectUntoldStatement,
+  stateConsentGiven,
+  stateConsentNarrowed,
+  stateConsentWithdrawn,
+  stateRequestDenied,
+  stateSuspension,
+  toSuspension,
+} from './consent-changes.js';
 import { OF_PAIR, hasFewLimitsSql, requireFewLimits } from './consent-limits.js';
 import {
   consentPairParams,
@@ -45,9 +57,13 @@ const LOOKUP_SQL_OF_CONSENTS = `
 export class ConsentStore implements Consents {
   private readonly reads: KeyedReads<ConsentNeed, readonly Consent[]>;
 
-  /** @param reads sends what a turn reads */
+  /**
+   * @param changes records what becomes of consents
+   * @param reads sends what a turn reads
+   */
   constructor(
     private readonly database: Database,
+    private readonly changes: ChangeRecords,
     reads = new ReadBatch(database),
   ) {
     this.reads = new KeyedReads<ConsentNeed, readonly Consent[]>(database, reads, {
@@ -99,7 +115,8 @@ export class ConsentStore implements Consents {
     now: Date,
     request?: string,
   ): Promise<boolean> {
-    const [, counted, added] = await this.write(listAddStatements({ pair, consent, evidence, request }, now));
+    const change = await this.changes.prepare(stateConsentGiven(pair, consent, request, now));
+    const [, counted, added] = await this.write(listAddStatements({ pair, consent, evidence, request, change }, now));
     if (added?.[0] === undefined) requireFewLimits(counted?.[0]);
     return added?.[0] !== undefined;
   }
@@ -113,64 +130,77 @@ export class ConsentStore implements Consents {
     const hasFurther = (changed.limits?.length ?? 0) > (consent.limits?.length ?? 0);
     // Only where there are more limits afterwards can they be too many, and only then must no one else write.
     const counting = hasFurther ? [CONSENT_LOCK, countLimitsStatement(pair, changed, now)] : [];
-    const results = await this.write([
-      ...counting,
-      {
-        sql: `update consents set consent = consents.consent || $7::jsonb, actions = $8::jsonb, bytes = $9::int,
+    const change = await this.changes.prepare(stateConsentNarrowed(pair, { ...changed, id: consent.id }, now));
+    const narrowing = {
+      sql: `update consents set consent = consents.consent || $7::jsonb, actions = $8::jsonb, bytes = $9::int,
                 ended = $10::timestamptz, version = $11::uuid
               where id = $5::uuid and version = $12::uuid and (not $13::boolean or ${hasFewLimitsSql('$6::timestamptz')}) returning id`,
-        params: [
-          ...consentPairParams(pair),
-          consent.id,
-          now.toISOString(),
-          JSON.stringify(changed),
-          JSON.stringify(listConsentedActions(changed)),
-          countConsentBytes(changed),
-          changed.ends ?? null,
-          uuid(),
-          version,
-          hasFurther,
-        ],
-      },
-    ]);
+      params: [
+        ...consentPairParams(pair),
+        consent.id,
+        now.toISOString(),
+        JSON.stringify(changed),
+        JSON.stringify(listConsentedActions(changed)),
+        countConsentBytes(changed),
+        changed.ends ?? null,
+        uuid(),
+        version,
+        hasFurther,
+      ],
+    };
+    const results = await this.write([...counting, recordChanges(narrowing, { change })]);
     const isReplaced = results.at(-1)?.[0] !== undefined;
     if (!isReplaced && hasFurther) requireFewLimits(results[1]?.[0]);
     return isReplaced;
   }
 
-  /** Withdraws a consent of the user: the next decision doesn't rest on it. @returns whether there is one @throws Fault */
-  async withdraw(user: EntityRef, id: string, now: Date): Promise<boolean> {
-    const [, rows] = await this.write([
-      withdrawStatement('id = $3::uuid and user_type = $4 and user_id = $5', [id, user.type, user.id], now),
-      {
-        sql: 'select id from consents where id = $1::uuid and user_type = $2 and user_id = $3',
-        params: [id, user.type, user.id],
-      },
+  /**
+   * Withdraws a consent of the user: the next decision doesn't rest on it.
+   * @param by who withdraws it, where it isn't the user
+   * @returns whether there is one
+   * @throws Fault
+   */
+  async withdraw(user: EntityRef, id: string, now: Date, by: StatedChange['by'] = user): Promise<boolean> {
+    const stored = await this.find(user, id);
+    if (stored === undefined) return false;
+    const change = await this.changes.prepare(stateConsentWithdrawn(stored, by, now));
+    await this.write([
+      withdrawStatement('id = $3::uuid and user_type = $4 and user_id = $5', [id, user.type, user.id], change, now),
     ]);
-    return rows?.[0] !== undefined;
+    return true;
   }
 
   /**
    * Withdraws all that a user has given an agent, and ends what it asks for, in one transaction with other statements.
    * @param run runs the statements
+   * @throws Fault
    */
-  withdrawAll<Result>(
+  async withdrawAll<Result>(
     { user, agent }: ConsentPair,
+    by: string,
     now: Date,
     run: (statements: readonly SqlStatement[]) => Promise<Result>,
   ): Promise<Result> {
+    const [withdrawn, denied] = await this.changes.prepareAll([
+      stateConsentWithdrawn({ user, agent }, by, now),
+      stateRequestDenied({ user, agent }, by, now),
+    ]);
     return this.reads.whileWriting(() =>
       run([
         CONSENT_LOCK,
         withdrawStatement(
           'user_type = $3 and user_id = $4 and agent_type = $5 and agent_id = $6',
           consentPairParams({ user, agent }),
+          withdrawn ?? '',
           now,
         ),
-        {
-          sql: `update consent_requests set state = 'denied' where ${OF_PAIR} and state = 'pending'`,
-          params: consentPairParams({ user, agent }),
-        },
+        recordChanges(
+          {
+            sql: `update consent_requests set state = 'denied' where ${OF_PAIR} and state = 'pending' returning id`,
+            params: consentPairParams({ user, agent }),
+          },
+          { change: denied ?? '', ...RECORDED_DENIAL },
+        ),
       ]),
     );
   }
@@ -196,7 +226,11 @@ export class ConsentStore implements Consents {
 
   /** Tells of those that are suspended now, and notes of others that they no longer are. @throws Fault */
   async tellSuspended(suspended: readonly string[], others: readonly string[], now: Date): Promise<void> {
-    await this.database.run(tellSuspendedStatements(suspended, others, now));
+    const [rows = []] = await this.database.run([selectUntoldStatement(suspended, others)]);
+    if (rows.length === 0) return;
+    const changing = rows.map(toSuspension);
+    const changes = await this.changes.prepareAll(changing.map((suspension) => stateSuspension(suspension, now)));
+    await this.database.run(tellSuspendedStatements(changing, changes, now));
   }
 
   private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {

@@ -13,6 +13,7 @@ import {
 } from '../model/delegations.js';
 import type { EventName } from '../model/events.js';
 import type { EntityRef } from '../model/ids.js';
+import type { ChangeRecords, PreparedChange } from './change-records.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { KeyedReads } from './keyed-reads.js';
@@ -71,9 +72,13 @@ const LOCK: SqlStatement = {
 export class DelegationStore implements Delegations {
   private readonly reads: KeyedReads<DelegationPair, DelegationState | undefined>;
 
-  /** @param reads sends what a turn reads */
+  /**
+   * @param changes records what becomes of delegations
+   * @param reads sends what a turn reads
+   */
   constructor(
     private readonly database: Database,
+    private readonly changes: ChangeRecords,
     reads = new ReadBatch(database),
   ) {
     this.reads = new KeyedReads(database, reads, {
@@ -123,6 +128,9 @@ export class DelegationStore implements Delegations {
     { replaces, onlyBy, keepsBar = false }: DelegationReplacement = {},
   ): Promise<string | typeof TOO_MANY | undefined> {
     const version = uuid();
+    // What takes the place of a version that was seen narrows it, and gives nothing.
+    const isNarrowing = replaces !== undefined && replaces !== 'absent';
+    const change = await this.prepareChange(pair, isNarrowing ? 'narrowed' : 'given', made, bounds);
     const results = await this.write([
       LOCK,
       {
@@ -159,11 +167,8 @@ export class DelegationStore implements Delegations {
             keepsBar,
           ],
         },
-        // What takes the place of a version that was seen narrows it, and gives nothing.
-        {
-          ...delegationEvent('delegation.given', made.at),
-          when: replaces === undefined || replaces === 'absent' ? 'true' : 'false',
-        },
+        { ...delegationEvent('delegation.given', made.at), when: isNarrowing ? 'false' : 'true' },
+        { change, ...RECORDED_STATES },
       ),
     ]);
     const [before] = results[1] ?? [];
@@ -176,6 +181,7 @@ export class DelegationStore implements Delegations {
    * @param bars whether the agent stays barred from what others pass on
    * @param alongside statements of the same transaction
    * @param version the only one to end; undefined for any
+   * @param cause says that Remit itself ends it: its time is over, or the graph refuses its relationship
    * @returns whether it was ended
    * @throws Fault
    */
@@ -186,8 +192,16 @@ export class DelegationStore implements Delegations {
       bars = false,
       alongside = [],
       version,
-    }: { readonly bars?: boolean; readonly alongside?: readonly SqlStatement[]; readonly version?: string } = {},
+      cause,
+    }: {
+      readonly bars?: boolean;
+      readonly alongside?: readonly SqlStatement[];
+      readonly version?: string;
+      readonly cause?: 'expired' | 'refused';
+    } = {},
   ): Promise<boolean> {
+    const by = cause === undefined ? made.by : undefined;
+    const change = await this.prepareChange(pair, cause ?? (bars ? 'stopped' : 'ended'), { by, at: made.at });
     const results = await this.write([
       ...alongside,
       LOCK,
@@ -217,6 +231,12 @@ export class DelegationStore implements Delegations {
           ...delegationEvent('delegation.ended', made.at),
           when: `not exists (select from delegations o where o.giver_type = r.giver_type and o.giver_id = r.giver_id
             and o.agent_type = r.agent_type and o.agent_id = r.agent_id and o.state <> 'given')`,
+        },
+        // To end again what has ended changes nothing, unless the agent is barred now.
+        {
+          change,
+          ...RECORDED_STATES,
+          when: `not exists (${BEFORE} and o.state <> 'given' and (o.bars or not r.bars))`,
         },
       ),
     ]);
@@ -275,6 +295,15 @@ export class DelegationStore implements Delegations {
     return rows.map(toStoredDelegation);
   }
 
+  private prepareChange(
+    { giver, agent }: DelegationPair,
+    change: string,
+    { by, at }: { readonly by: string | undefined; readonly at: Date },
+    terms?: DelegationBounds,
+  ): Promise<PreparedChange> {
+    return this.changes.prepare({ kind: 'delegation', change, at, by, user: giver, agent, terms });
+  }
+
   private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
     return this.reads.whileWriting(() => this.database.run(statements));
   }
@@ -282,6 +311,19 @@ export class DelegationStore implements Delegations {
 
 /** The bounds of what was ended: there are none any longer. */
 const ENDED_BOUNDS: DelegationBounds = { online: false, background: false };
+
+/** The row before the statement; its writers take turns, so nothing comes in between. */
+const BEFORE = `select from delegations o where o.giver_type = r.giver_type and o.giver_id = r.giver_id
+  and o.agent_type = r.agent_type and o.agent_id = r.agent_id`;
+/** The state of a row as records have it: one that has ended says whether the agent is barred, however far the graph is. */
+const recordedState = (row: string): string =>
+  `jsonb_strip_nulls(jsonb_build_object('state',
+    case when ${row}.state = 'given' then 'given' when ${row}.bars then 'barred' else 'ended' end,
+    'barred', case when ${row}.state = 'given' and ${row}.bars then true end))`;
+const RECORDED_STATES = {
+  before: `(${BEFORE.replace('select from', `select ${recordedState('o')} from`)})`,
+  after: recordedState('r'),
+};
 
 /** Until when a writer of the row as it was may be at work. */
 const OTHERS_UNTIL = `greatest(d.others_until, case when d.settled then null else d.writer_until end)`;

@@ -1,6 +1,8 @@
 /** The part of approvals that the graph has to follow: relationships that an elevation gives, until they are written or gone. */
 import type { Relationship } from '../model/relationships.js';
 import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './stored-task.js';
+import { recordChanges, type ChangeRecords } from './change-records.js';
+import { stateElevation } from './task-changes.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
 /**
@@ -19,12 +21,19 @@ const OF_RIGHT = `${UNSETTLED} and t.user_type = $1 and t.user_id = $2
   and jsonb_path_exists(t.task->'steps', '$[*] ? (@.kind == "elevation" && @.relation == $relation)',
     jsonb_build_object('relation', $5::text))`;
 
+const GRANT_GIVEN = `'{"state":"granted"}'::jsonb`;
+const GRANT_ENDED = `'{"state":"ended"}'::jsonb`;
+
 export interface StoredElevation extends StoredTask {
   readonly grantState: GrantState;
 }
 
 export class ElevationStore {
-  constructor(private readonly database: Database) {}
+  /** @param changes records which rights are given, and when they are gone */
+  constructor(
+    private readonly database: Database,
+    private readonly changes: ChangeRecords,
+  ) {}
 
   /** @throws Fault */
   async find(id: string): Promise<StoredElevation | undefined> {
@@ -74,24 +83,44 @@ export class ElevationStore {
   }
 
   /** Notes what became of the relationship of an approval that is in force. @returns false where it was ended meanwhile @throws Fault */
-  async noteGranted(id: string, state: 'none' | 'written'): Promise<boolean> {
-    const [rows = []] = await this.database.run([
-      {
-        sql: `update approval_tasks set grant_state = $2
-              where id = $1::uuid and state = 'approved' and grant_state in ('wanted', 'written') returning id`,
-        params: [id, state],
-      },
-    ]);
+  async noteGranted(id: string, state: 'none' | 'written', now: Date): Promise<boolean> {
+    const task = await this.find(id);
+    if (task === undefined) return false;
+    const change = await this.changes.prepare(stateElevation(task, 'granted', now));
+    const statement = {
+      sql: `update approval_tasks t set grant_state = $2
+            from (select id, grant_state as grant_before from approval_tasks
+              where id = $1::uuid and state = 'approved' and grant_state in ('wanted', 'written') for update) b
+            where t.id = b.id returning t.id, t.grant_state, b.grant_before`,
+      params: [id, state],
+    };
+    const when = `r.grant_state = 'written' and r.grant_before <> 'written'`;
+    const [rows = []] = await this.database.run([recordChanges(statement, { change, when, after: GRANT_GIVEN })]);
     return rows.length > 0;
   }
 
   /** Notes that nothing of it is there, and nothing will come. @throws Fault */
-  async noteDeleted(ids: readonly string[]): Promise<void> {
-    await this.database.run([
+  async noteDeleted(ids: readonly string[], now: Date): Promise<void> {
+    const [rows = []] = await this.database.run([
       {
-        sql: `update approval_tasks t set grant_state = 'deleted' where t.id = any ($1::uuid[]) and ${UNSETTLED}`,
+        sql: `select t.* from approval_tasks t where t.id = any ($1::uuid[]) and ${UNSETTLED}`,
         params: [`{${ids.join(',')}}`],
       },
+    ]);
+    if (rows.length === 0) return;
+    const tasks = rows.map(toStoredElevation);
+    const changes = await this.changes.prepareAll(tasks.map((task) => stateElevation(task, 'ended', now)));
+    const statement = {
+      sql: `update approval_tasks t set grant_state = 'deleted'
+            from (select t.id, t.grant_state as grant_before from approval_tasks t
+              where t.id = any ($1::uuid[]) and ${UNSETTLED} order by t.id for update) b
+            where t.id = b.id returning t.id, b.grant_before`,
+      params: [`{${tasks.map(({ id }) => id).join(',')}}`],
+    };
+    // A right that was wanted and never given has no end.
+    const when = `r.grant_before <> 'wanted'`;
+    await this.database.run([
+      recordChanges(statement, { change: changes, row: 'r.id', when, before: GRANT_GIVEN, after: GRANT_ENDED }),
     ]);
   }
 }

@@ -31,7 +31,7 @@ export interface LogEntry {
 
 /** A record's place in the log, and who may see it. */
 export interface LoggedPlace {
-  /** The client whose record it is, or whose decision it is about. */
+  /** The client whose record it is, or whose decision was corrected or came to this; empty where a person made a change. */
   readonly client: string;
   /** undefined: it is not sequenced yet. */
   readonly entry: LogEntry | undefined;
@@ -119,7 +119,9 @@ export class LogStore {
     const [rows] = await this.database.run([
       {
         sql: `select coalesce(d.client, r.client) as client, l.index, l.leaf
-              from records r left join records d on d.id = r.about left join log_leaves l on l.id = r.id
+              from records r
+              left join records d on d.id = r.about and r.kind in ('outcome', 'correction')
+              left join log_leaves l on l.id = r.id
               where r.id = $1::uuid`,
         params: [id],
       },

@@ -4,7 +4,9 @@
  */
 import type { EventName, OutboxEvent } from '../model/events.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
+import { recordOfRows, type RowRecord } from './change-records.js';
 import type { SqlStatement } from './database/port.js';
+import { followRows, type RowFollower } from './row-followers.js';
 
 /**
  * The table. An event gets its position as its transaction commits, one transaction after the other: a reader that has read up
@@ -96,21 +98,21 @@ export interface RowEvent {
 /**
  * Has a statement that changes rows store an event of each, and of none where it changes none.
  * @param statement begins with no `with`, and returns what the event is made of
+ * @param recorded the record that each row leaves, where it changes what is in force
  */
-export function tellOf({ sql, params = [] }: SqlStatement, told: RowEvent): SqlStatement {
-  const { event, at, ids, user, holders, when = 'true' } = told;
+export function tellOf(statement: SqlStatement, told: RowEvent, recorded?: RowRecord): SqlStatement {
+  return followRows(statement, [eventOfRows(told), ...(recorded === undefined ? [] : [recordOfRows(recorded)])]);
+}
+
+function eventOfRows({ event, at, ids, user, holders, when = 'true' }: RowEvent): RowFollower {
   const members = Object.entries(ids).map(([name, expression]) => `'${name}', ${expression}`);
-  return {
-    sql: `with r as (${sql}), told as (
+  return (param) => `told as (
             insert into events (event, at, ids, user_type, user_id, permission, resource_type, resource_id)
-            select $${params.length + 1}::text, ${typeof at === 'string' ? at : `$${params.length + 2}::timestamptz`},
+            select ${param(event)}::text, ${typeof at === 'string' ? at : `${param(at.toISOString())}::timestamptz`},
               jsonb_strip_nulls(jsonb_build_object(${members.join(', ')})),
               ${user?.type ?? 'null'}, ${user?.id ?? 'null'},
               ${holders?.permission ?? 'null'}, ${holders?.type ?? 'null'}, ${holders?.id ?? 'null'}
-            from r where ${when})
-          select * from r`,
-    params: [...params, event, ...(typeof at === 'string' ? [] : [at.toISOString()])],
-  };
+            from r where ${when})`;
 }
 
 /** SQL of a party as events name it: `user:alice`. */

@@ -51,7 +51,7 @@ function listSearchKeys(
 }
 
 /** A party or thing as the log names it. A list may ask for all of a type, and then has no one resource. */
-function nameRef(ref: unknown, nameOf: ProtectedRecord['nameOf']): string | undefined {
+export function nameRef(ref: unknown, nameOf: ProtectedRecord['nameOf']): string | undefined {
   if (typeof ref !== 'object' || ref === null || !('type' in ref) || !('id' in ref)) return undefined;
   const { type, id } = ref;
   return typeof type === 'string' && typeof id === 'string' ? `${type}:${nameOf({ type, id })}` : undefined;

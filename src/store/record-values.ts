@@ -4,7 +4,8 @@
  */
 import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
-import { protectRecord, restoreRecord, type HiddenContent } from './protected-record.js';
+import { protectRecord, restoreRecord } from './protected-record.js';
+import type { HiddenContent, ShownRecord } from './protecting-rules.js';
 import { openValues, sealValues } from '../runtime/sealing.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
@@ -66,9 +67,6 @@ interface SealedContent {
   readonly names: Readonly<Record<string, string>>;
   readonly values: Readonly<Record<string, unknown>>;
 }
-
-/** The record as the log has it. */
-type ShownRecord = Readonly<Record<string, unknown>>;
 
 /** The member of a record whose value {@link WrittenRecord} has as its JSON. */
 const FACTS_PATH = '/facts';
@@ -153,7 +151,7 @@ export class RecordValues {
       if (row['protected'] !== true) return { record };
       const text =
         typeof values === 'string' && keys.every((secret) => secret !== undefined)
-          ? openValues(Buffer.from(values, 'base64'), String((record as ShownRecord)['id']), this.options.key, keys)
+          ? openValues(Buffer.from(values, 'base64'), readSealedId(record as ShownRecord), this.options.key, keys)
           : undefined;
       if (text === undefined) return { record: { ...(record as ShownRecord), values_erased: true } };
       const { seed, names, values: hidden } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as SealedContent;
@@ -186,6 +184,11 @@ export class RecordValues {
     const until = new Date(Date.parse(evaluatedAt) + keepMs).toISOString();
     return `,"sealed":"${sealed}","persons":${JSON.stringify(persons)},"kept_until":"${until}"`;
   }
+}
+
+/** The id that the values are sealed under: of a change that of the act, which may have left several records. */
+function readSealedId({ act, id }: ShownRecord): string {
+  return String(act ?? id);
 }
 
 /** Finds the people that a record's text names in relationships and references, wherever it does. */

@@ -1,5 +1,7 @@
 /** The store of reviews: what was allowed and is to be looked at, until a person has. They are opened with the records. */
 import { formatRef, type EntityRef } from '../model/ids.js';
+import type { StatedChange } from '../model/changes.js';
+import type { ChangeRecords, PreparedChange } from './change-records.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
 import { partySql, tellOf, type RowEvent } from './outbox.js';
@@ -57,7 +59,11 @@ const IN_STATE: Readonly<Record<ReviewState, string>> = {
 const TOLD_REVIEWS_AT_A_TIME = 500;
 
 export class ReviewStore {
-  constructor(private readonly database: Pick<Database, 'run'>) {}
+  /** @param changes records what reviewers say */
+  constructor(
+    private readonly database: Pick<Database, 'run'>,
+    private readonly changes: ChangeRecords,
+  ) {}
 
   /** Lists items, the newest first. @param after the key of the last one before @throws Fault */
   async list(
@@ -92,17 +98,32 @@ export class ReviewStore {
 
   /** Closes those of the items that are open, all of one decision. @returns how many there were @throws Fault */
   async close(items: readonly StoredReview[], conclusion: ReviewConclusion, now: Date): Promise<number> {
-    const keys = items.map(({ decision, permission, resource }) => ({ decision, permission, ...resource }));
+    const keys = items.map(({ decision, permission, resource }, i) => ({
+      decision,
+      permission,
+      ...resource,
+      item: String(i),
+    }));
+    const changes = await this.changes.prepareAll(
+      items.map((item, i) => stateVerdict(item, conclusion, String(i), now)),
+    );
     const { verdict, note, reviewer, ended } = conclusion;
     const statement = {
       sql: `update reviews v set closed = $2::timestamptz, verdict = $3, note = $4, reviewer = $5, ended = $6
-            from jsonb_to_recordset($1::jsonb) as k (decision uuid, permission text, type text, id text)
+            from jsonb_to_recordset($1::jsonb) as k (decision uuid, permission text, type text, id text, item text)
             where v.decision = k.decision and v.permission = k.permission and v.resource_type = k.type
               and v.resource_id = k.id and v.closed is null
-            returning v.*`,
+            returning v.*, k.item`,
       params: [JSON.stringify(keys), now.toISOString(), verdict, note, reviewer, ended],
     };
-    const [rows = []] = await this.database.run([tellOf(statement, reviewEvent('review.closed', now))]);
+    const [rows = []] = await this.database.run([
+      tellOf(statement, reviewEvent('review.closed', now), {
+        change: changes,
+        row: 'r.item',
+        before: `'{"state":"open"}'::jsonb`,
+        after: `'{"state":"closed"}'::jsonb`,
+      }),
+    ]);
     return rows.length;
   }
 
@@ -133,6 +154,17 @@ export class ReviewStore {
   }
 }
 
+function stateVerdict(
+  { decision, permission, resource, user, agents }: StoredReview,
+  { verdict, note, reviewer, ended }: ReviewConclusion,
+  row: string,
+  at: Date,
+): StatedChange {
+  const { type, id } = resource;
+  const terms = { permission, resource: { type, id }, verdict, note, ends_grants: ended };
+  return { kind: 'review', change: 'answered', at, by: reviewer, user, agent: agents[0], about: decision, terms, row };
+}
+
 /** The key of an item, after which a page begins. */
 export function reviewKey({ opened, decision, permission, resource }: StoredReview): string {
   const key: ReviewKey = [opened.toISOString(), decision, permission, resource.type, resource.id];
@@ -160,10 +192,12 @@ export function openReviewsStatement(rows: string): SqlStatement {
  * Opens the item of an approval in an emergency, in the transaction that gives it: of the denial that it lifts, for holders of
  * the permission other than those who gave it. The approval's end, and whether it is used, change nothing of that.
  * @param approved the task and when its approval was given: nothing is opened where another answer came first
+ * @param change its record
  */
 export function openEmergencyReviewStatement(
   approved: { readonly task: string; readonly at: Date; readonly approvers: readonly EntityRef[] },
   dueMs: number,
+  change: PreparedChange,
 ): SqlStatement {
   const { task, at, approvers } = approved;
   const statement = {
@@ -185,7 +219,7 @@ export function openEmergencyReviewStatement(
       new Date(at.getTime() + dueMs).toISOString(),
     ],
   };
-  return tellOf(statement, reviewEvent('review.opened', 'r.opened'));
+  return tellOf(statement, reviewEvent('review.opened', 'r.opened'), { change, after: `'{"state":"open"}'::jsonb` });
 }
 
 /** Closes what was opened by decisions that were not answered as allows: there is nothing to look at. */

@@ -10,6 +10,8 @@ import type {
   Revocations,
   RevocationSelectors,
 } from '../model/revocations.js';
+import type { StatedChange } from '../model/changes.js';
+import { recordChanges, type ChangeRecords } from './change-records.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 
@@ -38,7 +40,11 @@ export class RevocationStore implements Revocations {
   private loading: Promise<void> | undefined;
   private loadedAt = -Infinity;
 
-  constructor(private readonly database: Database) {}
+  /** @param changes records what is revoked */
+  constructor(
+    private readonly database: Database,
+    private readonly changes: ChangeRecords,
+  ) {}
 
   async find(token: RevocableToken): Promise<RevocationMatch | undefined> {
     // A read under way may have started too long ago. Then a second one is waited for, and never a third.
@@ -87,13 +93,17 @@ export class RevocationStore implements Revocations {
   ): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
     const stored = JSON.stringify(rest);
+    const change = await this.changes.prepare(this.stateRevocation(revocation));
     await write([
       // One at a time: sequence numbers then appear in order, so that a reader of newer ones misses none.
       { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.revocation] },
-      {
-        sql: 'insert into revocations (id, at, revocation) values ($1::uuid, $2::timestamptz, $3::jsonb)',
-        params: [id, revokedAt, stored],
-      },
+      recordChanges(
+        {
+          sql: 'insert into revocations (id, at, revocation) values ($1::uuid, $2::timestamptz, $3::jsonb) returning id',
+          params: [id, revokedAt, stored],
+        },
+        { change },
+      ),
       {
         sql: `delete from revocations where revocation->>'revokedBy' = $1 and id <> $2::uuid
                 and revocation - 'issuedBefore' = $3::jsonb - 'issuedBefore'
@@ -110,6 +120,38 @@ export class RevocationStore implements Revocations {
       { sql: 'select id, at, revocation from revocations order by sequence desc limit $1', params: [limit] },
     ]);
     return rows.map(parseRevocation);
+  }
+
+  private stateRevocation({
+    id,
+    issuer,
+    jti,
+    session,
+    issuedBefore,
+    reason,
+    revokedAt,
+    revokedBy,
+    ...parties
+  }: Revocation): StatedChange {
+    const [user, agent] = [this.changes.nameUser(parties.user), this.changes.nameAgent(parties.agent)];
+    return {
+      kind: 'revocation',
+      change: 'revoked',
+      at: new Date(revokedAt),
+      by: revokedBy,
+      user,
+      agent,
+      object: id,
+      terms: {
+        issuer,
+        jti,
+        session,
+        issued_before: issuedBefore,
+        reason,
+        ...(user === undefined ? { user: parties.user } : {}),
+        ...(agent === undefined ? { agent: parties.agent } : {}),
+      },
+    };
   }
 
   /** Whether all revocations up to that moment are in memory. */

@@ -1,4 +1,5 @@
 /** Tells others what becomes of a task, in the transaction that changes it. */
+import type { RowRecord } from './change-records.js';
 import type { SqlStatement } from './database/port.js';
 import { partySql, tellOf } from './outbox.js';
 
@@ -9,9 +10,10 @@ export type TaskEvent = 'approval.requested' | 'approval.decided' | 'approval.ex
  * Has a statement that changes tasks tell of each that it changes. The stream shows it to the task's user, and to those who may
  * answer the task when it is shown (store/event-log.ts reads the task with it).
  * @param statement begins with no `with`, and returns the rows of the tasks that it has changed
+ * @param recorded the record that each leaves, where it changes what is in force
  */
-export function tellOfTasks(statement: SqlStatement, event: TaskEvent, at: Date): SqlStatement {
-  return tellOf(statement, {
+export function tellOfTasks(statement: SqlStatement, event: TaskEvent, at: Date, recorded?: RowRecord): SqlStatement {
+  const told = {
     event,
     at,
     ids: {
@@ -22,7 +24,8 @@ export function tellOfTasks(statement: SqlStatement, event: TaskEvent, at: Date)
     user: { type: `nullif(r.user_type, '')`, id: `nullif(r.user_id, '')` },
     // A yes to one step of several decides nothing yet.
     when: event === 'approval.decided' ? `r.state <> 'pending'` : 'true',
-  });
+  };
+  return tellOf(statement, told, recorded);
 }
 
 function presentParty(type: string, id: string): string {

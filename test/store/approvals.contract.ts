@@ -1,6 +1,6 @@
 /** The contract of the store of approvals, on every database. */
 import type { DecisionStore } from '../../src/store/decisions.js';
-import { newDecisionStore } from '../support/record-values.js';
+import { changeRecordsOf, newDecisionStore } from '../support/record-values.js';
 import { ReviewStore } from '../../src/store/reviews.js';
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
@@ -9,7 +9,7 @@ import type { DecisionRecord } from '../../src/model/decision.js';
 import type { RecordResult } from '../../src/model/limits.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import { DeliveryStore } from '../../src/store/deliveries.js';
-import { ApprovalStore, endAllStatement, useStatement } from '../../src/store/approvals.js';
+import { ApprovalStore, useStatement } from '../../src/store/approvals.js';
 import { type AskedTask, type StoredTask, type TaskAnswer } from '../../src/store/stored-task.js';
 import type { Database } from '../../src/store/database/port.js';
 import { ElevationStore } from '../../src/store/elevations.js';
@@ -73,7 +73,14 @@ const yes = (until = later(15)): TaskAnswer => ({
 export function approvalStoreContract(getDatabase: () => Database): void {
   describe('the store of approvals', () => {
     const newStore = (isGenuine = (): Promise<boolean> => Promise.resolve(true)): ApprovalStore =>
-      new ApprovalStore(getDatabase(), new ReadBatch(getDatabase()), isGenuine, 60_000, 3_600_000);
+      new ApprovalStore(
+        getDatabase(),
+        changeRecordsOf(getDatabase()),
+        new ReadBatch(getDatabase()),
+        isGenuine,
+        60_000,
+        3_600_000,
+      );
     const open = (opening: SingleOpening, now = NOW, bounds = BOUNDS): Promise<OpenedTask> =>
       openTask(getDatabase(), opening, bounds, now);
     async function opened(opening = newOpening(), now = NOW): Promise<StoredTask> {
@@ -90,7 +97,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       (await getDatabase().run([useStatement({ id, decision }, now)]))[0]?.[0]?.['problem'];
 
     it('opens the review of an emergency with its approval, for others than who gave it, and of no other answer', async () => {
-      const reviews = new ReviewStore(getDatabase());
+      const reviews = new ReviewStore(getDatabase(), changeRecordsOf(getDatabase()));
       const recordDenial = async (): Promise<string> => {
         const id = uuid();
         const sql = `insert into records (id, kind, at, client, decision, record) values ($1::uuid, 'decision', $2::timestamptz, 'api', false, '{}')`;
@@ -151,7 +158,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
     it('finds the task of a key, whatever became of it, and refuses another request with the key', async () => {
       const opening = newOpening({ repeat: { key: 'k1', bodySha256: 'a' } });
       const task = await opened(opening);
-      await newStore().end(task.id, 'cancelled', NOW);
+      await newStore().end(task.id, 'cancelled', 'user:ann', NOW);
       expect((await opened(opening)).id).toBe(task.id);
       const other = { ...opening, repeat: { key: 'k1', bodySha256: 'b' }, task: newTask() };
       expect(await open(other)).toEqual({ kind: 'other_body' });
@@ -297,7 +304,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       // What has ended otherwise is no reason to look again.
       const known = await find();
       const [first] = racing.flatMap((result) => (result.kind === 'task' ? [result.task] : []));
-      expect((await newStore().end(first?.id ?? '', 'cancelled', NOW))?.state).toBe('cancelled');
+      expect((await newStore().end(first?.id ?? '', 'cancelled', 'user:ann', NOW))?.state).toBe('cancelled');
       expect((await open(ofClass('f', known))).kind).toBe('task');
       expect((await open({ ...ofClass('g', []), agent: newParty('agent') })).kind).toBe('task');
     });
@@ -531,8 +538,8 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       const { id } = await opened();
       expect([await use(id), await use(uuid())]).toEqual(['pending', 'unknown']);
       const revoked = await approved();
-      expect(await newStore().end(revoked.id, 'revoked', NOW)).toMatchObject({ state: 'revoked' });
-      expect(await newStore().end(revoked.id, 'revoked', NOW)).toBeUndefined();
+      expect(await newStore().end(revoked.id, 'revoked', 'user:ann', NOW)).toMatchObject({ state: 'revoked' });
+      expect(await newStore().end(revoked.id, 'revoked', 'user:ann', NOW)).toBeUndefined();
       expect(await use(revoked.id)).toBe('revoked');
       const elevated = await approved({ steps: [ELEVATION] });
       expect([elevated.granted, await use(elevated.id)]).toEqual([false, 'ungranted']);
@@ -541,16 +548,16 @@ export function approvalStoreContract(getDatabase: () => Database): void {
     it('is cancelled while it waits, and revoked while it is good', async () => {
       const store = newStore();
       const waiting = await opened();
-      expect(await store.end(waiting.id, 'revoked', NOW)).toBeUndefined();
-      expect(await store.end(waiting.id, 'cancelled', NOW)).toMatchObject({ state: 'cancelled' });
+      expect(await store.end(waiting.id, 'revoked', 'user:ann', NOW)).toBeUndefined();
+      expect(await store.end(waiting.id, 'cancelled', 'user:ann', NOW)).toMatchObject({ state: 'cancelled' });
       expect(await store.answer(waiting, yes(), NOW)).toBeUndefined();
       const good = await approved();
-      expect(await store.end(good.id, 'cancelled', NOW)).toBeUndefined();
-      expect(await store.end(good.id, 'revoked', later(15))).toBeUndefined();
+      expect(await store.end(good.id, 'cancelled', 'user:ann', NOW)).toBeUndefined();
+      expect(await store.end(good.id, 'revoked', 'user:ann', later(15))).toBeUndefined();
     });
 
     it('knows all elevations of one relationship, and marks what is deleted only where none of them lives', async () => {
-      const elevations = new ElevationStore(getDatabase());
+      const elevations = new ElevationStore(getDatabase(), changeRecordsOf(getDatabase()));
       const resource = { type: 'repository', id: `r"${uuid()}` };
       const { user } = newOpening();
       const elevate = async (relation: string, of = user, id = resource.id): Promise<StoredTask> => {
@@ -572,16 +579,16 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       const list = async (): Promise<Record<string, string>> =>
         Object.fromEntries((await elevations.listOfRight(right)).map(({ id, grantState }) => [id, grantState]));
       expect(await list()).toEqual({ [first.id]: 'wanted', [second.id]: 'wanted' });
-      expect(await elevations.noteGranted(first.id, 'written')).toBe(true);
+      expect(await elevations.noteGranted(first.id, 'written', NOW)).toBe(true);
       expect(await elevations.noteDeleting(right, [first.id, second.id])).toBe(false);
-      await newStore().end(first.id, 'revoked', NOW);
+      await newStore().end(first.id, 'revoked', 'user:ann', NOW);
       expect(await elevations.noteDeleting(right, [first.id])).toBe(false);
-      await newStore().end(second.id, 'revoked', NOW);
+      await newStore().end(second.id, 'revoked', 'user:ann', NOW);
       expect(await elevations.noteDeleting(right, [first.id, second.id])).toBe(true);
       expect(await list()).toEqual({ [first.id]: 'deleting', [second.id]: 'deleting' });
       const unsettled = (await elevations.listUnsettled(NOW, 1000)).map(({ id }) => id);
       expect(unsettled).toEqual(expect.arrayContaining([first.id, second.id]));
-      await elevations.noteDeleted([first.id]);
+      await elevations.noteDeleted([first.id], NOW);
       expect(await list()).toEqual({ [second.id]: 'deleting' });
     });
 
@@ -592,7 +599,7 @@ export function approvalStoreContract(getDatabase: () => Database): void {
       const store = newStore();
       const good = await store.answer(await opened(newOpening(pair)), yes(), NOW);
       const other = await opened(newOpening({ ...pair, agent: newParty('agent') }));
-      await getDatabase().run([endAllStatement(pair, NOW)]);
+      await getDatabase().run([await store.prepareEndAll(pair, 'user:ann', NOW)]);
       const states = await Promise.all([waiting.id, good?.id ?? '', other.id].map((id) => store.find(id)));
       expect(states.map((task) => task?.state)).toEqual(['cancelled', 'revoked', 'pending']);
     });

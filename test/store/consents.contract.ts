@@ -1,4 +1,5 @@
 /** The contract of the store of consents, on every database. */
+import { changeRecordsOf } from '../support/record-values.js';
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
 import { consentKey, type Consent, type ConsentPair } from '../../src/model/consents.js';
@@ -29,7 +30,7 @@ export function consentStoreContract(getDatabase: () => Database): void {
     };
 
     it('reads the consents of a pair that name the action, without how they came about', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = newPair();
       const consent = newConsent({ when: { confirmed: true }, purpose: 'plan', task: 't', ends: at(1) });
       expect(await read(store, pair)).toEqual([]);
@@ -45,7 +46,10 @@ export function consentStoreContract(getDatabase: () => Database): void {
     });
 
     it('says at the next read what has changed, also of another process', async () => {
-      const [store, other] = [new ConsentStore(getDatabase()), new ConsentStore(getDatabase())];
+      const [store, other] = [
+        new ConsentStore(getDatabase(), changeRecordsOf(getDatabase())),
+        new ConsentStore(getDatabase(), changeRecordsOf(getDatabase())),
+      ];
       const pair = newPair();
       const consent = newConsent();
       await store.add(pair, consent, EVIDENCE, NOW);
@@ -67,22 +71,22 @@ export function consentStoreContract(getDatabase: () => Database): void {
     });
 
     it('withdraws all of a pair together with other statements, or nothing', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = newPair();
       const another = { ...pair, agent: newPair().agent };
       for (const one of [pair, pair, another]) await store.add(one, newConsent(), EVIDENCE, NOW);
-      const failing = store.withdrawAll(pair, NOW, (statements) =>
+      const failing = store.withdrawAll(pair, 'user:ann', NOW, (statements) =>
         getDatabase().run([...statements, { sql: 'nonsense' }]),
       );
       await expect(failing).rejects.toMatchObject({ name: 'Fault' });
       expect((await read(store, pair)).map(({ withdrawn }) => withdrawn)).toEqual([undefined, undefined]);
-      await store.withdrawAll(pair, NOW, (statements) => getDatabase().run(statements));
+      await store.withdrawAll(pair, 'user:ann', NOW, (statements) => getDatabase().run(statements));
       expect((await read(store, pair)).map(({ withdrawn }) => withdrawn)).toEqual([at(0), at(0)]);
       expect(await read(store, another)).toMatchObject([{ access: 'online' }]);
     });
 
     it('takes a bounded number for an agent, in bytes as well, and of a user; ended ones make room', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = newPair();
       const added = await Promise.all(
         Array.from({ length: MAX_CONSENTS_OF_PAIR + 5 }, () => store.add(pair, newConsent(), EVIDENCE, NOW)),
@@ -101,7 +105,7 @@ export function consentStoreContract(getDatabase: () => Database): void {
     });
 
     it('takes as many limits and time zones of a pair as a decision reads, also where many come at once', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const limitsOf = (count: number, zones: readonly string[] = []): StatedLimit[] =>
         Array.from({ length: count }, (_, i) => ({
           count: i + 1, per: 'P1D',
@@ -136,7 +140,7 @@ export function consentStoreContract(getDatabase: () => Database): void {
 
     it('takes a bounded number of a user, whatever the agents', async () => {
       const database = getDatabase();
-      const store = new ConsentStore(database);
+      const store = new ConsentStore(database, changeRecordsOf(database));
       const { user } = newPair();
       await database.run([
         {
@@ -149,7 +153,7 @@ export function consentStoreContract(getDatabase: () => Database): void {
     });
 
     it('keeps the last of those that have ended', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = newPair();
       for (let i = 0; i < 30; i += 1) await store.add(pair, newConsent({ ends: at(i - 40) }), EVIDENCE, NOW);
       const kept = await read(store, pair);

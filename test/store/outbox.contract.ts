@@ -1,5 +1,5 @@
 /** The contract of the outbox, on every database: an event is there exactly where what it tells of is, and none is passed over. */
-import { newDecisionStore } from '../support/record-values.js';
+import { changeRecordsOf, newDecisionStore } from '../support/record-values.js';
 import { describe, expect, it } from 'vitest';
 import { v4 as uuid, v7 } from 'uuid';
 import type { Consent } from '../../src/model/consents.js';
@@ -56,7 +56,7 @@ export function outboxContract(getDatabase: () => Database): void {
     });
 
     it('tells of a consent what becomes of it, once, and nothing where nothing does', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = { user: newUser(), agent: AGENT };
       const consent = newConsent();
       const ids = { consent: consent.id, user: `user:${pair.user.id}`, agent: "agent:a'b" };
@@ -77,13 +77,15 @@ export function outboxContract(getDatabase: () => Database): void {
       expect(expired.filter(({ user }) => user?.id === pair.user.id).map((event) => event.ids['consent'])).toEqual([
         two.id,
       ]);
-      const stopped = await eventsOf(() => store.withdrawAll(pair, later(3), (all) => getDatabase().run(all)));
+      const stopped = await eventsOf(() =>
+        store.withdrawAll(pair, 'user:ann', later(3), (all) => getDatabase().run(all)),
+      );
       expect(stopped).toMatchObject([{ event: 'consent.ended', ids: { consent: one.id } }]);
       expect(await eventsOf(() => store.tellExpired(later(9)))).toEqual([]);
     });
 
     it('tells once that a consent is suspended, until it was in force again', async () => {
-      const store = new ConsentStore(getDatabase());
+      const store = new ConsentStore(getDatabase(), changeRecordsOf(getDatabase()));
       const consent = newConsent();
       await store.add({ user: newUser(), agent: AGENT }, consent, EVIDENCE, NOW);
       const listed: string[] = [];
@@ -102,7 +104,7 @@ export function outboxContract(getDatabase: () => Database): void {
     });
 
     it('tells of a request for consent once, however often it is asked', async () => {
-      const store = new ConsentRequestStore(getDatabase());
+      const store = new ConsentRequestStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = { user: newUser(), agent: AGENT };
       const items = [{ type: 'remit', actions: ['read'] }];
       const ask = () => store.ask(pair, { items, access: 'online', purpose: 'secret plans' }, 'agent:a', NOW);
@@ -113,7 +115,7 @@ export function outboxContract(getDatabase: () => Database): void {
     });
 
     it('tells of a delegation that it is given and ended, and not that it is narrowed', async () => {
-      const store = new DelegationStore(getDatabase());
+      const store = new DelegationStore(getDatabase(), changeRecordsOf(getDatabase()));
       const pair = { giver: newUser(), agent: AGENT };
       const made = { by: 'user:x', at: NOW };
       const ids = { user: `user:${pair.giver.id}`, agent: "agent:a'b" };

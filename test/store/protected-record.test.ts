@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeId, type EntityRef } from '../../src/model/ids.js';
 import { commit, deriveSalt, isCommitment, newRecordSeed, opensCommitment } from '../../src/runtime/commitment.js';
-import { protectRecord, restoreRecord, type HiddenContent, type Protection } from '../../src/store/protected-record.js';
+import { protectRecord, restoreRecord } from '../../src/store/protected-record.js';
+import type { HiddenContent, Protection } from '../../src/store/protecting-rules.js';
 import { clearText } from '../support/clear-text.js';
 import { start, type Running } from '../support/sample.js';
 

@@ -1,4 +1,5 @@
 /** Opens one task, as an access request for one question does. */
+import { changeRecordsOf } from './record-values.js';
 import { ApprovalStore } from '../../src/store/approvals.js';
 import { type StoredTask } from '../../src/store/stored-task.js';
 import type { TaskOpening } from '../../src/store/asked-questions.js';
@@ -21,7 +22,14 @@ export async function openTask(
 ): Promise<OpenedTask> {
   const opened = await openTasks(database, { requester, expires, repeat, openings: [opening] }, bounds, now);
   if (opened.kind !== 'opened' && opened.kind !== 'repeated') return opened;
-  const store = new ApprovalStore(database, new ReadBatch(database), () => Promise.resolve(true), 60_000, 3_600_000);
+  const store = new ApprovalStore(
+    database,
+    changeRecordsOf(database),
+    new ReadBatch(database),
+    () => Promise.resolve(true),
+    60_000,
+    3_600_000,
+  );
   const earlier =
     opened.kind === 'repeated' ? await findEarlierRequest(database, { requester, key: repeat?.key ?? '' }) : undefined;
   const task = opened.kind === 'opened' ? opened.tasks[0] : await store.find(earlier?.task ?? '');

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from '../../src/store/database/port.js';
+import { ChangeRecords } from '../../src/store/change-records.js';
 import { DecisionStore } from '../../src/store/decisions.js';
 import { RecordValues } from '../../src/store/record-values.js';
 
@@ -22,4 +23,9 @@ export function recordsIn(directory: string): object {
   const file = join(directory, 'values.key');
   if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600 });
   return { values: { key_file: file } };
+}
+
+/** Records changes as a service does whose schema has the types `user` and `agent`. */
+export function changeRecordsOf(database: Pick<Database, 'run'>): ChangeRecords {
+  return new ChangeRecords(recordValuesOf(database), () => ({ userObject: 'user', agentObject: 'agent' }));
 }

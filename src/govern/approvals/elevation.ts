@@ -57,7 +57,7 @@ export class ElevationKeeper {
     for (const task of tasks) {
       const right = describeElevation(task)?.right;
       if (right !== undefined) rights.set(JSON.stringify(right), right);
-      else if (task.grantState !== 'none') await this.deps.store.noteDeleted([task.id]);
+      else if (task.grantState !== 'none') await this.deps.store.noteDeleted([task.id], this.deps.now());
     }
     const failures: Error[] = [];
     for (const right of rights.values())
@@ -80,7 +80,7 @@ export class ElevationKeeper {
       // Read after the database: what is written by then, and can't be told from it, is written by a later state of it.
       const existing = grants.length === 0 ? undefined : await this.readExisting(right);
       const step = planRight(grants, existing, now());
-      if (step.kind === 'forget') await Promise.all(step.ids.map((id) => store.noteGranted(id, 'none')));
+      if (step.kind === 'forget') await Promise.all(step.ids.map((id) => store.noteGranted(id, 'none', now())));
       else if (step.kind === 'write') await this.write(right, step);
       else if (step.kind === 'leave') {
         if (await this.noteSettled(grants, step.granted)) return;
@@ -98,9 +98,13 @@ export class ElevationKeeper {
   private async noteSettled(grants: readonly ElevationGrant[], granted: 'written' | 'none'): Promise<boolean> {
     const { store, now } = this.deps;
     const over = grants.filter((grant) => isSettledForGood(grant, now()));
-    if (over.length > 0) await store.noteDeleted(over.map(({ id }) => id));
+    if (over.length > 0)
+      await store.noteDeleted(
+        over.map(({ id }) => id),
+        now(),
+      );
     const wanted = grants.filter((grant) => isLive(grant, now()) && grant.grantState === 'wanted');
-    const noted = await Promise.all(wanted.map(({ id }) => store.noteGranted(id, granted)));
+    const noted = await Promise.all(wanted.map(({ id }) => store.noteGranted(id, granted, now())));
     return noted.every((isInForce) => isInForce);
   }
 

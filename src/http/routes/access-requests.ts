@@ -1,5 +1,6 @@
 /** `/access/v1/requests` and below: callers that were denied ask for people's approval (AuthZEN's access request profile). */
 import { z } from 'zod';
+import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import { accessRequestBody, cancelBody, taskAnswerFormat, toTaskStatus } from '../access-request-json.js';
 import { AccessRequestProblem, accessRequestProblemFormat } from '../edge/access-request-problem.js';
@@ -88,7 +89,9 @@ function addCancellation(app: TypedApp, service: Service, onRequest: Authenticat
       const now = service.now();
       const tasks = 'task' in requested ? [requested.task] : requested.tasks;
       const waiting = tasks.filter((task) => toTaskStatus(task, now) === 'pending');
-      const ended = await Promise.all(waiting.map(({ id }) => service.approvals.end(id, 'cancelled', now)));
+      const ended = await Promise.all(
+        waiting.map(({ id }) => service.approvals.end(id, 'cancelled', formatCallerId(caller), now)),
+      );
       if (ended.every((task) => task === undefined)) {
         const isExpired = tasks.every((task) => toTaskStatus(task, service.now()) === 'expired');
         throw isExpired

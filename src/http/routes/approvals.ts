@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isTaskUser } from '../../govern/approvals/answerable-steps.js';
 import { isSameRef } from '../../model/ids.js';
+import { formatCallerId } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TaskKey } from '../../store/approvals.js';
 import type { StoredTask } from '../../store/stored-task.js';
@@ -104,9 +105,10 @@ export function approvalRoutes(app: TypedApp, service: Service): void {
         }
       }
       const now = service.now();
+      const by = formatCallerId(caller);
       const ended =
-        (await service.approvals.end(task.id, 'revoked', now)) ??
-        (await service.approvals.end(task.id, 'cancelled', now));
+        (await service.approvals.end(task.id, 'revoked', by, now)) ??
+        (await service.approvals.end(task.id, 'cancelled', by, now));
       if (ended === undefined) return reply.code(409).send(ENDED);
       await service.elevations.settleOrLeave(ended.id);
       return reply.code(204).send();

@@ -157,7 +157,7 @@ function decideConsentRequestRoute(app: TypedApp, service: Service): void {
       if (stored === undefined) return reply.code(404).send(NO_REQUEST);
       if (stored.state !== 'pending') return reply.code(409).send(DECIDED);
       if (body.decision === 'deny') {
-        if (await service.consentRequests.deny(stored.id, now)) return reply.code(204).send();
+        if (await service.consentRequests.deny(stored, now)) return reply.code(204).send();
         return reply.code(409).send(DECIDED);
       }
       const details = selectItems(stored, body);

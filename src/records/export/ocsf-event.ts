@@ -3,6 +3,7 @@
  * schema has no member for is in `unmapped`.
  */
 import { createHash } from 'node:crypto';
+import { isChangeKind } from '../../model/changes.js';
 import { parseDescribedRef } from '../../model/ids.js';
 import { formatCanonicalJson } from '../../runtime/canonical-json.js';
 import type { ExportedRecord, ExportOrigin } from './exported-record.js';
@@ -29,10 +30,13 @@ export function toOcsfEvent(
   const { id, kind, at, about, keys } = record;
   const shown = toShownMembers(record);
   const { request } = shown;
-  const operation = isDecisionKind(kind) ? readActionName(readNamedMember(request, 'action')) : undefined;
+  const operation = isDecisionKind(kind)
+    ? readActionName(readNamedMember(request, 'action'))
+    : describeChangeName(kind, shown);
   const isList = typeof shown['search'] === 'string';
   const activity = isList ? READ_ACTIVITY : OTHER_ACTIVITY;
-  const client = typeof keys['client'] === 'string' ? keys['client'] : 'unknown';
+  // What a person changes, no client did.
+  const client = typeof keys['client'] === 'string' && keys['client'] !== '' ? keys['client'] : 'unknown';
   return withFingerprint(
     {
       category_uid: CATEGORY_UID,
@@ -66,6 +70,11 @@ export function toOcsfEvent(
   );
 }
 
+/** A change is named by its kind and verb: `delegation.given`. */
+function describeChangeName(kind: string, { change }: ShownMembers): string | undefined {
+  return isChangeKind(kind) && typeof change === 'string' ? `${kind}.${change}` : undefined;
+}
+
 function describeStatus(kind: string, shown: ShownMembers): object {
   if (isDecisionKind(kind)) {
     const [reason] = listMembers(shown['reasons']);
@@ -93,7 +102,7 @@ function describeParties(shown: ShownMembers, client: string): object {
   const acting = findActing(shown);
   const stated = readNamedMember(shown['token'], 'session');
   const session = typeof stated === 'string' ? stated : undefined;
-  const [user, agent] = [readPartyId(readNamedMember(acting, 'user')), readPartyId(readNamedMember(acting, 'agent'))];
+  const [user, agent] = [readNamedMember(acting, 'user'), readNamedMember(acting, 'agent')].map(readPartyId);
   const authorizations = describeAuthorizations(shown);
   return {
     actor: {
@@ -147,6 +156,11 @@ function pickUnmapped({
   left_out: leftOut,
   request,
   exceeds_reservation: exceeds,
+  object,
+  user,
+  before,
+  after,
+  terms,
 }: ShownMembers): object {
   const members = {
     dry_run: dryRun,
@@ -154,6 +168,11 @@ function pickUnmapped({
     left_out: leftOut,
     task: readNamedMember(request, 'task'),
     exceeds_reservation: exceeds,
+    object,
+    user,
+    before,
+    after,
+    terms,
   };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
@@ -169,7 +188,9 @@ function withFingerprint(event: OcsfEvent, log: string): OcsfEvent {
   return { ...event, attestation_list: [{ chain_uid: log, fingerprint }] };
 }
 
-function findActing({ rationale, acting }: ShownMembers): unknown {
+/** The user and the agent: of a change the person that made it, and the agent that it is about. */
+function findActing({ rationale, acting, by, agent }: ShownMembers): unknown {
+  if (isMemberMap(by)) return { user: by['user'], agent: by['agent'] ?? agent };
   return isMemberMap(rationale) ? rationale['acting'] : acting;
 }
 
@@ -179,8 +200,10 @@ function readActionName(action: unknown): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
-function readPartyId(text: unknown): string | undefined {
-  return typeof text === 'string' ? parseDescribedRef(text)?.id : undefined;
+/** @param party `user:…`, or `{type, id}` as records of changes have it */
+function readPartyId(party: unknown): string | undefined {
+  const id = typeof party === 'string' ? parseDescribedRef(party)?.id : readNamedMember(party, 'id');
+  return typeof id === 'string' ? id : undefined;
 }
 
 function listMembers(list: unknown): ShownMembers[] {

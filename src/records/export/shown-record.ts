@@ -2,6 +2,7 @@
  * A record as exports show it: what the log has of it, without people and values in clear. Members are named, one by one, where
  * a record isn't protected by itself: those of versions before, and what was reported.
  */
+import { isChangeKind } from '../../model/changes.js';
 import type { LoggedRecord } from '../../audit/leaf.js';
 
 /** The members of an outcome that name no person and have no free text. */
@@ -27,8 +28,10 @@ export function isDecisionKind(kind: string): boolean {
 }
 
 export function toShownMembers({ kind, keys, record }: LoggedRecord): ShownMembers {
-  if (!isDecisionKind(kind)) return kind === 'outcome' ? pickMembers(record, OUTCOME_MEMBERS) : {};
+  if (kind === 'outcome') return pickMembers(record, OUTCOME_MEMBERS);
+  if (!isDecisionKind(kind) && !isChangeKind(kind)) return {};
   if (keys['protected'] === true) return record;
+  if (!isDecisionKind(kind)) return {};
   const { request, reasons } = record;
   const [action, resource] = [readNamedMember(request, 'action'), readNamedMember(request, 'resource')];
   return {

@@ -1,4 +1,5 @@
 /** Elevations: the graph follows what the database says, whatever dies in between, and touches nothing that others wrote. */
+import { changeRecordsOf } from '../../support/record-values.js';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
@@ -7,7 +8,7 @@ import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { formatRelationship, parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { Fault } from '../../../src/model/faults.js';
-import { ApprovalStore, endAllStatement } from '../../../src/store/approvals.js';
+import { ApprovalStore } from '../../../src/store/approvals.js';
 import { type StoredTask, type TaskAnswer } from '../../../src/store/stored-task.js';
 import { ElevationStore } from '../../../src/store/elevations.js';
 import { Journal } from '../../../src/store/journal.js';
@@ -42,7 +43,14 @@ describe('an elevation', () => {
     database = new PgliteDatabase(undefined);
     await migrateSchema(database);
     graph = await EmbeddedGraph.start(SCHEMA, await Journal.open(database));
-    approvals = new ApprovalStore(database, new ReadBatch(database), () => Promise.resolve(true), 60_000, 3_600_000);
+    approvals = new ApprovalStore(
+      database,
+      changeRecordsOf(database),
+      new ReadBatch(database),
+      () => Promise.resolve(true),
+      60_000,
+      3_600_000,
+    );
     return async () => {
       await graph.close();
       await database.close();
@@ -50,7 +58,12 @@ describe('an elevation', () => {
   });
 
   const newKeeper = (now = NOW, more: Partial<ElevationKeeperDeps> = {}): ElevationKeeper =>
-    new ElevationKeeper({ store: new ElevationStore(database), graph: () => graph, now: () => now, ...more });
+    new ElevationKeeper({
+      store: new ElevationStore(database, changeRecordsOf(database)),
+      graph: () => graph,
+      now: () => now,
+      ...more,
+    });
   const stored = async (id: string): Promise<string[]> => {
     const { relationships } = await graph.read({ resourceType: 'doc', resourceId: id }, 10, 'full');
     return relationships.map((relationship) =>
@@ -132,7 +145,7 @@ describe('an elevation', () => {
     await write('touch', written.doc, `${HELD}[expiration:${endText(60)}]`);
     await newKeeper().sweep();
     expect(await isGranted(written.id)).toBe(true);
-    await approvals.end(written.id, 'revoked', NOW);
+    await approvals.end(written.id, 'revoked', 'user:ann', NOW);
     await newKeeper().sweep();
     expect(await stored(written.doc)).toEqual([]);
   });
@@ -157,7 +170,7 @@ describe('an elevation', () => {
     expect(await stored(task.doc)).toEqual([HELD]);
     // The user holds the relation, so nothing is waited for.
     expect(await isGranted(task.id)).toBe(true);
-    await approvals.end(task.id, 'revoked', NOW);
+    await approvals.end(task.id, 'revoked', 'user:ann', NOW);
     await newKeeper().settle(task.id);
     expect(await stored(task.doc)).toEqual([HELD]);
   });
@@ -172,13 +185,13 @@ describe('an elevation', () => {
   it('is taken back with the approval, also after its one use was good, and by stopping the agent', async () => {
     const task = await approve();
     await newKeeper().settle(task.id);
-    expect(await approvals.end(task.id, 'revoked', later(30))).toBeDefined();
+    expect(await approvals.end(task.id, 'revoked', 'user:ann', later(30))).toBeDefined();
     await newKeeper(later(30)).settle(task.id);
     expect(await stored(task.doc)).toEqual([]);
     const other = await approve();
     await newKeeper().settle(other.id);
     const pair = { user: { type: 'user', id: 'ann' }, agent: other.agent ?? { type: '', id: '' } };
-    await database.run([endAllStatement(pair, NOW)]);
+    await database.run([await approvals.prepareEndAll(pair, 'user:ann', NOW)]);
     await newKeeper().sweep();
     expect(await stored(other.doc)).toEqual([]);
   });
@@ -187,7 +200,7 @@ describe('an elevation', () => {
     const task = await approve();
     await newKeeper().settle(task.id);
     await write('touch', task.doc, HELD);
-    await approvals.end(task.id, 'revoked', NOW);
+    await approvals.end(task.id, 'revoked', 'user:ann', NOW);
     await newKeeper().settle(task.id);
     expect(await stored(task.doc)).toEqual([HELD]);
   });
@@ -197,7 +210,7 @@ describe('an elevation', () => {
     const slow = {
       read: graph.read.bind(graph),
       write: async (...args: Parameters<EmbeddedGraph['write']>): Promise<string> => {
-        await approvals.end(task.id, 'revoked', NOW);
+        await approvals.end(task.id, 'revoked', 'user:ann', NOW);
         return graph.write(...args);
       },
     };
@@ -208,7 +221,9 @@ describe('an elevation', () => {
     await newKeeper(new Date(NOW.getTime() + 5000)).sweep();
     expect(await stored(task.doc)).toEqual([]);
     const unsettled = async (minutes: number): Promise<boolean> =>
-      (await new ElevationStore(database).listUnsettled(later(minutes), 100)).some(({ id }) => id === task.id);
+      (await new ElevationStore(database, changeRecordsOf(database)).listUnsettled(later(minutes), 100)).some(
+        ({ id }) => id === task.id,
+      );
     expect(await unsettled(1)).toBe(true);
     await newKeeper(later(2)).sweep();
     expect(await unsettled(2)).toBe(false);
@@ -218,7 +233,7 @@ describe('an elevation', () => {
     const task = await approve();
     await newKeeper(later(61)).sweep();
     expect(await stored(task.doc)).toEqual([]);
-    expect(await new ElevationStore(database).listUnsettled(later(61), 100)).toEqual([]);
+    expect(await new ElevationStore(database, changeRecordsOf(database)).listUnsettled(later(61), 100)).toEqual([]);
   });
 
   describe('beside another of the same right', () => {
@@ -232,7 +247,7 @@ describe('an elevation', () => {
       return [short, long];
     };
     const end = async (id: string): Promise<void> => {
-      await approvals.end(id, 'revoked', NOW);
+      await approvals.end(id, 'revoked', 'user:ann', NOW);
       await newKeeper().settle(id);
     };
 
@@ -264,7 +279,7 @@ describe('an elevation', () => {
       for (const dies of [false, true]) {
         const first = await approve();
         await newKeeper().settle(first.id);
-        await approvals.end(first.id, 'revoked', NOW);
+        await approvals.end(first.id, 'revoked', 'user:ann', NOW);
         let second: StoredTask | undefined;
         const slow = {
           read: graph.read.bind(graph),
@@ -351,7 +366,7 @@ describe('an elevation', () => {
             } else if (one.kind === 'sweep') await run(one.fails, (keeper) => keeper.sweep().catch(() => undefined));
             else if (target !== undefined) {
               if (one.kind === 'end' && !target.isEnded)
-                target.isEnded = (await approvals.end(target.id, 'revoked', now)) !== undefined;
+                target.isEnded = (await approvals.end(target.id, 'revoked', 'user:ann', now)) !== undefined;
               await run(one.fails, (keeper) => keeper.settleOrLeave(target.id));
             }
             await check();

@@ -1,4 +1,5 @@
 /** What becomes of consents by itself is told, once for all replicas. */
+import { changeRecordsOf } from '../../support/record-values.js';
 import { beforeAll, expect, it } from 'vitest';
 import { v4 as uuid } from 'uuid';
 import { ConsentSweeper } from '../../../src/govern/consents/consent-sweeper.js';
@@ -30,7 +31,7 @@ const rulesOf = (title: string): Rules => {
 const NOW = new Date('2030-03-04T10:00:00Z');
 
 it('tells once what has expired, and what new rules suspend, whichever replica has them first', async () => {
-  const consents = new ConsentStore(database);
+  const consents = new ConsentStore(database, changeRecordsOf(database));
   const [before, after] = [rulesOf('Read a calendar'), rulesOf('Read everything')];
   const give = async (action: string, ends?: string): Promise<string> => {
     const details = [{ type: 'remit', actions: [action] }];

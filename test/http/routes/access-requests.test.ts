@@ -380,7 +380,7 @@ describe('a task', () => {
     const good = await open();
     await approve(good);
     expect(problemOf(await cancel(good))).toEqual([409, 'invalid_task_state', undefined]);
-    await remit.service.approvals.end(good, 'revoked', DAYTIME);
+    await remit.service.approvals.end(good, 'revoked', 'user:ann', DAYTIME);
     expect((await poll(good)).json()).toMatchObject({ task: { status: 'approved' } });
     const late = await open();
     remit.at(minutes(1440));

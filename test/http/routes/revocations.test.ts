@@ -1,4 +1,5 @@
 /** Taking tokens back and ending sessions: in force at the next decision, whatever is kept. */
+import { changeRecordsOf } from '../../support/record-values.js';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { request } from 'node:http';
@@ -601,26 +602,29 @@ describe('the store', () => {
     ['by everything', { jti: 'j', issuer: 'i', user: 'u', agent: 'a', session: 't' }, 'session'],
     ['by values that only run together alike', { user: 'u","a' }, undefined],
   ])('finds a token %s', async (_by, members, what) => {
-    const store = new RevocationStore(database);
+    const store = new RevocationStore(database, changeRecordsOf(database));
     await store.add(revocation(members));
     expect((await store.find(token))?.what).toBe(what);
   });
 
   it('counts a token that does not say when it was issued as old', async () => {
-    const store = new RevocationStore(database);
+    const store = new RevocationStore(database, changeRecordsOf(database));
     await store.add(revocation({ user: 'u', issuedBefore: 1 }));
     expect((await store.find({ ...token, issuedAt: undefined }))?.what).toBe('token');
   });
 
   it('lets no later revocation make an earlier one smaller', async () => {
-    const store = new RevocationStore(database);
+    const store = new RevocationStore(database, changeRecordsOf(database));
     await store.add(revocation({ user: 'u', issuedBefore: T + 1 }));
     await store.add(revocation({ user: 'u', issuedBefore: T - 100 }));
     expect((await store.find(token))?.what).toBe('token');
   });
 
   it('sees what another replica has revoked within a second', async () => {
-    const [one, two] = [new RevocationStore(database), new RevocationStore(database)];
+    const [one, two] = [
+      new RevocationStore(database, changeRecordsOf(database)),
+      new RevocationStore(database, changeRecordsOf(database)),
+    ];
     expect(await two.find(token)).toBeUndefined();
     await one.add(revocation({ jti: 'j' }));
     await new Promise((resolve) => setTimeout(resolve, 600));
@@ -628,7 +632,7 @@ describe('the store', () => {
   });
 
   it('answers nothing where it can not ask', async () => {
-    const store = new RevocationStore(database);
+    const store = new RevocationStore(database, changeRecordsOf(database));
     down = true;
     await expect(store.find(token)).rejects.toThrow(Fault);
     down = false;

@@ -1,5 +1,5 @@
 /** The contract of the database port, for every implementation. */
-import { newDecisionStore } from '../../support/record-values.js';
+import { changeRecordsOf, newDecisionStore } from '../../support/record-values.js';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { StatementRejectedFault, type Database, type SqlStatement } from '../../../src/store/database/port.js';
@@ -127,7 +127,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         });
         const reads = new ReadBatch(counting);
         const entities = new EntityStore(db, reads);
-        const delegations = new DelegationStore(db, reads);
+        const delegations = new DelegationStore(db, changeRecordsOf(db), reads);
         await entities.put([
           { type: 'user', id: odd, attributes: { n: 1, text: '$3', when: null }, parents: [{ type: 'team', id: 't' }] },
         ]);
@@ -139,17 +139,17 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
           const fresh = new EntityStore(db, reads);
           const [together, found] = await Promise.all([
             fresh.fetch([need]),
-            new DelegationStore(db, reads).fetch(pairs),
+            new DelegationStore(db, changeRecordsOf(db), reads).fetch(pairs),
           ]);
           expect([...together]).toEqual([...(await new EntityStore(db).fetch([need]))]);
           expect([...found.values()]).toEqual([{ state: 'given', ...bounds }, { state: 'ended' }, undefined]);
-          expect([...found]).toEqual([...(await new DelegationStore(db).fetch(pairs))]);
+          expect([...found]).toEqual([...(await new DelegationStore(db, changeRecordsOf(db)).fetch(pairs))]);
         }
         expect(runs).toBe(2);
       });
 
       it('are changed by one writer at a time, each of whom knows what it changes', async () => {
-        const store = new DelegationStore(db);
+        const store = new DelegationStore(db, changeRecordsOf(db));
         expect((await store.fetch([third])).get(delegationKey(third))).toBeUndefined();
         expect(await store.put(third, bounds, made, { replaces: uuid() })).toBeUndefined();
         const tries = await Promise.all([1, 2, 3].map(() => store.put(third, bounds, made, { replaces: 'absent' })));
@@ -514,7 +514,7 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
       }); // prettier-ignore
 
       it('are known within a second to every process that shares the database, each of them', async () => {
-        const [one, two, three] = [0, 1, 2].map(() => new RevocationStore(shared(db))) as [
+        const [one, two, three] = [0, 1, 2].map(() => new RevocationStore(shared(db), changeRecordsOf(shared(db)))) as [
           RevocationStore,
           RevocationStore,
           RevocationStore,
@@ -529,14 +529,17 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         await new Promise((resolve) => setTimeout(resolve, 550));
         for (const id of ids) expect(await three.find(token(id))).toMatchObject({ id, what: 'token' });
         // Also where the answer that is on its way was asked for before, and is late.
-        const slow = new RevocationStore({
-          ...shared(db),
-          run: async (statements) => {
-            const rows = await db.run(statements);
-            await new Promise((resolve) => setTimeout(resolve, 800));
-            return rows;
+        const slow = new RevocationStore(
+          {
+            ...shared(db),
+            run: async (statements) => {
+              const rows = await db.run(statements);
+              await new Promise((resolve) => setTimeout(resolve, 800));
+              return rows;
+            },
           },
-        });
+          changeRecordsOf(db),
+        );
         const early = slow.find(token('late'));
         await new Promise((resolve) => setTimeout(resolve, 100));
         await one.add({ id: uuid(), jti: 'late', revokedAt: '2030-01-01T00:00:00.000Z', revokedBy: 't' });

@@ -1,5 +1,5 @@
 /** A PostgreSQL server: the contract of the database port, and what only a server and a network can do to it. */
-import { newDecisionStore } from '../../support/record-values.js';
+import { changeRecordsOf, newDecisionStore } from '../../support/record-values.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ import { RevocationStore } from '../../../src/store/revocations.js';
 import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../support/postgres/databases.js';
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { approvalStoreContract } from '../approvals.contract.js';
+import { changeRecordsContract } from '../change-records.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
 import { logContract } from '../log.contract.js';
 import { outboxContract } from '../outbox.contract.js';
@@ -68,6 +69,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await migrateSchema(database);
     });
     logContract(() => database);
+    changeRecordsContract(() => database);
   });
 
   describe('approvals', () => {
@@ -189,7 +191,8 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
 
   it('shows a revocation to another replica within a second', async () => {
     const url = await migratedUrl(uuid());
-    const [one, two] = [new RevocationStore(connected(url)), new RevocationStore(connected(url))];
+    const newStore = (database = connected(url)) => new RevocationStore(database, changeRecordsOf(database));
+    const [one, two] = [newStore(), newStore()];
     const token = { issuer: 'i', jti: 'j', user: 'u', actors: [], session: undefined, txn: undefined, issuedAt: 0 };
     expect(await two.find(token)).toBeUndefined();
     await one.add({ id: uuid(), jti: 'j', revokedAt: '2030-01-01T00:00:00Z', revokedBy: 'test' });
