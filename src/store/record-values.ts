@@ -2,7 +2,7 @@
  * Keeps people and values out of the records: the record shows pseudonyms and commitments, and all of it is sealed in a row beside,
  * which goes after a while, and can't be opened once one of its people is erased.
  */
-import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
+import { decodeId, formatRef, isPlainName, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
 import { protectRecord } from './protected-record.js';
 import { openValues, sealValues } from '../runtime/sealing.js';
@@ -47,6 +47,8 @@ export interface ProtectedRecord {
   readonly sealed: string;
   /** The person's name in the log, or the id where it names none. */
   readonly nameOf: (ref: EntityRef) => string;
+  /** The text by which records of a task are found. */
+  readonly nameTask: (task: string) => string;
   /** The people whose keys this process doesn't know: the record has names of them that can't be told. */
   readonly unknown: readonly EntityRef[];
 }
@@ -98,7 +100,18 @@ export class RecordValues {
     const seed = newRecordSeed();
     const text = JSON.stringify(protectRecord(written.content, { seed, nameOf }));
     const sealed = unknown.size > 0 ? '' : this.seal(written, seed, keys);
-    return { text, sealed, nameOf, unknown: [...unknown.values()].map(({ ref }) => ref) };
+    return {
+      text,
+      sealed,
+      nameOf,
+      nameTask: (task) => this.nameTask(task),
+      unknown: [...unknown.values()].map(({ ref }) => ref),
+    };
+  }
+
+  /** The text by which records of a task are found: a sentence would tell of people. */
+  nameTask(task: string): string {
+    return isPlainName(task) ? task : this.people.nameText(task);
   }
 
   /** The name that the log has of a thing or a person; undefined where it can have none. @throws Fault */
