@@ -77,7 +77,7 @@ beforeAll(async () => {
     capabilities: await send('/v1/capabilities', { resource: { type: 'employee', id: 'wilhelmina' } }),
   };
   return () => remit.stop();
-}, 60_000); // prettier-ignore
+}); // prettier-ignore
 
 const QUESTION = { subject: { type: 'user', id: 'rosalind' }, action: { name: 'read' } };
 async function send(url: string, members: object, who = 'api', context: object = {}): Promise<string> {
