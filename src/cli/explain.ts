@@ -8,12 +8,12 @@ import { ConfigError } from '../model/faults.js';
 import type { DecisionRecord } from '../model/decision.js';
 import { loadRules } from '../policy/load.js';
 import { defineCommand } from './command/define-command.js';
-import { ADMIN_KEY_OPTION, CONFIG_OPTION } from './command/option-values.js';
+import { VALUES_KEY_OPTION, CONFIG_OPTION } from './command/option-values.js';
 import { explanationText } from './print/explanation.js';
 import { printJson } from './print/terminal.js';
 import { whyNotText } from './print/why-not.js';
 import { readRecordsFile } from './record-source.js';
-import { acceptedBody, openServiceClient, type ServiceClient } from './service-client.js';
+import { acceptedValues, openServiceClient, type ServiceClient } from './service-client.js';
 import { serviceWorld } from './service-world.js';
 import { UsageError } from './command/usage-error.js';
 
@@ -31,9 +31,9 @@ export const explainCommand = defineCommand({
     },
     file: {
       value: 'FILE',
-      description: "reads the record from a file, as GET /v1/decisions gives them, and not the service's",
+      description: "reads the record from a file, as GET /v1/decisions?values=true gives them, and not the service's",
     },
-    key: ADMIN_KEY_OPTION,
+    key: VALUES_KEY_OPTION,
     config: { ...CONFIG_OPTION, description: `${CONFIG_OPTION.description}, whose schemas and policies explain` },
     json: { description: 'prints one JSON object' },
   },
@@ -62,8 +62,8 @@ export const explainCommand = defineCommand({
 
 /** @throws UsageError where the service refuses, or has no decision of this id */
 async function fetchRecord(client: ServiceClient, id: string): Promise<DecisionRecord> {
-  const reply = await client.get(`/v1/decisions/${encodeURIComponent(id)}`);
-  return parseRecord(acceptedBody(reply), `decision ${id}`);
+  const reply = await client.get(`/v1/decisions/${encodeURIComponent(id)}?values=true`);
+  return parseRecord(acceptedValues(reply), `decision ${id}`);
 }
 
 /** @throws ConfigError for the file, UsageError where it has no decision of this id */

@@ -6,9 +6,9 @@ import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import { ConfigError } from '../model/faults.js';
 import { MAX_RECORD_DEPTH, StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import { isObject } from '../policy/schema/types.js';
-import { ADMIN_KEY_OPTION, parseInstantOption, wholeNumber } from './command/option-values.js';
+import { VALUES_KEY_OPTION, parseInstantOption, wholeNumber } from './command/option-values.js';
 import type { OptionDeclarations } from './command/parse-arguments.js';
-import { acceptedBody, openServiceClient } from './service-client.js';
+import { acceptedValues, openServiceClient } from './service-client.js';
 import { UsageError } from './command/usage-error.js';
 
 const MAX_RECORD_LIMIT = 100_000;
@@ -20,7 +20,7 @@ export type DecisionOrSearchRecord = DecisionRecord | SearchRecord;
 export const RECORD_OPTIONS = {
   file: {
     value: 'FILE',
-    description: "reads the records from a file, as GET /v1/decisions gives them, and not the service's",
+    description: "reads the records from a file, as GET /v1/decisions?values=true gives them, and not the service's",
   },
   from: { value: 'TIME', description: 'reads records from this time on (RFC 3339)', parse: parseInstantOption },
   to: { value: 'TIME', description: 'reads records from before this time (RFC 3339)', parse: parseInstantOption },
@@ -30,7 +30,7 @@ export const RECORD_OPTIONS = {
     default: '1000',
     parse: wholeNumber(1, MAX_RECORD_LIMIT),
   },
-  key: ADMIN_KEY_OPTION,
+  key: VALUES_KEY_OPTION,
 } as const satisfies OptionDeclarations;
 
 /** The values of {@link RECORD_OPTIONS}. */
@@ -53,7 +53,7 @@ export async function* readRecords(source: RecordSource, config: () => Config): 
   for await (const record of records) {
     if ('redacted' in record)
       throw new UsageError(
-        `${source.file === undefined ? '' : `${displayPath(source.file)}: `}the records come without the facts that the decisions rest on, which only an admin is shown: an admin client's key is needed (--key or REMIT_KEY), or a file of what an admin reads at GET /v1/decisions (--file)`,
+        `${source.file === undefined ? '' : `${displayPath(source.file)}: `}the records come without the facts that the decisions rest on, which only an admin is shown: an admin client's key is needed (--key or REMIT_KEY), or a file of what an admin reads at GET /v1/decisions?values=true (--file)`,
       );
     yield record;
     remaining -= 1;
@@ -70,10 +70,10 @@ async function* fetchRecords(
   try {
     let pageToken = '';
     do {
-      const query = new URLSearchParams({ limit: String(Math.min(RECORDS_PAGE_SIZE, limit)) });
+      const query = new URLSearchParams({ values: 'true', limit: String(Math.min(RECORDS_PAGE_SIZE, limit)) });
       for (const [name, value] of Object.entries({ since: from, until: to, page_token: pageToken }))
         if (value !== undefined && value !== '') query.set(name, value);
-      const { results, page } = acceptedBody(await client.get(`/v1/decisions?${query.toString()}`)) as {
+      const { results, page } = acceptedValues(await client.get(`/v1/decisions?${query.toString()}`)) as {
         results: readonly DecisionOrSearchRecord[];
         page: { next_token: string };
       };

@@ -105,6 +105,14 @@ export function acceptedBody(reply: ServiceReply): unknown {
   return parseReply(reply);
 }
 
+/** The same of an answer with values of records. @throws UsageError, which says what the key lacks where it may not read them */
+export function acceptedValues(reply: ServiceReply): unknown {
+  if (reply.status !== 403) return acceptedBody(reply);
+  const { error } = parseReply(reply) as { error?: { at?: string } };
+  if (error?.at !== 'values') throw rejectionError(reply);
+  throw new UsageError('this key may not read values: add read_values to the `may` of its client');
+}
+
 /** The text of a 200, where it isn't JSON. @throws UsageError with what the service says is wrong with the request */
 export function acceptedText(reply: ServiceReply): string {
   if (reply.status !== 200) throw rejectionError(reply);

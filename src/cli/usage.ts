@@ -2,10 +2,10 @@
 import { loadConfig } from '../config/config.js';
 import type { UsageJson } from '../http/usage-json.js';
 import { defineCommand } from './command/define-command.js';
-import { ADMIN_KEY_OPTION, CONFIG_OPTION, wholeNumber } from './command/option-values.js';
+import { VALUES_KEY_OPTION, CONFIG_OPTION, wholeNumber } from './command/option-values.js';
 import { printJson } from './print/terminal.js';
 import { usageText } from './print/usage.js';
-import { acceptedBody, withServiceClient } from './service-client.js';
+import { acceptedValues, withServiceClient } from './service-client.js';
 
 export const usageCommand = defineCommand({
   name: 'usage',
@@ -23,7 +23,7 @@ export const usageCommand = defineCommand({
       default: '30',
       parse: wholeNumber(1, 365),
     },
-    key: { ...ADMIN_KEY_OPTION, description: `${ADMIN_KEY_OPTION.description}; or a user's token, for their own` },
+    key: { ...VALUES_KEY_OPTION, description: `${VALUES_KEY_OPTION.description}; or a user's token, for their own` },
     config: CONFIG_OPTION,
     json: { description: 'prints the answer of GET /v1/usage' },
   },
@@ -36,7 +36,7 @@ export const usageCommand = defineCommand({
     const usage = await withServiceClient(
       loadConfig(options.config),
       options.key,
-      async (client) => acceptedBody(await client.get(`/v1/usage?${query.toString()}`)) as UsageJson,
+      async (client) => acceptedValues(await client.get(`/v1/usage?${query.toString()}`)) as UsageJson,
     );
     if (options.json) printJson(usage);
     else process.stdout.write(usageText(usage));

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { amountFormat } from '../policy/schema/limits-format.js';
 import { instantFormat } from '../runtime/instant-format.js';
-import { obligationFormat, rationaleFormat, reasonFormat } from './answer-parts.js';
+import { ignoredFormat, obligationFormat, rationaleFormat, reasonFormat } from './answer-parts.js';
 
 export const outcomeFormat = z
   .strictObject({
@@ -51,6 +51,37 @@ export const masksFormat = z.array(
   }),
 );
 
+const commitmentFormat = z
+  .object({ $commit: z.string().describe('SHA-256 of the salt and the value’s canonical JSON, in base64') })
+  .meta({ id: 'Commitment' })
+  .describe('Stands in the place of a value that is not shown');
+const recordedText = z.union([z.string(), commitmentFormat]);
+const recordedReasonFormat = reasonFormat
+  .extend({
+    message: recordedText.optional().describe(reasonFormat.shape.message.description ?? ''),
+    people: recordedText.optional().describe(reasonFormat.shape.people.description ?? ''),
+    missing: z
+      .union([reasonFormat.shape.missing.unwrap(), commitmentFormat])
+      .optional()
+      .describe(reasonFormat.shape.missing.description ?? ''),
+    at: recordedText.optional().describe(reasonFormat.shape.at.description ?? ''),
+  })
+  .meta({ id: 'RecordedReason' });
+/** An obligation as the log has it: the fields that are masked are shown, and a notification is not. */
+const closedObligationFormat = z.object({
+  id: z.string(),
+  type: z.string(),
+  properties: z.record(z.string(), z.union([z.array(z.string()), commitmentFormat])),
+});
+const recordedRationaleFormat = rationaleFormat
+  .extend({
+    ignored: ignoredFormat
+      .extend({ members: z.union([ignoredFormat.shape.members, commitmentFormat]) })
+      .meta({ id: 'RecordedIgnoredMembers' })
+      .optional(),
+  })
+  .meta({ id: 'RecordedRationale' });
+
 /** The record of a decision, or of a list, which has `search` and no reasons of its own. */
 export const decisionRecordFormat = z
   .looseObject({
@@ -68,13 +99,17 @@ export const decisionRecordFormat = z
           .optional()
           .describe('Of a decision: its name'),
         resource: z.looseObject({ type: z.string(), id: z.string().optional() }).optional(),
-        request_id: z.string().optional(),
+        request_id: recordedText.optional(),
+        task: recordedText.optional(),
       })
       .describe('What was asked'),
     token: tokenRecordFormat.optional(),
-    reasons: z.array(reasonFormat).optional().describe('Of a decision'),
-    obligations: z.array(obligationFormat).optional().describe('Of a decision'),
-    rationale: rationaleFormat.optional().describe('Of a decision'),
+    reasons: z.array(recordedReasonFormat).optional().describe('Of a decision'),
+    obligations: z
+      .array(z.union([obligationFormat, closedObligationFormat]))
+      .optional()
+      .describe('Of a decision'),
+    rationale: recordedRationaleFormat.optional().describe('Of a decision'),
     approval: z
       .object({ id: z.string(), approved_until: z.string() })
       .optional()
@@ -100,6 +135,10 @@ export const decisionRecordFormat = z
       .describe('Of a list: how many were judged and left out, by the code of the first reason of each'),
     revision: z.string().optional().describe('Of a list: the ZedToken of the revision that all of it was answered at'),
     outcome: reportedOutcomeFormat.optional(),
+    values_hidden: z
+      .literal(true)
+      .optional()
+      .describe('It is shown as the log has it: people have pseudonyms, and values are commitments'),
     values_erased: z
       .literal(true)
       .optional()

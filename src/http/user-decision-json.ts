@@ -7,7 +7,7 @@ import { MASKING_OBLIGATIONS } from '../lists/mask.js';
 import { getRecordedActing, type DecisionRecord, type SearchRecord } from '../model/decision.js';
 import { describeRef, type EntityRef } from '../model/ids.js';
 import { REASONS, type Reason, type ReasonCode, type StepName } from '../model/reasons.js';
-import type { StoredDecision } from '../store/decisions.js';
+import type { StoredDecision } from '../store/stored-decision.js';
 import { listedItemFormat, masksFormat, outcomeFormat } from './decision-record-json.js';
 import { obligationFormat } from './answer-parts.js';
 

@@ -51,6 +51,7 @@ export const CLIENT_PERMISSIONS = [
   'asserts_certificate',
   'asserts_confirmation',
   'delegate',
+  'read_values',
   'metrics',
   'admin',
 ] as const;

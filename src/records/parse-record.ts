@@ -227,6 +227,11 @@ const decisionRecordSchema = z.looseObject({
 export function parseRecord(value: unknown, source: string): DecisionRecord {
   const problem = findForbiddenContent(value);
   if (problem !== undefined) throw new ConfigError(`is no decision record: ${problem}`, source);
+  if (typeof value === 'object' && value !== null && 'values_hidden' in value)
+    throw new ConfigError(
+      'was read without its values: GET /v1/decisions shows them with values=true, to a client that may "read_values"',
+      source,
+    );
   if (typeof value === 'object' && value !== null && 'search' in value)
     throw new ConfigError('is the record of a list: its single questions are not on record', source);
   // It has commitments where a record has texts; what decides again looks for the mark first.

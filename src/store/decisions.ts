@@ -6,27 +6,16 @@ import { NO_ACCOUNT, type CallerAccount, type Properties } from '../model/questi
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { findLoggedDecision, type LoggedDecision } from './logged-decision.js';
-import { listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
+import { listDecisionRows, listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
 import type { ProtectedRecord, RecordValues, WrittenRecord } from './record-values.js';
 import { serializeRow } from './record-row.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
+import {
+  findDecisionRow, toClosedRecord, toStoredDecision, type ClosedRecord, type ReportedOutcome, type StoredDecision,
+} from './stored-decision.js'; // prettier-ignore
 import { findUndoneDecisions, readEarlierUses, type EarlierUses, type UsingParty } from './usage.js';
-
-export interface ReportedOutcome {
-  readonly outcome: 'executed' | 'failed' | 'abandoned';
-  readonly at?: string | undefined;
-  readonly detail?: string | undefined;
-  readonly properties?: Readonly<Record<string, unknown>> | undefined;
-  /** The quantity that was used of limits; all that was reserved where it doesn't say. */
-  readonly actual?:
-    | {
-        readonly count?: number | undefined;
-        readonly amount?: { readonly value: number; readonly unit: string; readonly decimals: number } | undefined;
-      }
-    | undefined;
-}
 
 /** The number that was used of each unit, as decimal text; "" stands for uses. All that was reserved where none is named. */
 export type KeptQuantities = Readonly<Record<string, number | string>>;
@@ -36,11 +25,6 @@ export type KeptQuantities = Readonly<Record<string, number | string>>;
  * `other_unit`: what was used is in a unit that was not reserved, and nothing was stored.
  */
 export type OutcomeResult = 'reported' | 'exceeds' | 'other' | 'other_unit';
-
-export interface StoredDecision {
-  readonly record: DecisionRecord;
-  readonly outcome?: (ReportedOutcome & { readonly reported_at: string; readonly reported_by: string }) | undefined;
-}
 
 export interface Decisions {
   /**
@@ -149,27 +133,16 @@ export class DecisionStore implements Decisions {
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
-    const [rows] = await this.database.run([
-      {
-        sql: `select coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
-                v.persons, coalesce(c.protected, d.protected) as protected, o.record as outcome, o.at, o.client
-              from records d
-              left join records o on o.kind = 'outcome'
-                and o.about = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
-              left join records c on c.about = d.id and c.kind = 'correction'
-              left join record_values v on v.record = coalesce(c.id, d.id)
-              where d.id = $1::uuid and d.decision is not null`,
-        params: [id],
-      },
-    ]);
-    const row = rows?.[0];
+    const row = await findDecisionRow(this.database, id);
     if (row === undefined) return undefined;
-    // A decision that was corrected was answered as its correction says.
     const [opened] = await this.values.open([row]);
-    const record = opened as DecisionRecord;
-    if (row['outcome'] === null) return { record };
-    const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
-    return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
+    return toStoredDecision(row, opened as DecisionRecord);
+  }
+
+  /** Finds the same record with its values closed. @throws Fault */
+  async findClosed(id: string): Promise<StoredDecision<ClosedRecord> | undefined> {
+    const row = await findDecisionRow(this.database, id);
+    return row && toStoredDecision(row, toClosedRecord(row));
   }
 
   /** Finds the record that {@link find} shows, as the log has it. @throws Fault */
@@ -183,20 +156,31 @@ export class DecisionStore implements Decisions {
    * @throws Fault
    */
   async fetchActionProperties(decisions: readonly string[]): Promise<ReadonlyMap<string, Properties>> {
-    if (decisions.length === 0) return new Map();
+    const opened = await this.openKept(decisions);
+    return new Map(
+      [...opened.values()].flatMap((record): [string, Properties][] => {
+        const stated = 'facts' in record ? record.facts?.said.action : undefined;
+        const isShort = measureStoredBytes(JSON.stringify(stated ?? null)) <= MAX_SHOWN_PROPERTIES_BYTES;
+        return stated === undefined || !isShort ? [] : [[record.id, stated]];
+      }),
+    );
+  }
+
+  /** Opens the records, by their ids, whose values are still there. @throws Fault */
+  async openKept(ids: readonly string[]): Promise<ReadonlyMap<string, DecisionRecord | SearchRecord>> {
+    if (ids.length === 0) return new Map();
     const [rows = []] = await this.database.run([
       {
-        sql: `select d.record, d.protected, encode(v.sealed, 'base64') as sealed, v.persons
+        sql: `select d.id, d.record, d.protected, encode(v.sealed, 'base64') as sealed, v.persons
               from records d join record_values v on v.record = d.id where d.id = any ($1::uuid[])`,
-        params: [`{${[...new Set(decisions)].join(',')}}`],
+        params: [`{${[...new Set(ids)].join(',')}}`],
       },
     ]);
     const opened = (await this.values.open(rows)) as readonly (DecisionRecord | SearchRecord)[];
     return new Map(
-      opened.flatMap((record): [string, Properties][] => {
-        const stated = 'facts' in record ? record.facts?.said.action : undefined;
-        const isShort = measureStoredBytes(JSON.stringify(stated ?? null)) <= MAX_SHOWN_PROPERTIES_BYTES;
-        return stated === undefined || !isShort ? [] : [[record.id, stated]];
+      rows.flatMap((row, i) => {
+        const record = opened[i];
+        return record === undefined || 'values_erased' in record ? [] : [[String(row['id']), record] as const];
       }),
     );
   }
@@ -208,6 +192,16 @@ export class DecisionStore implements Decisions {
    */
   list(filter: DecisionFilter, after: string | undefined, limit: number): Promise<DecisionPage> {
     return listDecisions(this.database, this.values, filter, after, limit);
+  }
+
+  /** Reads the same page with the values closed. @throws Fault; BadRequest where the key is none */
+  async listClosed(
+    filter: DecisionFilter,
+    after: string | undefined,
+    limit: number,
+  ): Promise<DecisionPage<ClosedRecord>> {
+    const { records, next } = await listDecisionRows(this.database, this.values, filter, after, limit);
+    return { records: records.map(toClosedRecord), next };
   }
 
   /** Finds the decisions and lists of which a client reported that they came to nothing. @throws Fault */

@@ -50,8 +50,8 @@ const KEY_COLUMNS = {
   action: 'action',
 } as const satisfies { readonly [member in keyof DecisionFilter]?: string };
 
-export interface DecisionPage {
-  readonly records: readonly (DecisionRecord | SearchRecord)[];
+export interface DecisionPage<Shown = DecisionRecord | SearchRecord> {
+  readonly records: readonly Shown[];
   /** The key after which the next page begins; undefined at the end. */
   readonly next: string | undefined;
 }
@@ -70,20 +70,29 @@ const STATEMENT_TIMEOUT_MS = 2_000;
  */
 export async function listDecisions(
   database: Database,
-  values: Pick<RecordValues, 'findName' | 'open'>,
+  values: Pick<RecordValues, 'findName' | 'nameTask' | 'open'>,
   filter: DecisionFilter,
   after: string | undefined,
   limit: number,
 ): Promise<DecisionPage> {
+  const { records: rows, next } = await listDecisionRows(database, values, filter, after, limit);
+  return { records: (await values.open(rows)) as readonly (DecisionRecord | SearchRecord)[], next };
+}
+
+/** Reads the same page as its rows, with their values sealed. @throws Fault; BadRequest where the key is none */
+export async function listDecisionRows(
+  database: Database,
+  values: Pick<RecordValues, 'findName' | 'nameTask'>,
+  filter: DecisionFilter,
+  after: string | undefined,
+  limit: number,
+): Promise<DecisionPage<DatabaseRow>> {
   const named = await nameParties(values, filter);
   if (named === undefined) return { records: [], next: undefined };
   const [, rows = [], [end] = []] = await database.run(buildListStatements(named, after, limit));
   const visibleRows = rows.filter((row) => row['record'] !== null);
   const last = rows.length > visibleRows.length ? visibleRows.at(-1) : end;
-  return {
-    records: (await values.open(visibleRows)) as readonly (DecisionRecord | SearchRecord)[],
-    next: last === undefined ? undefined : formatKey(last),
-  };
+  return { records: visibleRows, next: last === undefined ? undefined : formatKey(last) };
 }
 
 /**
@@ -176,9 +185,9 @@ function buildScan(filter: DecisionFilter, after: string | undefined, limit: num
   return { scanned, scannedCount, scanParams: params, others };
 }
 
-/** The filter with the names that the log has of people; undefined where it has none, so no record is theirs. */
+/** The filter with the names that the log has of people and tasks; undefined where it has none, so no record is theirs. */
 async function nameParties(
-  values: Pick<RecordValues, 'findName'>,
+  values: Pick<RecordValues, 'findName' | 'nameTask'>,
   filter: DecisionFilter,
 ): Promise<DecisionFilter | undefined> {
   const named: Partial<Record<'user' | 'agent' | 'resource', string>> = {};
@@ -190,7 +199,8 @@ async function nameParties(
     if (ref === undefined || name === undefined) return undefined;
     named[member] = `${ref.type}:${name}`;
   }
-  return { ...filter, ...named };
+  const { task } = filter;
+  return { ...filter, ...named, ...(task === undefined ? {} : { task: values.nameTask(task) }) };
 }
 
 interface PageKey {

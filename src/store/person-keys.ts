@@ -69,6 +69,11 @@ export class PersonKeys {
     return new Map(rows.map((row) => [String(row['person']), Buffer.from(String(row['secret']), 'base64')]));
   }
 
+  /** The name of a text that may be about people: it is found by the text, and doesn't tell it. */
+  nameText(text: string): string {
+    return `~${this.hash('text', text)}`;
+  }
+
   /** @param before a statement by the names of the rows, which comes before they are read */
   private async load(people: readonly EntityRef[], before?: (names: readonly string[]) => SqlStatement): Promise<void> {
     const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));

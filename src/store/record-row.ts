@@ -16,7 +16,8 @@ export function toSearchKey(text: string): string {
  * @param protectedRecord the same record without people and values
  * @returns the JSON of its row, by the columns of record-tables.ts
  */
-export function serializeRow(record: DecisionRecord | SearchRecord, { text, sealed, nameOf }: ProtectedRecord): string {
+export function serializeRow(record: DecisionRecord | SearchRecord, protectedRecord: ProtectedRecord): string {
+  const { text, sealed } = protectedRecord;
   const row = {
     id: record.id,
     kind: 'search' in record ? 'list' : 'decision',
@@ -24,14 +25,14 @@ export function serializeRow(record: DecisionRecord | SearchRecord, { text, seal
     client: record.client,
     decision: record.decision,
     protected: true,
-    ...listSearchKeys(record, nameOf),
+    ...listSearchKeys(record, protectedRecord),
   };
   return `${JSON.stringify(row).slice(0, -1)}${sealed},"record":${text}}`;
 }
 
 function listSearchKeys(
   record: DecisionRecord | SearchRecord,
-  nameOf: ProtectedRecord['nameOf'],
+  { nameOf, nameTask }: Pick<ProtectedRecord, 'nameOf' | 'nameTask'>,
 ): Readonly<Record<string, string>> {
   const acting = 'search' in record ? record.acting : record.rationale.acting;
   const { action, resource, task } = record.request;
@@ -42,7 +43,7 @@ function listSearchKeys(
     resource_key: nameRef(resource, nameOf),
     action: typeof action === 'object' && action !== null && 'name' in action ? action.name : action,
     reason: 'search' in record ? undefined : record.reasons[0]?.code,
-    task,
+    task: typeof task === 'string' ? nameTask(task) : undefined,
     session: record.token?.session,
   };
   return Object.fromEntries(

@@ -2,7 +2,7 @@
  * Keeps people and values out of the records: the record shows pseudonyms and commitments, and what they stand for is sealed in a row
  * beside, which goes after a while, and can't be opened once one of its people is erased.
  */
-import { decodeId, formatRef, type EntityRef } from '../model/ids.js';
+import { decodeId, formatRef, isPlainName, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
 import { protectRecord, restoreRecord } from './protected-record.js';
 import type { HiddenContent, ShownRecord } from './protecting-rules.js';
@@ -49,6 +49,8 @@ export interface ProtectedRecord {
   readonly sealed: string;
   /** The person's name in the log, or the id where it names none. */
   readonly nameOf: (ref: EntityRef) => string;
+  /** The text by which records of a task are found. */
+  readonly nameTask: (task: string) => string;
   /** The people whose keys this process doesn't know: the record has names of them that can't be told. */
   readonly unknown: readonly EntityRef[];
 }
@@ -121,8 +123,14 @@ export class RecordValues {
       text: JSON.stringify(shown),
       sealed,
       nameOf,
+      nameTask: (task) => this.nameTask(task),
       unknown: [...unknown.values()].map(({ ref }) => ref),
     };
+  }
+
+  /** The text by which records of a task are found: a sentence would tell of people. */
+  nameTask(task: string): string {
+    return isPlainName(task) ? task : this.people.nameText(task);
   }
 
   /** The name that the log has of a thing or a person; undefined where it can have none. @throws Fault */

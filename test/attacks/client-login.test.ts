@@ -25,7 +25,7 @@ beforeAll(async () => {
       { ...issuer, issuer: OTHER, alias: 'other', jwks: { keys: [otherKey.jwk] } },
     ],
     clients: [
-      clientNamed('admin', 'admin', 'admin'),
+      clientNamed('admin', 'admin', 'admin', 'read_values'),
       {
         id: 'hr-api',
         audience: 'hr-api',
@@ -58,7 +58,7 @@ async function nameClient(token: string): Promise<string | number> {
   const response = await ask(token);
   if (response.statusCode !== 200) return response.statusCode;
   const { context } = response.json<{ context: { id: string } }>();
-  const record = await remit.request('GET', `/v1/decisions/${context.id}`, undefined, 'admin-key');
+  const record = await remit.request('GET', `/v1/decisions/${context.id}?values=true`, undefined, 'admin-key');
   return record.json<{ client: string }>().client;
 }
 

@@ -102,7 +102,9 @@ const atOnce = (callers: number, times: number, ask: () => Promise<void>): Promi
 
 /** The revisions that the answer's record names. */
 async function revisionsOf(answer: Answer): Promise<string[]> {
-  const record = (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`)).json<DecisionRecord>();
+  const record = (
+    await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}?values=true`)
+  ).json<DecisionRecord>();
   const checks = Object.values(record.facts?.checks ?? {});
   const evidence = record.rationale.steps.flatMap((step) => (step.evidence['revision'] ?? []) as string | string[]);
   return [...new Set([...checks.flatMap((check) => ('revision' in check ? [check.revision] : [])), ...evidence])];
@@ -278,7 +280,7 @@ describe('the record of a list names the revision of its answers', () => {
   ])('%s', async (_, search, list) => {
     const revisionOf = async (): Promise<string> => {
       expect((await list()).statusCode).toBe(200);
-      const { results } = (await remit.request('GET', '/v1/decisions?limit=10')).json<{ results: SearchRecord[] }>();
+      const { results } = (await remit.request('GET', '/v1/decisions?limit=10&values=true')).json<{ results: SearchRecord[] }>();
       const record = results.find((listed) => listed.search === search);
       expect(record).toMatchObject({ revision: expect.any(String) as string });
       return record?.revision ?? '';

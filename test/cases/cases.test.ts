@@ -90,7 +90,7 @@ function comparable({ decision, context }: Answer): unknown {
 
 async function onRecord(answer: Answer, c: Case): Promise<void> {
   const id = answer.context?.id ?? '';
-  const record = (await remit.request('GET', `/v1/decisions/${id}`)).json<Record<string, unknown>>();
+  const record = (await remit.request('GET', `/v1/decisions/${id}?values=true`)).json<Record<string, unknown>>();
   expect(record).toMatchObject({
     id,
     client: 'dev',

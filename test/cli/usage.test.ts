@@ -11,7 +11,11 @@ const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 let data: string;
 
 beforeAll(async () => {
-  const clients = [clientNamed('api', 'remit', 'evaluate'), clientNamed('boss', 'remit', 'admin')];
+  const clients = [
+    clientNamed('api', 'remit', 'evaluate'),
+    clientNamed('boss', 'remit', 'admin', 'read_values'),
+    clientNamed('blind', 'remit', 'admin'),
+  ];
   const remit = await startWith({ issuers: [], clients });
   ({ data } = remit);
   // The command's clock is the machine's, so the decision is of today.

@@ -20,7 +20,7 @@ action "read" appliesTo { principal: [User, Agent], resource: [Doc] };
   'world.yaml': 'relationships: doc:plan#reader@user:ann\nentities: [{ type: doc, id: plan, attributes: { name: Plan } }]\n',
 }; // prettier-ignore
 const vouching = (id: string, more: object = {}): object => ({
-  ...clientNamed(id, 'x', 'evaluate', 'filter', 'search', 'asserts_subject', 'admin'),
+  ...clientNamed(id, 'x', 'evaluate', 'filter', 'search', 'asserts_subject', 'read_values', 'admin'),
   default_mode: 'human',
   supported_obligations: undefined,
   ...more,
@@ -75,7 +75,7 @@ describe('supported_obligations of a client', () => {
     // Its record comes out the same.
     const id = answer.context?.id ?? '';
     const found = await remit.app.inject({
-      url: `/v1/decisions/${id}`,
+      url: `/v1/decisions/${id}?values=true`,
       headers: { host: `127.0.0.1:${remit.service.config.port}`, authorization: `Bearer ${client}-key` },
     });
     const record = parseRecord(found.json(), id);

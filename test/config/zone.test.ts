@@ -96,7 +96,9 @@ describe('the zone', () => {
 
   it('is that of the record: made again it is the same, and by another zone another', async () => {
     const answer = await askAt('2030-03-04T23:00:00Z');
-    const record = (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`)).json<ReplayableRecord>();
+    const record = (
+      await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}?values=true`)
+    ).json<ReplayableRecord>();
     const berlin = loadRules(readSources(loadConfig(configured('Europe/Berlin'), {}).sources));
     const utc = loadRules(readSources(loadConfig(configured(undefined), {}).sources));
     expect(record.policy_version).toBe(berlin.version);

@@ -211,7 +211,7 @@ describe('a confirmation', () => {
 
 describe('the record', () => {
   const replay = async (answer: Answer): Promise<void> => {
-    const response = await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`);
+    const response = await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}?values=true`);
     const record = parseRecord(
       response.json<{ record?: unknown }>().record ?? response.json(),
       'test',

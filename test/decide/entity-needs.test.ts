@@ -127,7 +127,7 @@ const ask = (...asked: Parameters<typeof question>): Promise<Answer> => remit.ev
 const forbidding = ({ context }: Answer): readonly string[] =>
   context?.reasons.flatMap(({ policies = [] }) => policies) ?? [];
 async function recordOf({ context }: Answer): Promise<ReplayableRecord> {
-  return (await remit.request('GET', `/v1/decisions/${context?.id ?? ''}`)).json();
+  return (await remit.request('GET', `/v1/decisions/${context?.id ?? ''}?values=true`)).json();
 }
 
 describe('an entity behind a reference', () => {

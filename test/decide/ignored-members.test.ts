@@ -243,7 +243,7 @@ describe('over HTTP', () => {
     expect(codes(answer)).toEqual([]);
     const ignored = { count: 1, members: [undeclared('resource.properties.colour', 'color')] };
     expect(answer.context?.rationale.ignored).toEqual(ignored);
-    const record = (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`)).json<
+    const record = (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}?values=true`)).json<
       Parameters<typeof redecide>[0]
     >();
     expect(record.rationale.ignored).toEqual(ignored);

@@ -75,7 +75,7 @@ beforeAll(async () => {
     ],
     clients: [
       { ...clientNamed('docs', 'docs', 'evaluate', 'asserts_subject'), default_mode: 'human' },
-      clientNamed('admin', 'admin', 'admin'),
+      clientNamed('admin', 'admin', 'admin', 'read_values'),
     ],
   });
   onSuiteFinished(() => remit.stop());
@@ -136,7 +136,12 @@ it('a record has the claims, and the decision is the same when it is made again'
   const answers = [await ask('read', inRegion('us')), await ask('send', inRegion('eu'))];
   const rules = loadRules(readSources(remit.service.config.sources));
   for (const answer of answers) {
-    const response = await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`, undefined, 'admin-key');
+    const response = await remit.request(
+      'GET',
+      `/v1/decisions/${answer.context?.id ?? ''}?values=true`,
+      undefined,
+      'admin-key',
+    );
     const record = response.json<DecisionRecord>();
     expect(record.facts?.credential).toMatchObject({ token: { claims: { region: answer.decision ? 'eu' : 'us' } } });
     expect(replayRecord(record, rules)).toEqual({ kind: 'same' });

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { blocks } from '../author/test/company.js';
 import { start, type Running } from '../support/sample.js';
 
+const PSEUDONYM: unknown = expect.stringMatching(/^~/);
 const questions = (blocks('guide/records.md', 'http')[0] ?? '').trim().split('\n');
 
 describe('docs/guide/records.md', () => {
@@ -27,10 +28,24 @@ describe('docs/guide/records.md', () => {
     expect(results.length).toBeGreaterThan(0);
     if (!question.includes('resource=')) return;
     expect(results.find(({ items }) => items !== undefined)).toMatchObject({
-      items: [{ type: 'employee', id: 'erin', masked: 0 }],
+      items: [{ type: 'employee', id: question.includes('values=true') ? 'erin' : PSEUDONYM, masked: 0 }],
       masks: [{ mask: { fields: expect.arrayContaining(['salary']) as unknown } }],
       left_out: { relationship_missing: 1 },
     });
+  });
+
+  it('shows a record without values as it is shown', async () => {
+    const example = JSON.parse(blocks('guide/records.md', 'json')[0] ?? '', (_name, value: unknown): unknown =>
+      value === '~…' ? PSEUDONYM : value === '…' ? expect.any(String) : value,
+    ) as { request: { action: string } };
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.write' });
+    const { context } = await remit.evaluate({
+      subject: { type: 'user', id: 'alice' },
+      action: { name: example.request.action },
+      resource: { type: 'employee', id: 'erin' },
+      context: { token },
+    });
+    expect((await remit.request('GET', `/v1/decisions/${context?.id ?? ''}`)).json()).toMatchObject(example);
   });
 
   it('has a question for each filter', async () => {

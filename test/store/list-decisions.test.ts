@@ -38,6 +38,7 @@ let db: Database;
 /** Nothing of this test is sealed, and its names are as the log has them. */
 const values = {
   findName: ({ id }: EntityRef) => Promise.resolve(id),
+  nameTask: (task: string) => task,
   open: (rows: readonly DatabaseRow[]) => Promise.resolve(rows.map((row) => row['record'])),
 };
 let rows: Row[];

@@ -112,7 +112,7 @@ describe('a running service', () => {
     await remit.app.inject({ url: `/${token}`, headers: { host: '127.0.0.1:7480', ...key } });
 
     // A bug whose message quotes what it was given, and an engine that says with what it was to connect.
-    const failing = vi.spyOn(remit.service.decisions, 'find');
+    const failing = vi.spyOn(remit.service.decisions, 'findClosed');
     const address = 'postgres://remit:secret-password@db.example:5432/remit';
     failing.mockRejectedValueOnce(new TypeError(`no ${token} with Bearer api-key in ${address}`));
     const path = '/v1/decisions/01a20326-b67f-72cc-a09c-37bdefa62c0a';

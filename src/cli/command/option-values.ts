@@ -20,6 +20,12 @@ export const ADMIN_KEY_OPTION = {
   description: "an admin client's key (default: REMIT_KEY, or the development key)",
 } as const satisfies OptionDeclaration;
 
+/** The key of commands that read records with their values. */
+export const VALUES_KEY_OPTION = {
+  value: 'KEY',
+  description: 'the key of an admin client that may read_values (default: REMIT_KEY, or the development key)',
+} as const satisfies OptionDeclaration;
+
 /** The changes that `--fail-on` names: one that allows more, or any. */
 export type FailOn = 'widening' | 'change';
 

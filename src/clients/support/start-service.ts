@@ -20,6 +20,7 @@ const PERMISSIONS = [
   'asserts_certificate',
   'asserts_confirmation',
   'delegate',
+  'read_values',
   'metrics',
   'admin',
 ];

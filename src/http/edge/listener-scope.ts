@@ -5,9 +5,12 @@ export type ListenerScope = 'all' | 'decisions' | 'administration';
 
 /** The permissions that count on the listener for administration only. */
 const ADMINISTRATION_PERMISSIONS: readonly ClientPermission[] = ['admin', 'metrics'];
+/** Those that count on every listener: they allow nothing by themselves, and add to what another permission allows there. */
+const ADDING_PERMISSIONS: readonly ClientPermission[] = ['read_values'];
 
 function isPermissionInScope(scope: ListenerScope, permission: ClientPermission): boolean {
-  return scope === 'all' || (scope === 'administration') === ADMINISTRATION_PERMISSIONS.includes(permission);
+  if (scope === 'all' || ADDING_PERMISSIONS.includes(permission)) return true;
+  return (scope === 'administration') === ADMINISTRATION_PERMISSIONS.includes(permission);
 }
 
 const restrictedClients: Readonly<Record<ListenerScope, WeakMap<Client, Client>>> = {

@@ -13,6 +13,7 @@ import { requireClient } from '../edge/request-party.js';
 import { MAX_QUERY_NUMBER, queryNumber, requiredQueryNumber } from '../query-number.js';
 import { proveEntry, sendMissingProof } from '../record-proof.js';
 import type { TypedApp } from '../typed-app.js';
+import { requireReadValues, valuesFlagFormat } from '../values-permission.js';
 import { isUuid } from '../../model/ids.js';
 
 /** Reads of the log at one time; each caller has a share of them, as of other reads. */
@@ -40,6 +41,11 @@ const logEntriesFormat = z
         leaf: z.string().describe('The bytes of the leaf: canonical JSON'),
         hash: z.string().optional().describe('What the tree has at this place, in base64'),
         record: loggedRecordFormat.nullable().optional().describe('With `records=true`; null where it is gone'),
+        values: z
+          .record(z.string(), z.unknown())
+          .nullable()
+          .optional()
+          .describe('With `values=true`: the decision or the list with people and values; null where there are none'),
       }),
     ),
   })
@@ -157,24 +163,31 @@ function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
           .describe('Instead of `from`: the first record'),
         limit: queryNumber(1, MAX_PAGE_LEAVES, MAX_PAGE_LEAVES),
         records: z.enum(['true', 'false']).default('false'),
+        values: valuesFlagFormat,
       }),
       response: { 200: logEntriesFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
     },
     onRequest,
     config: { compresses: true },
     handler: async (request, reply) => {
-      const { from, from_id: id, limit, records } = request.query;
+      const { from, from_id: id, limit, records, values } = request.query;
+      const withValues = values === 'true';
+      if (withValues) requireReadValues(requireClient(request));
       const place = id === undefined ? undefined : await reads.run(request, () => auditLog.store.locate(id));
       if (id !== undefined && place === undefined) return reply.code(404).send(NO_RECORD);
       if (place !== undefined && place.entry === undefined) return sendMissingProof(reply, 'not_sequenced');
       const first = place?.entry?.index ?? from;
-      const leaves = await reads.run(request, () => pages.readLeaves(first, limit, records === 'true'), {
-        rests: true,
-      });
+      const read = async () => {
+        const leaves = await pages.readLeaves(first, limit, records === 'true');
+        const ids = withValues ? leaves.map((leaf) => leaf.id) : [];
+        return { leaves, opened: await service.decisions.openKept(ids) };
+      };
+      const { leaves, opened } = await reads.run(request, read, { rests: true });
       return {
         entries: leaves.map(({ record, ...leaf }) => ({
           ...leaf,
           ...(records === 'true' ? { record: record ?? null } : {}),
+          ...(withValues ? { values: opened.get(leaf.id) ?? null } : {}),
         })),
       };
     },

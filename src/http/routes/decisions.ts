@@ -1,23 +1,20 @@
 /** `/v1/decisions` and below: decision records with their reasons, and the outcomes that clients report. */
 import { z } from 'zod';
-import { readDecisionId } from '../../decide/decision-id.js';
-import { getRecordedActing, hideReviews, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
+import { getRecordedActing, type DecisionRecord, type SearchRecord } from '../../model/decision.js';
 import { BadRequest } from '../../model/faults.js';
 import { describeRef, parseDescribedRef } from '../../model/ids.js';
 import { formatQuantityNumber } from '../../model/quantities.js';
 import { REASONS } from '../../model/reasons.js';
-import { formatCallerId, type Caller } from '../../model/question.js';
+import { formatCallerId, type AuthenticatedParty, type Caller } from '../../model/question.js';
 import type { Service } from '../../service/service.js';
 import type { TypedApp } from '../typed-app.js';
-import type {
-  DecisionStore, KeptQuantities, OutcomeResult, ReportedOutcome, StoredDecision,
-} from '../../store/decisions.js'; // prettier-ignore
-import { isCommitment } from '../../runtime/commitment.js';
+import type { KeptQuantities, OutcomeResult } from '../../store/decisions.js';
+import type { ReportedOutcome } from '../../store/stored-decision.js';
 import { measureStoredBytes } from '../../store/stored-bytes.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { requireCaller, requireParty } from '../edge/request-party.js';
-import type { DecisionFilter } from '../../store/list-decisions.js';
+import { findClientDecision, findVisibleDecision, listClientDecisions } from '../client-decisions.js';
 import { decisionRecordFormat, outcomeFormat } from '../decision-record-json.js';
 import { userDecisionFormat } from '../user-decision-json.js';
 import { findUserDecision, listUserDecisions } from '../user-decisions.js';
@@ -25,6 +22,7 @@ import { nextPageFormat, PageTokens } from '../page-token.js';
 import { utcInstantFormat } from '../../runtime/instant-format.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
 import { queryNumber } from '../query-number.js';
+import { requireReadValues, valuesFlagFormat } from '../values-permission.js';
 
 /** Records with their facts may be long. */
 const MAX_RECORDS = 200;
@@ -56,13 +54,14 @@ const decisionsQuery = z.strictObject({
   until: utcInstantFormat.optional().describe('Made before then'),
   limit: queryNumber(1, MAX_RECORDS, DEFAULT_RECORDS),
   page_token: z.string().max(4096).optional().describe('`next_token` of the page before'),
+  values: valuesFlagFormat,
 });
+const recordQuery = z.strictObject({ values: valuesFlagFormat });
 const decisionParams = z.object({
   id: z.string().max(64).describe('The id of a decision or a list, or `<id>.<n>`: item n, from 0, of a batch'),
 });
 /** A user's has none of the members that a client's must have. */
 const shownDecisionFormat = z.union([decisionRecordFormat, userDecisionFormat]);
-type ShownDecision = z.infer<typeof shownDecisionFormat>;
 const decisionListFormat = z
   .object({ page: nextPageFormat, results: z.array(shownDecisionFormat) })
   .meta({ id: 'DecisionList' });
@@ -81,7 +80,7 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['decisions'],
       summary:
-        'Decision records, the newest first: the client’s own, or, with the facts they rest on, all for an admin; for a user what was done for them, or to a resource that they may audit. A page may be short and lead on',
+        'Decision records, the newest first: the client’s own, or all for an admin; for a user what was done for them, or to a resource that they may audit. A page may be short and lead on',
       querystring: decisionsQuery,
       response: { 200: decisionListFormat, ...inputErrors },
     },
@@ -89,14 +88,15 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     config: { compresses: true },
     handler: async (request) => {
       const caller = requireParty(request);
-      const { limit: size, page_token: token, decision, ...selected } = request.query;
+      const { limit: size, page_token: token, decision, values, ...selected } = request.query;
+      const withValues = readsValues(caller, values);
       const filters = { ...selected, ...(decision === undefined ? {} : { decision: decision === 'true' }) };
       const query = { list: 'decisions', caller: formatCallerId(caller), ...filters };
       const after = pageTokens.decode({ token }, query, 'page_token');
-      const list = (): Promise<ShownPage> =>
+      const list = (): ReturnType<typeof listClientDecisions> =>
         caller.kind === 'user'
           ? listUserDecisions(service, caller.user, filters, after, size)
-          : listClientDecisions(service, caller, filters, after, size);
+          : listClientDecisions(service, caller, filters, { after, size, withValues });
       const { results, next } = await listings.run(request, list, { rests: true });
       return { page: pageTokens.encode(next, query), results };
     },
@@ -106,18 +106,21 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['decisions'],
       summary:
-        'A decision record: one of the client’s own, or, with the facts it rests on, any for an admin; for a user of what was done for them, or to a resource that they may audit',
+        'A decision record: one of the client’s own, or any for an admin; for a user of what was done for them, or to a resource that they may audit',
       params: decisionParams,
+      querystring: recordQuery,
       response: { 200: shownDecisionFormat, ...inputErrors, 404: problemFormat },
     },
     onRequest,
     handler: async (request, reply) => {
       const caller = requireParty(request);
-      const shown = await recordCalls.run(request, async () => {
-        if (caller.kind === 'user') return findUserDecision(service, caller.user, request.params.id);
-        const stored = await findVisibleDecision(service.decisions, request.params.id, caller);
-        return stored && { ...redactRecord(caller, stored.record), outcome: stored.outcome };
-      });
+      const { params, query } = request;
+      const withValues = readsValues(caller, query.values);
+      const shown = await recordCalls.run(request, (): Promise<object | undefined> =>
+        caller.kind === 'user'
+          ? findUserDecision(service, caller.user, params.id)
+          : findClientDecision(service, caller, params.id, withValues),
+      );
       return shown === undefined ? reply.code(404).send(NOT_FOUND) : reply.send(shown);
     },
   });
@@ -168,6 +171,13 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
   });
 }
 
+/** Whether the caller asks for values and may read them. A user's own records have theirs in any case. @throws BadRequest */
+function readsValues(caller: AuthenticatedParty, flag: 'true' | 'false' | undefined): boolean {
+  if (flag !== 'true' || caller.kind !== 'client') return false;
+  requireReadValues(caller.client);
+  return true;
+}
+
 async function reportOutcome(
   { decisions, now, activePolicies }: Pick<Service, 'decisions' | 'now' | 'activePolicies'>,
   id: string,
@@ -195,59 +205,6 @@ function isOfUser(record: DecisionRecord | SearchRecord, caller: Caller, type: s
   const acting = getRecordedActing(record);
   const user = caller.user === undefined ? undefined : describeRef({ type: type ?? '', id: caller.user });
   return acting !== undefined && acting.user === user;
-}
-
-/**
- * Leaves out the facts, which show what is stored of people and resources, and the policies by which people review what
- * was allowed, unless the client is an admin.
- */
-function redactRecord(caller: Caller, stored: DecisionRecord | SearchRecord): object {
-  const record = 'values_erased' in stored ? omitCommitments(stored) : stored;
-  if (isAdmin(caller) || !('rationale' in record)) return record;
-  const { facts, ...others } = { ...record, rationale: hideReviews(record.rationale) };
-  return facts === undefined ? others : { ...others, redacted: true };
-}
-
-/** The record without the texts whose values are gone: evidence alone has commitments in their places. */
-function omitCommitments(record: DecisionRecord | SearchRecord): DecisionRecord | SearchRecord {
-  const omit = <T extends object>(part: T): T =>
-    Object.fromEntries(Object.entries(part).filter(([, member]) => !isCommitment(member))) as T;
-  const request = omit(record.request);
-  if (!('rationale' in record)) return { ...record, request };
-  const { ignored: _ignored, ...rationale } = record.rationale;
-  return { ...record, request, reasons: record.reasons.map(omit), rationale } as DecisionRecord;
-}
-
-/** Finds a record that the caller may see; another's counts as absent. */
-async function findVisibleDecision(
-  decisions: DecisionStore,
-  name: string,
-  caller: Caller,
-): Promise<StoredDecision | undefined> {
-  const id = readDecisionId(name);
-  const decision = id === undefined ? undefined : await decisions.find(id);
-  return decision?.record.client === formatCallerId(caller) || isAdmin(caller) ? decision : undefined;
-}
-
-function isAdmin(caller: Caller): boolean {
-  return caller.kind === 'client' && caller.client.may.has('admin');
-}
-
-interface ShownPage {
-  readonly results: ShownDecision[];
-  readonly next: string | undefined;
-}
-
-async function listClientDecisions(
-  { decisions }: Pick<Service, 'decisions'>,
-  caller: Caller,
-  filter: DecisionFilter,
-  after: string | undefined,
-  size: number,
-): Promise<ShownPage> {
-  const ownership = isAdmin(caller) ? {} : { client: formatCallerId(caller) };
-  const { records, next } = await decisions.list({ ...filter, ...ownership }, after, size);
-  return { results: records.map((record) => redactRecord(caller, record) as ShownDecision), next };
 }
 
 /** The quantities that stay used; null where the outcome releases all that was reserved. */

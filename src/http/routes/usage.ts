@@ -18,6 +18,7 @@ import type { TypedApp } from '../typed-app.js';
 import { usageFormat } from '../usage-json.js';
 import { reportUsage } from '../usage-report.js';
 import { toOwnDecision } from '../user-decision-json.js';
+import { requireReadValues } from '../values-permission.js';
 
 const MAX_USAGE_DAYS = 365;
 const DEFAULT_USAGE_DAYS = 30;
@@ -40,7 +41,7 @@ export function usageRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['decisions'],
       summary:
-        'How agents used what they were granted: what they never used, did for the first time and were denied, and the narrowest details that would have covered what they did. A user’s own, or for an admin that of a user or an agent',
+        'How agents used what they were granted: what they never used, did for the first time and were denied, and the narrowest details that would have covered what they did. A user’s own, or, for an admin that may `read_values`, that of a user or an agent',
       querystring: usageQuery,
       response: { 200: usageFormat, ...inputErrors, 404: problemFormat },
     },
@@ -48,6 +49,8 @@ export function usageRoutes(app: TypedApp, service: Service): void {
     handler: async (request) => {
       const caller = requireParty(request);
       const isUser = caller.kind === 'user';
+      // The report names people and things of the records' values.
+      if (caller.kind === 'client') requireReadValues(caller.client);
       const { days } = request.query;
       const question = {
         ...readUsageParties(service, caller, request.query),

@@ -1,6 +1,6 @@
 /**
- * A record as exports show it: what the log has of it, without people and values in clear. Members are named, one by one, where
- * a record isn't protected by itself: those of versions before, and what was reported.
+ * A record as exports show it, and readers who see no values: what the log has of it, without people and values in clear.
+ * Members are named, one by one, where a record isn't protected by itself: those of versions before, and what was reported.
  */
 import { isChangeKind } from '../../model/changes.js';
 import type { LoggedRecord } from '../../audit/leaf.js';
@@ -27,7 +27,7 @@ export function isDecisionKind(kind: string): boolean {
   return DECISION_KINDS_SHOWN.has(kind);
 }
 
-export function toShownMembers({ kind, keys, record }: LoggedRecord): ShownMembers {
+export function toShownMembers({ kind, keys, record }: Pick<LoggedRecord, 'kind' | 'keys' | 'record'>): ShownMembers {
   if (kind === 'outcome') return pickMembers(record, OUTCOME_MEMBERS);
   if (!isDecisionKind(kind) && !isChangeKind(kind)) return {};
   if (keys['protected'] === true) return record;

@@ -159,7 +159,7 @@ async function explain(denied: Answer): Promise<WhyNotAnswer> {
     const response = await remit.request('GET', path);
     return { status: response.statusCode, text: response.body };
   };
-  const stored = acceptedBody(await get(`/v1/decisions/${denied.context?.id ?? ''}`));
+  const stored = acceptedBody(await get(`/v1/decisions/${denied.context?.id ?? ''}?values=true`));
   const record = parseRecord(stored, 'the record') as ReplayableRecord;
   const { activePolicies, config } = remit.service;
   return explainDenial(record, { rules: activePolicies.rules, sources: readSources(config.sources), world: serviceWorld({ get }) }); // prettier-ignore

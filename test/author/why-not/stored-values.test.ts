@@ -95,7 +95,7 @@ it.each<[string, Question, string, string]>([
     const response = await remit.request('GET', path);
     return { status: response.statusCode, text: response.body };
   };
-  const record = acceptedBody(await get(`/v1/decisions/${answer.context?.id ?? ''}`)) as ReplayableRecord;
+  const record = acceptedBody(await get(`/v1/decisions/${answer.context?.id ?? ''}?values=true`)) as ReplayableRecord;
   const told = await explainDenial(record, {
     rules: remit.service.activePolicies.rules,
     sources: readSources(remit.service.config.sources),
@@ -116,7 +116,9 @@ it.each<[string, Question, string, string]>([
 it('Why not proposes to store otherwise an entity that a policy names', async () => {
   await remit.service.entities.put([{ type: 'team', id: 'all', attributes: { locked: true }, parents: [] }]);
   const answer = await ask({});
-  const record = (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`)).json<ReplayableRecord>();
+  const record = (
+    await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}?values=true`)
+  ).json<ReplayableRecord>();
   const told = await explainDenial(record, {
     rules: remit.service.activePolicies.rules,
     sources: readSources(remit.service.config.sources),

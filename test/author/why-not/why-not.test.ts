@@ -329,7 +329,7 @@ it.each([
   };
   const response = await remit.post('/access/v1/evaluation', body, { authorization: `Bearer ${token}` });
   const { id } = response.json<{ context: { id: string } }>().context;
-  const told = await explained((await remit.request('GET', `/v1/decisions/${id}`)).json());
+  const told = await explained((await remit.request('GET', `/v1/decisions/${id}?values=true`)).json());
   expect(words(told)).toEqual([expect.stringContaining(change)]);
 });
 

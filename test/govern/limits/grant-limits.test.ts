@@ -47,7 +47,10 @@ async function consent(limits: readonly object[], more: object = {}): Promise<st
   return body.id;
 }
 const recordOf = async (answer: Answer): Promise<ReplayableRecord> =>
-  parseRecord((await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}`)).json(), '') as ReplayableRecord;
+  parseRecord(
+    (await remit.request('GET', `/v1/decisions/${answer.context?.id ?? ''}?values=true`)).json(),
+    '',
+  ) as ReplayableRecord;
 async function expectReplayed(answer: Answer): Promise<void> {
   const record = await recordOf(answer);
   const { decision, missing } = redecide(record, remit.service.activePolicies.rules);

@@ -267,7 +267,7 @@ describe('administration', () => {
     expect((await remit.post(`${url}/outcome`, outcome)).statusCode).toBe(201);
     expect((await remit.post(`${url}/outcome`, outcome)).statusCode).toBe(201);
     expect((await remit.post(`${url}/outcome`, { outcome: 'failed' })).statusCode).toBe(409);
-    expect((await remit.request('GET', url)).json()).toMatchObject({
+    expect((await remit.request('GET', `${url}?values=true`)).json()).toMatchObject({
       decision: true,
       outcome: { ...outcome, reported_by: 'dev' },
     });

@@ -22,7 +22,8 @@ beforeAll(async () => {
     clients: [
       clientNamed('plain', 'remit', 'evaluate'),
       clientNamed('other', 'remit', 'evaluate'),
-      clientNamed('admin', 'remit', 'evaluate', 'admin', 'search'),
+      clientNamed('admin', 'remit', 'evaluate', 'admin', 'search', 'read_values'),
+      clientNamed('reader', 'remit', 'evaluate', 'read_values'),
       clientNamed('root', 'remit', 'admin'),
       clientNamed('filterer', 'remit', 'filter'),
       clientNamed('searcher', 'remit', 'search'),
@@ -101,8 +102,8 @@ describe('a list of decisions', () => {
       reasons: { code: string }[];
       rationale: { acting: Record<string, string> };
     }[];
-    const { user, agent } = record?.rationale.acting ?? {};
-    const code = record?.reasons[0]?.code;
+    expect(record?.rationale.acting['user']).not.toBe('user:alice');
+    const [user, agent, code] = ['user:alice', 'agent:hr-assistant', record?.reasons[0]?.code];
     for (const selected of [`user=${user}`, `agent=${agent}`, 'resource=employee:zoe', 'action=read', `reason=${code}`])
       expect(
         (await list('plain', `?${selected}&limit=1`)).results.map((r) => r.id),
@@ -159,9 +160,9 @@ describe('a list of decisions', () => {
 it('a page that took long is followed by a pause as long, for its own caller alone', async () => {
   await ask('plain');
   const { decisions } = remit.service;
-  const list = decisions.list.bind(decisions);
+  const list = decisions.listClosed.bind(decisions);
   const calls: { readonly client: string | undefined; readonly begin: number; readonly end: number }[] = [];
-  const spy = vi.spyOn(decisions, 'list').mockImplementation(async (...args) => {
+  const spy = vi.spyOn(decisions, 'listClosed').mockImplementation(async (...args) => {
     const begin = performance.now();
     if (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 200));
     return list(...args).finally(() => calls.push({ client: args[0].client, begin, end: performance.now() }));
@@ -177,9 +178,9 @@ it('a page that took long is followed by a pause as long, for its own caller alo
 describe('what a decision rests on', () => {
   it('is shown to an admin and to nobody else: it tells what is stored', async () => {
     const id = await ask('plain');
-    const { facts } = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+    const { facts } = (await get(`/v1/decisions/${id}?values=true`, 'admin')).json<Listed['results'][number]>();
     expect(facts?.entities).toMatchObject({ 'agent:hr-assistant': { attributes: { suspended: false } } });
-    expect((await list('admin', '?limit=1')).results[0]?.facts).toBeDefined();
+    expect((await list('admin', '?limit=1&values=true')).results[0]?.facts).toBeDefined();
     for (const response of [await get(`/v1/decisions/${id}`, 'plain'), await get('/v1/decisions?limit=1', 'plain')]) {
       expect(response.body).toContain(id);
       expect(response.body).not.toContain('facts');
@@ -192,7 +193,7 @@ describe('what a decision rests on', () => {
       resource: { type: 'employee', id: 'erin', properties: { status: 'active', password: 'hunter2' } },
       context: { token, cookie: 'hunter2', purpose: 'payroll' },
     });
-    const text = (await get(`/v1/decisions/${id}`, 'admin')).body;
+    const text = (await get(`/v1/decisions/${id}?values=true`, 'admin')).body;
     expect(text).not.toContain('hunter2');
     expect(text).not.toContain(token.slice(-20));
     expect(JSON.parse(text)).toMatchObject({
@@ -212,7 +213,7 @@ describe('what a decision rests on', () => {
           context: { token, purpose },
         });
         fc.pre(id !== ''); // Some texts are refused.
-        const { facts } = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+        const { facts } = (await get(`/v1/decisions/${id}?values=true`, 'admin')).json<Listed['results'][number]>();
         const kept = typeof purpose === 'string' && purpose.length <= 1024 ? purpose : null;
         expect(facts?.said).toEqual({
           context: { purpose: kept },
@@ -232,8 +233,10 @@ describe('what a decision rests on', () => {
     const inBytes = await ask('plain', {
       resource: { type: 'employee', id: 'erin', properties: { ssn: '字'.repeat(31_000) } },
     });
-    expect((await get(`/v1/decisions/${inBytes}`, 'admin')).json<Listed['results'][number]>().facts).toBeUndefined();
-    const record = (await get(`/v1/decisions/${id}`, 'admin')).json<Listed['results'][number]>();
+    expect(
+      (await get(`/v1/decisions/${inBytes}?values=true`, 'admin')).json<Listed['results'][number]>().facts,
+    ).toBeUndefined();
+    const record = (await get(`/v1/decisions/${id}?values=true`, 'admin')).json<Listed['results'][number]>();
     expect(record.id).toBe(id);
     expect(record.facts).toBeUndefined();
   });
@@ -409,7 +412,7 @@ it('an agent’s own question is on record with what it rests on', async () => {
     resource: { type: 'employee', id: 'erin', properties: { status: 'forged' } },
   };
   await dev.post('/access/v1/evaluation', body, { authorization: `Bearer ${own}` });
-  const response = await dev.request('GET', '/v1/decisions?limit=1');
+  const response = await dev.request('GET', '/v1/decisions?limit=1&values=true');
   // What the agent stated denied the question, so it is part of what the decision rests on.
   expect(response.json()).toMatchObject({
     results: [

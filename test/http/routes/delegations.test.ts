@@ -28,7 +28,7 @@ beforeAll(async () => {
     ],
     clients: [
       { ...clientNamed('api', 'api', 'evaluate', 'search', 'asserts_subject') },
-      clientNamed('root', 'root', 'admin', 'evaluate'),
+      clientNamed('root', 'root', 'admin', 'evaluate', 'read_values'),
       clientNamed('portal', 'portal', 'delegate'),
       clientNamed('shop', 'shop', 'delegate'),
     ],
@@ -460,7 +460,7 @@ describe('the record', () => {
       const answer = await ask({}, { context: { ticket, token } });
       expect(answer.decision).toBe(ticket === 'T-1');
       const id = answer.context?.id ?? '';
-      const record = (await send('root-key', 'GET', `/v1/decisions/${id}`)).json<ReplayableRecord>();
+      const record = (await send('root-key', 'GET', `/v1/decisions/${id}?values=true`)).json<ReplayableRecord>();
       expect(record.facts.delegations).toMatchObject({ [EDGE]: { state: 'given', ends: TOMORROW } });
       const { decision, missing } = redecide(parseRecord(record, 'it') as ReplayableRecord, remit.service.activePolicies.rules);
       expect([decision.decision, missing]).toEqual([answer.decision, []]);

@@ -79,7 +79,7 @@ describe('an evaluation', () => {
       await remit.post(BATCH, { ...question(), evaluations: [{}, { resource: zoe }, 7] }, minimal),
     ].map(({ headers }) => String(headers['remit-decision-id']));
     const find = async (name: string) => {
-      const found = await remit.request('GET', `/v1/decisions/${name}`);
+      const found = await remit.request('GET', `/v1/decisions/${name}?values=true`);
       return found.statusCode === 200 ? found.json<{ decision: boolean }>().decision : found.statusCode;
     };
     expect(await Promise.all([single, batch, `${batch}.0`, `${batch}.1`, `${batch}.2`].map(String).map(find))).toEqual([true, 404, true, false, 404]); // prettier-ignore
@@ -92,7 +92,7 @@ describe('an evaluation', () => {
 
   it('that is minimal has a record without the path that grants, which it does not look for', async () => {
     const newest = async () => {
-      const { results } = (await remit.request('GET', '/v1/decisions?limit=1')).json<{
+      const { results } = (await remit.request('GET', '/v1/decisions?limit=1&values=true')).json<{
         results: { rationale: Rationale }[];
       }>();
       return results[0]?.rationale.steps.find(({ step }) => step === 'relationship')?.evidence;
@@ -108,7 +108,7 @@ describe('an evaluation', () => {
     const answered = await remit.post(URL, question(), { 'x-request-id': 'abc-123' });
     expect(answered.headers['x-request-id']).toBe('abc-123');
     const { id } = answered.json<Answer>().context ?? {};
-    expect((await remit.request('GET', `/v1/decisions/${id ?? ''}`)).json()).toMatchObject({
+    expect((await remit.request('GET', `/v1/decisions/${id ?? ''}?values=true`)).json()).toMatchObject({
       request: { request_id: 'abc-123' },
     });
     expect((await remit.post(URL, '{', { 'x-request-id': 'def' })).headers['x-request-id']).toBe('def');
@@ -126,7 +126,7 @@ describe('an evaluation', () => {
 
   it('decides a dry run and says so on record', async () => {
     const { context } = await remit.evaluate(question({ context: { token, dry_run: true } }));
-    expect((await remit.request('GET', `/v1/decisions/${context?.id ?? ''}`)).json()).toMatchObject({
+    expect((await remit.request('GET', `/v1/decisions/${context?.id ?? ''}?values=true`)).json()).toMatchObject({
       dry_run: true,
       decision: true,
     });

@@ -257,9 +257,11 @@ describe('usage', () => {
     expect(await statusOf('', agent)).toBe(403);
     expect(await statusOf('', 'nothing')).toBe(401);
     for (const query of ['', '?days=0&user=gus', '?days=366&user=gus', '?who=gus']) expect(await statusOf(query)).toBe(400);
-    const clients = [clientNamed('plain', 'remit', 'evaluate')];
+    const clients = [clientNamed('plain', 'remit', 'evaluate'), clientNamed('blind', 'remit', 'admin')];
     const other = await startFiles(FILES, { issuers: [], clients });
     expect((await other.request('GET', '/v1/usage?user=gus', undefined, 'plain-key')).statusCode).toBe(403);
+    const blind = await other.request('GET', '/v1/usage?user=gus', undefined, 'blind-key');
+    expect([blind.statusCode, blind.body]).toEqual([403, expect.stringContaining('read_values')]);
     await other.stop();
   }, 60_000); // prettier-ignore
 

@@ -59,15 +59,20 @@ function describeQuantity(quantity: Parts['Reason']['remaining']): string {
   return typeof quantity === 'object' ? `${quantity.value} ${quantity.unit}` : String(quantity);
 }
 
-function describeReason({ code, step, message = '', missing = [], remaining }: Parts['Reason']): string {
+/** A record that is read without values has commitments in the places of texts. */
+function describeReason(reason: Parts['Reason'] | Parts['RecordedReason']): string {
+  const { code, step, remaining } = reason;
+  const message = typeof reason.message === 'string' ? reason.message : '';
+  const missing = Array.isArray(reason.missing) ? reason.missing : [];
   const expected: 'scope_insufficient' = 'scope_insufficient';
   const paths: string[] = missing.map(({ path, entity }) => `${entity?.type ?? ''} ${path}`);
   return [code === expected ? 'scope' : code, step ?? '', message, ...paths, describeQuantity(remaining)].join(' ');
 }
 
-function describeRationale({ acting, steps, ignored }: Parts['Rationale']): string {
+function describeRationale({ acting, steps, ignored }: Parts['Rationale'] | Parts['RecordedRationale']): string {
   const outcomes = steps.map(({ step, outcome }) => `${step}: ${outcome}`);
-  const paths = ignored?.members.map(({ path, cause }) => `${path} ${cause}`) ?? [];
+  const members = Array.isArray(ignored?.members) ? ignored.members : [];
+  const paths = members.map(({ path, cause }) => `${path} ${cause}`);
   return [acting?.mode, acting?.user, ...(acting?.chain ?? []), ...outcomes, ...paths].join(', ');
 }
 
@@ -199,7 +204,9 @@ export async function askByTypes(access: ServiceAccess): Promise<Record<string, 
     body: { outcome: 'executed', detail: 'sent', actual: { amount: { value: 1, unit: 'EUR' } } },
   });
   results['outcome'] = [outcome.data?.outcome ?? outcome.error?.error.message ?? ''];
-  const record = await client.GET('/v1/decisions/{id}', { params: { path: { id: answered?.id ?? '' } } });
+  const record = await client.GET('/v1/decisions/{id}', {
+    params: { path: { id: answered?.id ?? '' }, query: { values: 'true' } },
+  });
   // People are shown less of a record than clients.
   const shown = record.data !== undefined && 'client' in record.data ? record.data : undefined;
   results['record'] = [
