@@ -8,6 +8,7 @@ import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { PersonEraser } from '../govern/person-eraser.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
@@ -66,6 +67,7 @@ export interface Service {
   readonly delegationStore: DelegationStore;
   readonly delegations: DelegationKeeper;
   readonly elevations: ElevationKeeper;
+  readonly personEraser: PersonEraser;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
@@ -179,7 +181,7 @@ export async function openService(
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
     for (const line of await describeUnfitEntities(entities, rules))
       log(line, { event: 'entities_unfit', policy_version: rules.version });
-    const revocations = new RevocationStore(database);
+    const revocations = new RevocationStore(database, (user) => recordValues.people.toRevokedName(user));
     const { devKey, devIssuer, trust: developmentTrust } = await openDevelopment(config);
     const trust = new TrustConfig(config, developmentTrust, metrics.observeCall);
     const credentials = new CredentialVerifier(trust.verifier, {
@@ -208,6 +210,12 @@ export async function openService(
       graph: () => activePolicies.engine,
       now,
     });
+    const personEraser = new PersonEraser({
+      database, recordValues, revocations, entities, consents, delegationStore, now,
+      graph: () => activePolicies.engine,
+      rules: () => activePolicies.rules,
+      clockLeeway: () => trust.issuers.clockLeeway,
+    }); // prettier-ignore
     const reviews = new ReviewStore(database);
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
@@ -225,6 +233,7 @@ export async function openService(
       signing,
       consentRequests: new ConsentRequestStore(database),
       delegationStore,
+      personEraser,
       decisions,
       revocations,
       eventTail: new EventTail(events, log),

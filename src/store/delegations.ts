@@ -275,6 +275,11 @@ export class DelegationStore implements Delegations {
     return rows.map(toStoredDelegation);
   }
 
+  /** Does what writes to the table from elsewhere. */
+  whileWriting<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.reads.whileWriting(work);
+  }
+
   private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
     return this.reads.whileWriting(() => this.database.run(statements));
   }

@@ -76,7 +76,7 @@ export class RecordValues {
   readonly hold: RecordHold;
 
   constructor(
-    private readonly database: Pick<Database, 'run'>,
+    private readonly database: Pick<Database, 'run'> & Partial<Pick<Database, 'exclusive'>>,
     private readonly options: ValuesOptions,
   ) {
     this.people = new PersonKeys(database, options.key);
@@ -186,9 +186,13 @@ const findPeoplePattern = memoizeByObject((types: ReadonlySet<string>): RegExp =
   return new RegExp(`(?<![a-z0-9_/])(${names}):([\\w/|+=-]+)|"type":"(${names})","id":("(?:[^"\\\\]|\\\\.)*")`, 'g');
 });
 
-/** @param source rows with the columns of record-tables.ts @param columns their types, where the source doesn't say them */
+/**
+ * Values that a key is missing of by now can't be opened, so they aren't stored.
+ * @param source rows with the columns of record-tables.ts @param columns their types, where the source doesn't say them
+ */
 export function insertValuesSql(source: string, columns = ''): string {
   return `insert into record_values (record, sealed, persons, kept_until)
             select r.id, decode(r.sealed, 'base64'), r.persons, r.kept_until from ${source} r${columns}
-            where r.sealed is not null`;
+            where r.sealed is not null and jsonb_array_length(r.persons) = (
+              select count(*) from person_keys k where k.person in (select jsonb_array_elements_text(r.persons)))`;
 }
