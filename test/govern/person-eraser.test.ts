@@ -136,7 +136,7 @@ describe('before', () => {
     const found = await traces([...NURSE_WORDS, ...PATIENT_WORDS]);
     for (const table of ['entities', 'delegations', 'consents', 'consent_requests', 'approval_tasks', 'reviews', 'events', 'revocations', ...(remit.service.database.exclusive ? ['relationship_journal'] : [])])
       expect(found.filter((trace) => trace.startsWith(`${table}:`)), table).not.toEqual([]); // prettier-ignore
-    // Their records name nobody.
+    // Records name no person.
     expect(found.filter((trace) => /^(records|record_|log_|person_)/.test(trace))).toEqual([]);
   });
 
