@@ -199,6 +199,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     reload: resolveReload(settings.reload),
     records: {
       facts: settings.records.facts,
+      hold: settings.records.hold,
       values: {
         keyFile:
           settings.records.values.key_file === undefined ? undefined : resolvePath(settings.records.values.key_file),

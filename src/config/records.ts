@@ -1,11 +1,27 @@
-/** `records` of the configuration: what records hold, and the key and the time for which the values in them are kept. */
+/** `records` of the configuration: what records have, for how long, and what a legal hold keeps beyond that. */
 import { z } from 'zod';
+import { findIdProblem, findTypeProblem, parseDescribedRef } from '../model/ids.js';
+import type { Hold } from '../store/record-hold.js';
 import { boundedDurationFormat } from './durations.js';
 import { readKeyFile } from './files.js';
+
+const MAX_HELD_PEOPLE = 1000;
+
+/** A person as `user:ann`, with the id as it is. */
+const heldPersonFormat = z.string().transform((text, context) => {
+  const ref = parseDescribedRef(text) ?? { type: '', id: '' };
+  if (findTypeProblem(ref.type) === undefined && findIdProblem(ref.id) === undefined) return ref;
+  context.addIssue({ code: 'custom', message: 'must name a person such as "user:ann"' });
+  return z.NEVER;
+});
 
 export const recordsFormat = z
   .strictObject({
     facts: z.boolean().default(true),
+    hold: z
+      .union([z.boolean(), z.array(heldPersonFormat).max(MAX_HELD_PEOPLE)])
+      .default(false)
+      .describe('A legal hold: true, or the people whose records are kept and who can not be erased'),
     values: z
       .strictObject({
         key_file: z.string().min(1).optional(),
@@ -18,6 +34,8 @@ export const recordsFormat = z
 export interface RecordsConfig {
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly facts: boolean;
+  /** A legal hold keeps records and their values. */
+  readonly hold: Hold;
   readonly values: {
     /** The file of the key; undefined only beside the embedded database, where it is made in the data directory. */
     readonly keyFile: string | undefined;

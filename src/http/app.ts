@@ -28,6 +28,7 @@ import { observeRequests } from './edge/observability.js';
 import { discoveryRoutes, scopeRoutes } from './routes/discovery.js';
 import type { ListenerScope } from './edge/listener-scope.js';
 import { limitOpenRoutes } from './edge/open-routes.js';
+import { personRoutes } from './routes/people.js';
 import { policyRoutes } from './routes/policies.js';
 import { installErrorHandlers } from './edge/errors.js';
 import { compressAnswers } from './edge/compression.js';
@@ -70,7 +71,7 @@ const ROUTES: Readonly<Record<'decisions' | 'administration' | 'both', readonly 
   ], // prettier-ignore
   administration: [relationshipRoutes, entityRoutes, revocationRoutes, policyRoutes, notificationRoutes, metricsRoutes],
   both: [
-    indexRoutes, auditRoutes, decisionRoutes, receiptRoutes, usageRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
+    indexRoutes, auditRoutes, decisionRoutes, receiptRoutes, usageRoutes, reviewRoutes, sessionRoutes, agentAccessRoutes, personRoutes, approvalRoutes, approvalAnswerRoutes, scopeRoutes, healthRoutes,
   ], // prettier-ignore
 };
 

@@ -36,6 +36,7 @@ const OPERATION_IDS: Readonly<Record<string, string>> = {
   'PATCH /v1/delegations/:agent': 'changeDelegation',
   'DELETE /v1/delegations/:agent': 'endDelegation',
   'DELETE /v1/agents/:id/access': 'endAgentAccess',
+  'DELETE /v1/people/:type/:id': 'erasePerson',
   'GET /v1/consents': 'listConsents',
   'POST /v1/consents': 'giveConsent',
   'GET /v1/consents/limits': 'listConsentLimits',

@@ -8,6 +8,7 @@ import type { Database } from '../store/database/port.js';
 import { lockDirectory, type DirectoryLock } from '../runtime/directory-lock.js';
 import { ElevationKeeper } from '../govern/approvals/elevation.js';
 import { DelegationKeeper } from '../govern/delegation-keeper.js';
+import { PersonEraser } from '../govern/person-eraser.js';
 import type { ApprovalSigning } from '../govern/approvals/signing.js';
 import type { GraphEngine } from '../graph/port.js';
 import { ActivePolicies } from './active-policies.js';
@@ -67,6 +68,7 @@ export interface Service {
   readonly delegationStore: DelegationStore;
   readonly delegations: DelegationKeeper;
   readonly elevations: ElevationKeeper;
+  readonly personEraser: PersonEraser;
   readonly decisions: DecisionStore;
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
@@ -182,7 +184,7 @@ export async function openService(
     if (world !== undefined) await fillStores(world, { database, relationships, entities }, log);
     for (const line of await describeUnfitEntities(entities, rules))
       log(line, { event: 'entities_unfit', policy_version: rules.version });
-    const revocations = new RevocationStore(database, changes);
+    const revocations = new RevocationStore(database, changes, (user) => recordValues.people.toRevokedName(user));
     const { devKey, devIssuer, trust: developmentTrust } = await openDevelopment(config);
     const trust = new TrustConfig(config, developmentTrust, metrics.observeCall);
     const credentials = new CredentialVerifier(trust.verifier, {
@@ -212,6 +214,12 @@ export async function openService(
       graph: () => activePolicies.engine,
       now,
     });
+    const personEraser = new PersonEraser({
+      database, recordValues, revocations, entities, consents, delegationStore, now,
+      graph: () => activePolicies.engine,
+      rules: () => activePolicies.rules,
+      clockLeeway: () => trust.issuers.clockLeeway,
+    }); // prettier-ignore
     const reviews = new ReviewStore(database, changes);
     const deliveries = new DeliveryStore(database);
     const events = new EventLog(database);
@@ -229,6 +237,7 @@ export async function openService(
       signing,
       consentRequests: new ConsentRequestStore(database, changes),
       delegationStore,
+      personEraser,
       decisions,
       revocations,
       eventTail: new EventTail(events, log),

@@ -7,7 +7,7 @@ import type { StatedChange } from '../model/changes.js';
 import type { EntityRef } from '../model/ids.js';
 import type { SqlStatement } from './database/port.js';
 import { nameRef, toSearchKey } from './record-row.js';
-import type { RecordValues, WrittenRecord } from './record-values.js';
+import { insertValuesSql, type RecordValues, type WrittenRecord } from './record-values.js';
 import { followRows, type RowFollower } from './row-followers.js';
 
 /** The SpiceDB definitions of users and agents, by which callers are named; undefined where the schema has none. */
@@ -148,8 +148,7 @@ export function recordOfRows({ change, row, object, about, before, after, when =
       insert into records (id, kind, about, at, client, user_key, agent_key, protected, record)
       select id, kind, about, at, client, user_key, agent_key, true, record || jsonb_build_object('id', id) from changes),
     kept_values as (
-      insert into record_values (record, sealed, persons, kept_until)
-      select id, decode(sealed, 'base64'), persons, kept_until from changes where sealed is not null)`;
+      ${insertValuesSql('changes')})`;
 }
 
 /** Has a statement record each row that it changes. @param statement begins with no `with`, and returns what the record is made of */

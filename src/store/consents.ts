@@ -233,6 +233,11 @@ export class ConsentStore implements Consents {
     await this.database.run(tellSuspendedStatements(changing, changes, now));
   }
 
+  /** Does what writes to the table from elsewhere. */
+  whileWriting<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.reads.whileWriting(work);
+  }
+
   private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
     return this.reads.whileWriting(() => this.database.run(statements));
   }

@@ -106,9 +106,15 @@ export class DecisionStore implements Decisions {
         account.countRecord(Buffer.byteLength(written.text));
         return serializeRow(record, protectedRecord);
       });
-    const protectedRecord = this.values.protect(written);
-    if (protectedRecord.unknown.length === 0) return writeProtected(protectedRecord);
-    return this.values.people.ensure(protectedRecord.unknown).then(() => writeProtected(this.values.protect(written)));
+    const protectAndWrite = (): Promise<RecordResult> => {
+      const protectedRecord = this.values.protect(written);
+      if (protectedRecord.unknown.length === 0) return writeProtected(protectedRecord);
+      return this.values.people
+        .ensure(protectedRecord.unknown)
+        .then(() => writeProtected(this.values.protect(written)));
+    };
+    // A person who was erased meanwhile has another name from now on, if any.
+    return this.values.people.refresh()?.then(protectAndWrite) ?? protectAndWrite();
   }
 
   /**

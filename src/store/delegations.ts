@@ -304,6 +304,11 @@ export class DelegationStore implements Delegations {
     return this.changes.prepare({ kind: 'delegation', change, at, by, user: giver, agent, terms });
   }
 
+  /** Does what writes to the table from elsewhere. */
+  whileWriting<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.reads.whileWriting(work);
+  }
+
   private write(statements: readonly SqlStatement[]): ReturnType<Database['run']> {
     return this.reads.whileWriting(() => this.database.run(statements));
   }

@@ -212,6 +212,11 @@ export class EntityStore implements Entities {
     return Number(rows?.[0]?.['n']);
   }
 
+  /** Does what writes to the table from elsewhere. */
+  whileWriting<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.guarded.whileWriting(work);
+  }
+
   private async write(statements: Parameters<Database['run']>[0]): Promise<readonly unknown[]> {
     const [rows = []] = await this.guarded.whileWriting(() => this.database.run(statements));
     return rows;

@@ -3,6 +3,7 @@ import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database } from './database/port.js';
 import { APPROVAL_TABLES, RETRIED_APPROVALS, SPARED_COLUMN, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
+import { ERASURE_FUNCTIONS } from './erasure-tables.js';
 import { HISTORY_TABLES } from './history-tables.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES, RETRYING_FUNCTIONS } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
@@ -147,6 +148,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   // After an attempt that failed the next one with its key has the approval which that one used.
   [...RETRYING_FUNCTIONS, ...RETRIED_APPROVALS, ...RESERVING_FUNCTION, ...SPARED_COLUMN],
   HISTORY_STEP,
+  // The reserving function stores no values that can't be opened any more.
+  [...ERASURE_FUNCTIONS, ...RESERVING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -5,7 +5,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { formatRef, type EntityRef } from '../model/ids.js';
-import type { Database, SqlStatement } from './database/port.js';
+import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 
 /** `person` is a keyed hash of who it is, so that a copy of the table has no names. */
 export const PERSON_KEY_TABLES = [`create table person_keys (person text primary key, secret bytea not null)`] as const;
@@ -18,9 +18,13 @@ export interface PersonKey {
   readonly pseudonym: string;
 }
 
+/** The row of `meta` that changes with each erasure: replicas forget their keys by it. */
+export const ERASURES_KEY = 'erasures';
+
 const MAX_CACHED_KEYS = 20_000;
-/** The time for which a key is used that another process may have deleted meanwhile. */
 const CACHE_TTL_MS = 60_000;
+/** Another replica's erasure must count within a second. */
+const MAX_ERASURE_STALENESS_MS = 500;
 const PSEUDONYM_LENGTH = 22;
 
 export class PersonKeys {
@@ -30,12 +34,48 @@ export class PersonKeys {
   private readonly wanted = new Map<string, EntityRef>();
   private next: Promise<void> | undefined;
   private current: Promise<void> = Promise.resolve();
+  /** Raised where keys are forgotten, so that none is kept which was read before. */
+  private generation = 0;
+  private lastErasure: string | undefined;
+  private refreshing: Promise<void> | undefined;
+  private refreshedAt = -Infinity;
 
   /** @param key of the deployment, which no copy of the database has */
   constructor(
-    private readonly database: Pick<Database, 'run'>,
+    private readonly database: Pick<Database, 'run'> & Partial<Pick<Database, 'exclusive'>>,
     private readonly key: Uint8Array,
   ) {}
+
+  /**
+   * Forgets the keys that another process may have deleted.
+   * @returns undefined where this process knows of all erasures but those of the last moment
+   */
+  refresh(): Promise<void> | undefined {
+    if (this.database.exclusive === true || this.refreshedAt >= performance.now() - MAX_ERASURE_STALENESS_MS)
+      return undefined;
+    this.refreshing ??= this.readErasures().finally(() => (this.refreshing = undefined));
+    return this.refreshing;
+  }
+
+  /** Forgets a key that is deleted. */
+  forget(person: EntityRef): void {
+    this.generation += 1;
+    this.cache.delete(formatRef(person));
+  }
+
+  private async readErasures(): Promise<void> {
+    // The answer is as old as the request for it.
+    const requestedAt = performance.now();
+    const [rows] = await this.database.run([{ sql: 'select value from meta where key = $1', params: [ERASURES_KEY] }]);
+    const value = rows?.[0]?.['value'];
+    const last = typeof value === 'string' ? value : '';
+    if (this.lastErasure !== undefined && this.lastErasure !== last) {
+      this.generation += 1;
+      this.cache.clear();
+    }
+    this.lastErasure = last;
+    this.refreshedAt = requestedAt;
+  }
 
   /** The person's key where this process knows it. */
   peek(person: EntityRef): PersonKey | undefined {
@@ -54,6 +94,16 @@ export class PersonKeys {
       return made;
     });
     return this.next;
+  }
+
+  /** The name of the person's row, whether or not there is one. */
+  toRowName(person: EntityRef): string {
+    return this.hash('person', formatRef(person));
+  }
+
+  /** The user's name in revocations once they are erased: it goes on denying, and the database alone doesn't say whom. */
+  toRevokedName(user: string): string {
+    return `~${this.hash('revoked', user)}`;
   }
 
   /** Finds the person's key; undefined where there is none. @throws Fault */
@@ -76,10 +126,15 @@ export class PersonKeys {
 
   /** @param before a statement by the names of the rows, which comes before they are read */
   private async load(people: readonly EntityRef[], before?: (names: readonly string[]) => SqlStatement): Promise<void> {
-    const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));
+    const byRow = new Map(people.map((person) => [this.toRowName(person), person]));
     const names = [...byRow.keys()];
     const statements = [...(before === undefined ? [] : [before(names)]), selectKeys(names)];
-    const rows = (await this.database.run(statements)).at(-1) ?? [];
+    let rows: readonly DatabaseRow[];
+    let readOf: number;
+    do {
+      readOf = this.generation;
+      rows = (await this.database.run(statements)).at(-1) ?? [];
+    } while (readOf !== this.generation);
     for (const row of rows) {
       const ref = byRow.get(String(row['person']));
       if (ref === undefined) continue;
@@ -110,18 +165,18 @@ function makeKeys(names: readonly string[]): SqlStatement {
     sql: `insert into person_keys (person, secret)
           select p, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) from unnest($1::text[]) p order by p
           on conflict do nothing`,
-    params: [toArray(names)],
+    params: [toTextArray(names)],
   };
 }
 
 function selectKeys(names: readonly string[]): SqlStatement {
   return {
     sql: `select person, encode(secret, 'base64') as secret from person_keys where person = any ($1::text[])`,
-    params: [toArray(names)],
+    params: [toTextArray(names)],
   };
 }
 
-/** The names are base64url, so an array of them needs no quotes. */
-function toArray(names: readonly string[]): string {
+/** An array of names of rows: they are base64url, so that they need no quotes. */
+export function toTextArray(names: readonly string[]): string {
   return `{${names.join(',')}}`;
 }

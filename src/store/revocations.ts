@@ -40,10 +40,14 @@ export class RevocationStore implements Revocations {
   private loading: Promise<void> | undefined;
   private loadedAt = -Infinity;
 
-  /** @param changes records what is revoked */
+  /**
+   * @param changes records what is revoked
+   * @param nameErased the name that revocations have of a user who was erased; undefined: none was
+   */
   constructor(
     private readonly database: Database,
     private readonly changes: ChangeRecords,
+    private readonly nameErased?: (user: string) => string,
   ) {}
 
   async find(token: RevocableToken): Promise<RevocationMatch | undefined> {
@@ -52,7 +56,7 @@ export class RevocationStore implements Revocations {
     while (!this.isUpToDate(since)) await this.refresh();
     let sessionMatch: RevocationMatch | undefined;
     for (const { names, entries } of this.groups.values()) {
-      for (const key of buildTokenKeys(names, token)) {
+      for (const key of this.buildTokenKeys(names, token)) {
         const revocation = findCovering(entries.get(key), token.issuedAt);
         if (revocation === undefined) continue;
         const match = {
@@ -182,6 +186,22 @@ export class RevocationStore implements Revocations {
     this.loadedAt = requestedAt;
   }
 
+  /** Builds the keys that match the token with these selectors: one for each combination of its agents and sessions. */
+  private buildTokenKeys(names: readonly SelectorName[], token: RevocableToken): string[] {
+    const values: Record<SelectorName, readonly (string | undefined)[]> = {
+      issuer: [token.issuer],
+      jti: [token.jti],
+      // Their tokens stay revoked after they were erased.
+      user: token.user === undefined ? [] : [token.user, this.nameErased?.(token.user)],
+      agent: token.actors.map((a) => a.id),
+      session: [token.session, token.txn],
+    };
+    let keys: string[][] = [[]];
+    for (const name of names)
+      keys = keys.flatMap((key) => values[name].flatMap((value) => (value === undefined ? [] : [[...key, value]])));
+    return keys.map((key) => JSON.stringify(key));
+  }
+
   private index(revocation: Revocation): void {
     const names = listSelectorNames(revocation);
     const groupKey = names.join(' ');
@@ -210,21 +230,6 @@ function parseRevocation(row: DatabaseRow): Revocation {
     id: String(row['id']),
     revokedAt: (row['at'] as Date).toISOString(),
   };
-}
-
-/** Builds the keys that match the token with these selectors: one for each combination of its agents and sessions. */
-function buildTokenKeys(names: readonly SelectorName[], token: RevocableToken): string[] {
-  const values: Record<SelectorName, readonly (string | undefined)[]> = {
-    issuer: [token.issuer],
-    jti: [token.jti],
-    user: [token.user],
-    agent: token.actors.map((a) => a.id),
-    session: [token.session, token.txn],
-  };
-  let keys: string[][] = [[]];
-  for (const name of names)
-    keys = keys.flatMap((key) => values[name].flatMap((value) => (value === undefined ? [] : [[...key, value]])));
-  return keys.map((key) => JSON.stringify(key));
 }
 
 /** Finds the revocation that covers a token of this time of issue. Without one, the token counts as older than any. */

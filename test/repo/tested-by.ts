@@ -3,6 +3,11 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/http/routes/people.ts': 'test/govern/person-eraser.test.ts',
+  'src/store/erased-references.ts': 'test/govern/person-eraser.test.ts',
+  'src/store/erasure-tables.ts': 'test/govern/person-eraser.test.ts',
+  'src/store/journal-erasure.ts': 'test/govern/person-eraser.test.ts',
+  'src/store/person-erasure.ts': 'test/govern/person-eraser.test.ts',
   'src/records/usage/agent-use.ts': 'test/http/routes/usage.test.ts',
   'src/records/usage/narrowed-replay.ts': 'test/http/routes/usage.test.ts',
   'src/records/usage/narrowest-constraints.ts': 'test/records/usage/narrowest-details.test.ts',
