@@ -10,6 +10,7 @@ import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
 import { RECORD_ITEM_TABLES } from './record-item-tables.js';
 import { RECORD_VALUE_TABLES } from './record-values.js';
+import { RETENTION_INDEXES } from './retention-store.js';
 import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
@@ -147,6 +148,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   // After an attempt that failed the next one with its key has the approval which that one used.
   [...RETRYING_FUNCTIONS, ...RETRIED_APPROVALS, ...RESERVING_FUNCTION, ...SPARED_COLUMN],
   HISTORY_STEP,
+  RETENTION_INDEXES,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -21,6 +21,7 @@ import { databaseUrl, migratedUrl, NEEDS, postgresConfig, SERVER } from '../../s
 import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { approvalStoreContract } from '../approvals.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
+import { retentionContract } from '../../records/retention.contract.js';
 import { logContract } from '../log.contract.js';
 import { outboxContract } from '../outbox.contract.js';
 import { databaseContract } from './database.contract.js';
@@ -68,6 +69,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
       await migrateSchema(database);
     });
     logContract(() => database);
+    retentionContract(() => database);
   });
 
   describe('approvals', () => {
