@@ -8,7 +8,9 @@ import { MEMBER_NAME } from '../govern/approvals/deputies.js';
 import { ADMINISTER_PERMISSION } from '../govern/approvals/requester-ties.js';
 import type { GraphSchema } from '../graph/schema/schema.js';
 import type { ApproverRules } from '../govern/approvals/eligibility.js';
+import { listHeldPeople, type Hold } from '../store/record-hold.js';
 import type { ConfiguredClient } from './clients.js';
+import type { RecordsConfig } from './records.js';
 
 export interface UnknownReference extends Problem {
   /** Its place in the configuration file. */
@@ -19,10 +21,11 @@ export interface ReferringSettings {
   readonly clients: readonly ConfiguredClient[];
   readonly issuers: readonly IssuerConfig[];
   readonly approvals: ApproverRules;
+  readonly records?: Pick<RecordsConfig, 'hold'>;
 }
 
 export function checkReferences(
-  { clients, issuers, approvals }: ReferringSettings,
+  { clients, issuers, approvals, records }: ReferringSettings,
   rules: Pick<Rules, 'vocabulary' | 'policies' | 'graph'>,
 ): UnknownReference[] {
   const types = [...rules.vocabulary.typesByObject.keys()];
@@ -50,7 +53,23 @@ export function checkReferences(
     ...listNamedMembers(approvals).flatMap(({ type, members, path }) =>
       findMemberProblems(type, members, rules.graph).map((problem) => ({ path, ...problem })),
     ),
+    ...findHeldOthers(records?.hold ?? false, rules.vocabulary.personObjects),
   ];
+}
+
+/** A hold on what is no person would keep nothing, and its writer would rely on it. */
+function findHeldOthers(hold: Hold, personTypes: ReadonlySet<string>): UnknownReference[] {
+  return listHeldPeople(hold).flatMap(({ type }, i) =>
+    personTypes.has(type)
+      ? []
+      : [
+          {
+            path: ['records', 'hold', i],
+            message: `records.hold: ids of "${type}" name no people`,
+            suggestion: suggestNearest(type, personTypes),
+          },
+        ],
+  );
 }
 
 interface NamedMembers {

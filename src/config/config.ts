@@ -200,6 +200,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     records: {
       facts: settings.records.facts,
       keepMs: settings.records.keep,
+      hold: settings.records.hold,
       values: {
         keyFile:
           settings.records.values.key_file === undefined ? undefined : resolvePath(settings.records.values.key_file),

@@ -1,6 +1,8 @@
-/** `records` of the configuration: what records hold, and the key and the time for which the values in them are kept. */
+/** `records` of the configuration: what records have, for how long, and what a legal hold keeps beyond that. */
 import { z } from 'zod';
+import { findIdProblem, findTypeProblem, parseDescribedRef } from '../model/ids.js';
 import { DURATION_TEXT, parseDuration } from '../runtime/duration.js';
+import type { Hold } from '../store/record-hold.js';
 import { boundedDurationFormat } from './durations.js';
 import { readKeyFile } from './files.js';
 
@@ -19,10 +21,24 @@ const keepingFormat = z
   })
   .refine((value) => value >= SHORTEST_KEEPING_MS, 'must be at least P7D');
 
+const MAX_HELD_PEOPLE = 1000;
+
+/** A person as `user:ann`, with the id as it is. */
+const heldPersonFormat = z.string().transform((text, context) => {
+  const ref = parseDescribedRef(text) ?? { type: '', id: '' };
+  if (findTypeProblem(ref.type) === undefined && findIdProblem(ref.id) === undefined) return ref;
+  context.addIssue({ code: 'custom', message: 'must name a person such as "user:ann"' });
+  return z.NEVER;
+});
+
 export const recordsFormat = z
   .strictObject({
     facts: z.boolean().default(true),
     keep: keepingFormat.optional(),
+    hold: z
+      .union([z.boolean(), z.array(heldPersonFormat).max(MAX_HELD_PEOPLE)])
+      .default(false)
+      .describe('A legal hold: true, or the people whose records are kept and who can not be erased'),
     values: z
       .strictObject({
         key_file: z.string().min(1).optional(),
@@ -37,6 +53,8 @@ export interface RecordsConfig {
   readonly facts: boolean;
   /** The time for which records are kept, in milliseconds; undefined: for ever. */
   readonly keepMs: number | undefined;
+  /** A legal hold keeps records and their values. */
+  readonly hold: Hold;
   readonly values: {
     /** The file of the key; undefined only beside the embedded database, where it is made in the data directory. */
     readonly keyFile: string | undefined;

@@ -15,6 +15,7 @@ import { NoteRefused, toNoteKey } from '../audit/signed-note.js';
 import { repeat } from '../runtime/repeat.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { LogState, LogStore } from '../store/log-store.js';
+import type { RecordHold } from '../store/record-hold.js';
 import type { AgedKind, AgedRecord, RetentionState, RetentionStore } from '../store/retention-store.js';
 import type { Log } from '../telemetry/log.js';
 import { reportFailing } from '../telemetry/report-failing.js';
@@ -33,6 +34,7 @@ export interface RecordSweeperDeps {
   readonly retentions: RetentionStore;
   readonly logStore: Pick<LogStore, 'readState'>;
   readonly signer: LogSigner | undefined;
+  readonly hold: Pick<RecordHold, 'isOnAll' | 'listNames'>;
   /** Whether the log was last seen to be other than what was signed: nothing of it is pruned then. */
   readonly isDamaged: () => boolean;
   readonly now: () => Date;
@@ -42,6 +44,8 @@ export interface RecordSweeperDeps {
 export class RecordSweeper {
   /** Records that differ from their leaves, as of the last sweep: they are evidence, and stay. */
   changed = 0;
+  /** The terms that all was pruned by, as text: what is left of them stays, so it isn't looked at again. */
+  private done = '';
 
   /** @param keepMs the time for which records are kept, in milliseconds */
   constructor(
@@ -52,7 +56,7 @@ export class RecordSweeper {
 
   /** @throws Fault */
   async sweep(): Promise<void> {
-    if (this.deps.isDamaged()) return;
+    if (this.deps.isDamaged() || this.deps.hold.isOnAll) return;
     const state = await this.deps.retentions.readState();
     const now = this.readClock(state);
     const cutoff = new Date(now.getTime() - this.keepMs);
@@ -91,7 +95,7 @@ export class RecordSweeper {
     // What was said before is said again by a new key, also where no record has become old since.
     if (newest === undefined || this.open(newest.note) !== undefined) {
       const aged = await Promise.all(
-        AGED_KINDS.map((kind) => retentions.readAged(kind, { olderThan, below }, undefined)),
+        AGED_KINDS.map((kind) => retentions.readAged(kind, { olderThan, below, heldNames: [] }, undefined)),
       );
       if (aged.flat().length === 0) return;
     }
@@ -141,20 +145,23 @@ export class RecordSweeper {
   }
 
   private async pruneAll(terms: RetentionTerms | undefined): Promise<void> {
-    if (terms === undefined) return;
+    const name = JSON.stringify(terms);
+    if (terms === undefined || name === this.done) return;
+    const query = { ...terms, heldNames: await this.deps.hold.listNames() };
     let changed = 0;
     for (const kind of AGED_KINDS) {
       let last: AgedRecord | undefined;
       do {
-        const aged = await this.deps.retentions.readAged(kind, terms, last);
-        const kept = aged.filter(({ logged, leaf }) => formatLeaf(logged) === leaf);
-        changed += aged.length - kept.length;
-        const ids = kept.map(({ logged }) => logged.id);
+        const aged = await this.deps.retentions.readAged(kind, query, last);
+        const unchanged = aged.filter(({ logged, leaf }) => formatLeaf(logged) === leaf);
+        changed += aged.length - unchanged.length;
+        const ids = unchanged.flatMap(({ logged, isHeld }) => (isHeld ? [] : [logged.id]));
         if (ids.length > 0 && !(await this.deps.retentions.prune(ids))) return;
         last = aged.at(-1);
         await yieldToEventLoop();
       } while (last !== undefined);
     }
     this.changed = changed;
+    this.done = name;
   }
 }

@@ -81,10 +81,13 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
 }
 
 /** Prunes records that are older than `records.keep`. */
-function sweepRecords({ auditLog, database, now, log }: BackgroundWorkDeps, keepMs: number): () => Promise<void> {
+function sweepRecords(
+  { auditLog, database, recordValues, now, log }: BackgroundWorkDeps,
+  keepMs: number,
+): () => Promise<void> {
   const { store: logStore, sequencer } = auditLog;
   const retentions = new RetentionStore(database);
   const isDamaged = (): boolean => sequencer.counts.damaged;
-  const deps = { retentions, logStore, signer: sequencer.signer, isDamaged, now, log };
+  const deps = { retentions, logStore, signer: sequencer.signer, hold: recordValues.hold, isDamaged, now, log };
   return new RecordSweeper(deps, keepMs).start(log);
 }

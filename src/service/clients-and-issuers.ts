@@ -72,7 +72,7 @@ function indexByLogin(clients: readonly ConfiguredClient[]): ReadonlyMap<string,
 
 /** Checks that clients, issuers and approvals fit the rules and that no inline key is weak. @throws ConfigError */
 export async function checkTrustConfig(
-  config: Pick<Config, 'clients' | 'issuers' | 'approvals' | 'file'>,
+  config: Pick<Config, 'clients' | 'issuers' | 'approvals' | 'records' | 'file'>,
   rules: Rules,
 ): Promise<void> {
   await checkInlineKeys(config.issuers);

@@ -19,6 +19,7 @@ export async function openRecordValues(
   personTypes: () => ReadonlySet<string>,
 ): Promise<RecordValues> {
   const { keyFile, keepMs } = records.values;
+  const { hold } = records;
   const path = keyFile ?? (mode === 'embedded' ? await makeOwnKey(data) : undefined);
   if (path === undefined)
     // A key that is in the database with what it seals would keep nothing from who has a copy of it.
@@ -26,7 +27,7 @@ export async function openRecordValues(
       'must name a file with the key that seals the values of records, the same for every replica: "openssl rand -base64 32" makes one',
       { file: displayPath(file), key: 'records.values.key_file' },
     );
-  return new RecordValues(database, { key: readValuesKey(path), keepMs, personTypes });
+  return new RecordValues(database, { key: readValuesKey(path), keepMs, hold, personTypes });
 }
 
 async function makeOwnKey(data: string): Promise<string> {

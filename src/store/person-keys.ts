@@ -56,6 +56,11 @@ export class PersonKeys {
     return this.next;
   }
 
+  /** The name of the person's row, whether or not there is one. */
+  toRowName(person: EntityRef): string {
+    return this.hash('person', formatRef(person));
+  }
+
   /** Finds the person's key; undefined where there is none. @throws Fault */
   async find(person: EntityRef): Promise<PersonKey | undefined> {
     await this.load([person]);
@@ -71,13 +76,13 @@ export class PersonKeys {
 
   /** The person's name in the log by a secret that {@link readSecrets} has read; undefined where it hasn't. */
   nameWith(person: EntityRef, secrets: ReadonlyMap<string, Buffer>): string | undefined {
-    const secret = secrets.get(this.hash('person', formatRef(person)));
+    const secret = secrets.get(this.toRowName(person));
     return secret === undefined ? undefined : this.makeName(person, secret);
   }
 
   /** @param before a statement by the names of the rows, which comes before they are read */
   private async load(people: readonly EntityRef[], before?: (names: readonly string[]) => SqlStatement): Promise<void> {
-    const byRow = new Map(people.map((person) => [this.hash('person', formatRef(person)), person]));
+    const byRow = new Map(people.map((person) => [this.toRowName(person), person]));
     const names = [...byRow.keys()];
     const statements = [...(before === undefined ? [] : [before(names)]), selectKeys(names)];
     const rows = (await this.database.run(statements)).at(-1) ?? [];
@@ -111,18 +116,18 @@ function makeKeys(names: readonly string[]): SqlStatement {
     sql: `insert into person_keys (person, secret)
           select p, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) from unnest($1::text[]) p order by p
           on conflict do nothing`,
-    params: [toArray(names)],
+    params: [toTextArray(names)],
   };
 }
 
 function selectKeys(names: readonly string[]): SqlStatement {
   return {
     sql: `select person, encode(secret, 'base64') as secret from person_keys where person = any ($1::text[])`,
-    params: [toArray(names)],
+    params: [toTextArray(names)],
   };
 }
 
-/** The names are base64url, so an array of them needs no quotes. */
-function toArray(names: readonly string[]): string {
+/** An array of names of rows: they are base64url, so that they need no quotes. */
+export function toTextArray(names: readonly string[]): string {
   return `{${names.join(',')}}`;
 }

@@ -9,7 +9,8 @@ import { openValues, sealValues } from '../runtime/sealing.js';
 import { memoizeByObject } from '../runtime/memoize.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import type { Database, DatabaseRow } from './database/port.js';
-import { newUnknownName, PersonKeys, type PersonKey } from './person-keys.js';
+import { newUnknownName, PersonKeys, toTextArray, type PersonKey } from './person-keys.js';
+import { RecordHold, type Hold } from './record-hold.js';
 import { restoreRecord, type ShownRecord } from './restored-record.js';
 
 export const RECORD_VALUE_TABLES = [
@@ -24,6 +25,8 @@ export interface ValuesOptions {
   readonly key: Uint8Array;
   /** The time for which values are kept, in milliseconds. */
   readonly keepMs: number;
+  /** A legal hold keeps values beyond that. */
+  readonly hold?: Hold;
   /** The SpiceDB definitions whose ids name people. */
   readonly personTypes: () => ReadonlySet<string>;
 }
@@ -70,12 +73,14 @@ const VALUES_PRUNED_AT_A_TIME = 1000;
 
 export class RecordValues {
   readonly people: PersonKeys;
+  readonly hold: RecordHold;
 
   constructor(
     private readonly database: Pick<Database, 'run'>,
     private readonly options: ValuesOptions,
   ) {
     this.people = new PersonKeys(database, options.key);
+    this.hold = new RecordHold(options.hold ?? false, this.people);
   }
 
   /** Values are sealed only where the keys of all people are known, which {@link PersonKeys.ensure} sees to. */
@@ -140,14 +145,16 @@ export class RecordValues {
     return this.options.personTypes().has(ref.type) ? this.people.nameWith(ref, secrets) : ref.id;
   }
 
-  /** Deletes values that are no longer kept. @returns whether there may be more @throws Fault */
+  /** Deletes values that are no longer kept, nor on hold. @returns whether there may be more @throws Fault */
   async prune(now: Date): Promise<boolean> {
+    if (this.hold.isOnAll) return false;
     const [rows = []] = await this.database.run([
       {
         sql: `delete from record_values where record in (
-                select record from record_values where kept_until < $1::timestamptz limit ${VALUES_PRUNED_AT_A_TIME})
+                select record from record_values
+                where kept_until < $1::timestamptz and not persons ?| $2::text[] limit ${VALUES_PRUNED_AT_A_TIME})
               returning record`,
-        params: [now.toISOString()],
+        params: [now.toISOString(), toTextArray(this.hold.listRows())],
       },
     ]);
     return rows.length === VALUES_PRUNED_AT_A_TIME;

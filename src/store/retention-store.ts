@@ -36,6 +36,17 @@ export interface AgedRecord {
   readonly logged: LoggedRecord;
   readonly index: number;
   readonly leaf: string;
+  /** Whether it has one of the names that are on hold. */
+  readonly isHeld: boolean;
+}
+
+export interface AgedQuery {
+  /** RFC 3339. */
+  readonly olderThan: string;
+  /** The place in the log that they are below. */
+  readonly below: number;
+  /** Texts that a record on hold has one of. */
+  readonly heldNames: readonly string[];
 }
 
 /** Decisions, lists and corrections go before what was reported of them. */
@@ -90,16 +101,15 @@ export class RetentionStore {
 
   /**
    * Reads records that are old enough, in the order of their times, with their leaves.
-   * @param below the place in the log that they are below
    * @param after the one to begin after; undefined for the first page
    * @throws Fault
    */
   async readAged(
     kind: AgedKind,
-    { olderThan, below }: { readonly olderThan: string; readonly below: number },
+    { olderThan, below, heldNames }: AgedQuery,
     after: AgedRecord | undefined,
   ): Promise<readonly AgedRecord[]> {
-    const start = after === undefined ? '' : 'and (r.at, r.id) > ($3::timestamptz, $4::uuid)';
+    const start = after === undefined ? '' : 'and (r.at, r.id) > ($4::timestamptz, $5::uuid)';
     const [rows = []] = await this.database.run([
       {
         sql: `with aged as materialized (
@@ -108,15 +118,23 @@ export class RetentionStore {
                 where ${AGED_CONDITIONS[kind]} and r.at < $1::timestamptz and l.index < $2::bigint ${start}
                 order by r.at, r.id limit ${MAX_AGED_RECORDS}),
               sized as (select *, sum(bytes) over (order by at, id) - bytes as bytes_before from aged)
-              select ${selectLogged('r')}, s.index, s.leaf from sized s join records r on r.id = s.id
+              select ${selectLogged('r')}, s.index, s.leaf, exists (
+                select from jsonb_array_elements_text($3::jsonb) n where position(n in r.record::text) > 0) as is_held
+              from sized s join records r on r.id = s.id
               where s.bytes_before < ${MAX_AGED_BYTES} order by s.at, s.id`,
-        params: [olderThan, below, ...(after === undefined ? [] : [after.logged.at, after.logged.id])],
+        params: [
+          olderThan,
+          below,
+          JSON.stringify(heldNames),
+          ...(after === undefined ? [] : [after.logged.at, after.logged.id]),
+        ],
       },
     ]);
     return rows.map((row) => ({
       logged: toLoggedRecord(row),
       index: Number(row['index']),
       leaf: String(row['leaf']),
+      isHeld: row['is_held'] === true,
     }));
   }
 

@@ -175,7 +175,8 @@ describe('remit audit', () => {
     const database = new PgliteDatabase(join(data, 'database'));
     const logStore = new LogStore(database);
     const signer = { origin: key.name, privateKey: readAuditKey(join(data, 'audit.key')) };
-    const deps = { retentions: new RetentionStore(database), logStore, signer, isDamaged: () => false };
+    const hold = { isOnAll: false, listNames: () => Promise.resolve([]) };
+    const deps = { retentions: new RetentionStore(database), logStore, signer, hold, isDamaged: () => false };
     const sweeper = new RecordSweeper({ ...deps, now: () => new Date(), log: () => undefined }, 1, 0);
     const sequencer = new Sequencer(logStore, signer);
     await sweeper.sweep();

@@ -15,8 +15,9 @@ import type { Database, DatabaseRow } from '../../src/store/database/port.js';
 import { LogPages } from '../../src/store/log-pages.js';
 import { LogStore } from '../../src/store/log-store.js';
 import { RetentionStore } from '../../src/store/retention-store.js';
+import { RecordHold, type Hold } from '../../src/store/record-hold.js';
 import { emptyLog, recordOf } from '../store/log.contract.js';
-import { newDecisionStore } from '../support/record-values.js';
+import { newDecisionStore, recordValuesOf } from '../support/record-values.js';
 
 const DAY_MS = 86_400_000;
 const KEEP_MS = 365 * DAY_MS;
@@ -31,6 +32,7 @@ interface SweeperOptions {
   readonly delayMs?: number;
   readonly now?: () => Date;
   readonly isDamaged?: boolean;
+  readonly hold?: Hold;
 }
 
 export function retentionContract(open: () => Database): void {
@@ -44,12 +46,20 @@ export function retentionContract(open: () => Database): void {
       delayMs = 0,
       now = () => new Date(),
       isDamaged = false,
+      hold: held = false,
     } = {
       signedBy: signer,
       ...options,
     };
     const logStore = new LogStore(open());
-    const deps = { retentions: new RetentionStore(open()), logStore, signer: signedBy, isDamaged: () => isDamaged };
+    const hold = new RecordHold(held, recordValuesOf(open()).people);
+    const deps = {
+      retentions: new RetentionStore(open()),
+      logStore,
+      signer: signedBy,
+      hold,
+      isDamaged: () => isDamaged,
+    };
     return new RecordSweeper({ ...deps, now, log: () => undefined }, keepMs, delayMs);
   };
   const write = async (...days: readonly number[]): Promise<string[]> => {
@@ -176,6 +186,25 @@ export function retentionContract(open: () => Database): void {
       expect(sweeping.changed).toBe(1);
       await sequence();
       expect(await verify()).toEqual({ findings: [`changed ${changed}`], pruned: 1 });
+    });
+
+    it('leaves what a legal hold is on: all, or what names a person', async () => {
+      const store = newDecisionStore(open());
+      const [ofAnn = '', ofBob = ''] = [newDecisionId(), newDecisionId()];
+      const request = { ...recordOf(ofBob).request, subject: { type: 'user', id: 'bob' } };
+      const rationale = { acting: { mode: 'human' as const, user: 'user:bob', chain: [] }, steps: [] };
+      await store.record({ ...recordOf(ofAnn), evaluated_at: daysAgo(400) });
+      await store.record({ ...recordOf(ofBob), request, rationale, evaluated_at: daysAgo(400) });
+      await query(`insert into records (id, kind, about, at, client, record)
+        select gen_random_uuid(), 'outcome', id, at, client, '{"outcome": "executed"}' from records`);
+      await retain({ hold: true });
+      expect([await listIds(), await listIds('retention')]).toEqual([[ofAnn, ofBob].sort(), []]);
+      await retain({ hold: [{ type: 'user', id: 'bob' }] });
+      expect(await listIds()).toEqual([ofBob]);
+      expect((await query(`select about from records where kind = 'outcome'`)).map(({ about }) => about)).toEqual([ofBob]); // prettier-ignore
+      expect(await verify()).toEqual({ findings: [], pruned: 2 });
+      await retain();
+      expect(await listIds()).toEqual([]);
     });
 
     it('keeps an outcome as long as its decision: the first one counts', async () => {

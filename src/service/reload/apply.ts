@@ -175,7 +175,10 @@ export class Reloader {
     const before = activePolicies.rules;
     try {
       const rules = candidate === undefined ? before : assembleCandidate(candidate, before);
-      await checkTrustConfig({ ...trust, approvals: this.service.config.approvals }, rules);
+      await checkTrustConfig(
+        { ...trust, approvals: this.service.config.approvals, records: this.service.config.records },
+        rules,
+      );
       const suites = candidate?.suites ?? this.suites;
       const relaxations = findRelaxations({ rules: before, suites: this.suites }, { rules, suites });
       if (relaxations.length > 0 && !mayRelax) throw new RelaxationRefused(relaxations);
