@@ -6,12 +6,13 @@ import { isUuid } from '../model/ids.js';
 import { toCloudEvent } from '../records/export/cloud-event.js';
 import type { ExportedRecord, ExportOrigin } from '../records/export/exported-record.js';
 import { toOcsfEvent } from '../records/export/ocsf-event.js';
+import { isPruned } from '../records/opened-retention.js';
 import type { ShownLeaf } from '../records/verify-log.js';
 import { VERSION } from '../runtime/version.js';
 import { defineCommand } from './command/define-command.js';
 import { ADMIN_KEY_OPTION, CONFIG_OPTION } from './command/option-values.js';
 import { UsageError } from './command/usage-error.js';
-import { fetchLogOrigin, readLogEntries } from './log-client.js';
+import { fetchRetention, findLogKey, readLogEntries } from './log-client.js';
 import { withServiceClient, type ServiceClient } from './service-client.js';
 
 const FORMATS = ['jsonl', 'ocsf', 'cloudevents'] as const;
@@ -67,20 +68,24 @@ async function exportLeaves(client: ServiceClient, from: string): Promise<number
   return 0;
 }
 
-/** @returns the number of records that are gone */
+/** @returns the number of records that are gone, without those that the retention has pruned */
 async function exportRecords(
   client: ServiceClient,
   from: string,
   format: Exclude<ExportFormat, 'jsonl'>,
   { publicUrl }: Pick<Config, 'publicUrl'>,
 ): Promise<number> {
-  const log = await fetchLogOrigin(client);
+  const key = await findLogKey(client);
+  // An unsigned log has no name of its own.
+  const log = key?.name ?? 'remit';
+  const { retention } = await fetchRetention(client, key === undefined ? [] : [key]);
   const origin: ExportOrigin = { log, source: publicUrl ?? log };
   let gone = 0;
   for await (const leaf of readLogEntries(client, true, from)) {
     const exported = toExportedRecord(leaf);
-    if (exported === undefined) gone += 1;
-    else
+    if (exported === undefined) {
+      if (retention === undefined || !isPruned(retention.terms, leaf.index, leaf.leaf)) gone += 1;
+    } else
       await writeLine(
         JSON.stringify(format === 'ocsf' ? toOcsfEvent(exported, origin, VERSION) : toCloudEvent(exported, origin)),
       );

@@ -8,7 +8,7 @@ import { listKeptNotes } from '../records/log-witness.js';
 import { LogVerifier, type LogFinding } from '../records/verify-log.js';
 import { defineCommand } from './command/define-command.js';
 import { ADMIN_KEY_OPTION, CONFIG_OPTION, parseLogKeyOption } from './command/option-values.js';
-import { fetchLogHead, fetchLogKey, openNamedCheckpoint, readLogEntries } from './log-client.js';
+import { fetchLogHead, fetchLogKey, fetchRetention, openNamedCheckpoint, readLogEntries } from './log-client.js';
 import { escapedLines, printJson } from './print/terminal.js';
 import { acceptedBody, withServiceClient, type ServiceClient } from './service-client.js';
 
@@ -16,6 +16,8 @@ export interface VerifiedLog {
   readonly size: number;
   /** The checkpoints that the log was held against, beside its own. */
   readonly kept: number;
+  /** The records that the retention has pruned. */
+  readonly pruned: number;
   readonly waiting: readonly string[];
   readonly findings: readonly LogFinding[];
 }
@@ -25,7 +27,8 @@ export const auditVerifyCommand = defineCommand({
   description: `
     Verifies the log: computes each leaf from its record again, the root from the leaves, and holds it against the signed
     checkpoint, and against those that were kept elsewhere. It names records that were changed, removed, added or moved, and
-    lists those that have no place in the log yet.`,
+    lists those that have no place in the log yet. Records that the retention has pruned are counted: a key of the log has signed
+    which ones may be gone.`,
   options: {
     checkpoint: {
       value: 'FILE',
@@ -61,8 +64,11 @@ async function verifyLog(
   keys: readonly NoteKey[],
   kept: readonly TreeHead[],
 ): Promise<VerifiedLog> {
+  // Before the head, so that what has pruned is in the log of that head.
+  const { retention, refused } = await fetchRetention(client, keys);
   const head = await fetchLogHead(client, keys);
-  const verifier = new LogVerifier(head, kept);
+  const verifier = new LogVerifier(head, kept, retention);
+  verifier.takeRefused(refused);
   for await (const leaf of readLogEntries(client, true)) {
     // What is sequenced meanwhile is beyond the checkpoint.
     if (leaf.index >= head.size) break;
@@ -80,7 +86,8 @@ async function verifyLog(
     verifier.takeUnlogged(page.unlogged, page.lost);
     after = page.next;
   }
-  return { size: head.size, kept: kept.length, waiting, findings: verifier.finish() };
+  const findings = verifier.finish();
+  return { size: head.size, kept: kept.length, pruned: verifier.pruned, waiting, findings };
 }
 
 /** @throws ConfigError where the file has no checkpoint, or one that isn't signed by one of the keys */
@@ -90,7 +97,7 @@ function readKept(path: string, keys: readonly NoteKey[]): TreeHead[] {
   return notes.map((note, i) => openNamedCheckpoint(note, keys, `${displayPath(path)}: checkpoint ${i + 1}`));
 }
 
-function describeVerified({ size, kept, waiting, findings }: VerifiedLog): string {
+function describeVerified({ size, kept, pruned, waiting, findings }: VerifiedLog): string {
   const lines = findings.map(({ kind, message, id, index }) =>
     [kind, ...(index === undefined ? [] : [`at ${index}`]), ...(id === undefined ? [] : [id]), message].join('  '),
   );
@@ -98,6 +105,9 @@ function describeVerified({ size, kept, waiting, findings }: VerifiedLog): strin
     findings.length === 0
       ? `The log of ${size} records is what was signed${kept === 0 ? '' : `, and begins with ${kept} kept checkpoints`}.`
       : `The log of ${size} records is not what was signed: ${findings.length} findings.`;
-  const rest = waiting.length === 0 ? [] : [`Not in the log yet: ${waiting.join(', ')}`];
+  const rest = [
+    ...(pruned === 0 ? [] : [`${pruned} of them were pruned, as the retention has said.`]),
+    ...(waiting.length === 0 ? [] : [`Not in the log yet: ${waiting.join(', ')}`]),
+  ];
   return escapedLines([...lines, verdict, ...rest]);
 }

@@ -4,6 +4,7 @@ import { NoteRefused, parseNoteKey, type NoteKey } from '../audit/signed-note.js
 import type { TreeHead } from '../audit/tree.js';
 import { ConfigError } from '../model/faults.js';
 import { isUuid } from '../model/ids.js';
+import { selectRetention, type SelectedRetention, type ShownRetention } from '../records/opened-retention.js';
 import type { ShownLeaf } from '../records/verify-log.js';
 import { acceptedBody, acceptedText, type ServiceClient } from './service-client.js';
 
@@ -23,15 +24,26 @@ export async function* readLogEntries(
   }
 }
 
+/**
+ * Reads what the retention has pruned, by the newest note that one of the keys has signed.
+ * @param keys of the log; none where nothing signs it
+ */
+export async function fetchRetention(client: ServiceClient, keys: readonly NoteKey[]): Promise<SelectedRetention> {
+  const { retentions } = acceptedBody(await client.get('/v1/audit/retention')) as {
+    readonly retentions: readonly ShownRetention[];
+  };
+  return selectRetention(retentions, keys, new Date());
+}
+
 /** The public key that the service shows. @throws UsageError where the log isn't signed */
 export async function fetchLogKey(client: ServiceClient): Promise<NoteKey> {
   return parseNoteKey(acceptedText(await client.get('/v1/audit/key')));
 }
 
-/** The name of the log; that of the product where nothing signs it. @throws UsageError */
-export async function fetchLogOrigin(client: ServiceClient): Promise<string> {
+/** The public key that the service shows; undefined where nothing signs the log. @throws UsageError */
+export async function findLogKey(client: ServiceClient): Promise<NoteKey | undefined> {
   const reply = await client.get('/v1/audit/key');
-  return reply.status === 404 ? 'remit' : parseNoteKey(acceptedText(reply)).name;
+  return reply.status === 404 ? undefined : parseNoteKey(acceptedText(reply));
 }
 
 /** The head of the log as it is signed now. @throws UsageError, ConfigError where none of the keys has signed it */

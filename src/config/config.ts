@@ -199,6 +199,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     reload: resolveReload(settings.reload),
     records: {
       facts: settings.records.facts,
+      keepMs: settings.records.keep,
       hold: settings.records.hold,
       values: {
         keyFile:
@@ -219,7 +220,12 @@ export function loadConfig(file: string | undefined, env: Environment = process.
 
 /** Checks what one section of the file demands of another. @throws ConfigError */
 function assertSectionsFit(
-  { clients, world }: Pick<z.infer<typeof configFormat>, 'clients' | 'world'>,
+  {
+    clients,
+    world,
+    records,
+    approvals,
+  }: Pick<z.infer<typeof configFormat>, 'clients' | 'world' | 'records' | 'approvals'>,
   {
     database,
     spicedb,
@@ -232,6 +238,9 @@ function assertSectionsFit(
   };
   if (spicedb !== undefined && world !== undefined)
     refuse('is for the embedded SpiceDB; nothing is written to a server at start', 'world');
+  // An approval is of a denial that is on record.
+  if (records.keep !== undefined && records.keep <= approvals.waiting)
+    refuse('must be longer than "approvals.waiting"', 'records.keep');
   if (clients.length > 0) return;
   if (spicedb !== undefined) refuse('at least one is needed with "spicedb.mode: server"', 'clients');
   const publicListener = listeners.find(({ host }) => !isLoopback(host));

@@ -1,9 +1,25 @@
 /** `records` of the configuration: what records have, for how long, and what a legal hold keeps beyond that. */
 import { z } from 'zod';
 import { findIdProblem, findTypeProblem, parseDescribedRef } from '../model/ids.js';
+import { DURATION_TEXT, parseDuration } from '../runtime/duration.js';
 import type { Hold } from '../store/record-hold.js';
 import { boundedDurationFormat } from './durations.js';
 import { readKeyFile } from './files.js';
+
+/** Years differ in length, and records are kept for no less than was asked for. */
+const LONGEST_YEAR_MS = 366 * 86_400_000;
+const YEARS_TEXT = /^P([1-9]\d?)Y$/;
+/** Records are read for a few days by what waits for people, and by outcomes that are reported. */
+const SHORTEST_KEEPING_MS = 7 * 86_400_000;
+
+const keepingFormat = z
+  .string()
+  .regex(new RegExp(`${YEARS_TEXT.source}|${DURATION_TEXT.source}`), 'must be a duration such as P1Y or P90D')
+  .transform((text) => {
+    const [, years] = YEARS_TEXT.exec(text) ?? [];
+    return years === undefined ? (parseDuration(text) ?? 0) : Number(years) * LONGEST_YEAR_MS;
+  })
+  .refine((value) => value >= SHORTEST_KEEPING_MS, 'must be at least P7D');
 
 const MAX_HELD_PEOPLE = 1000;
 
@@ -18,6 +34,7 @@ const heldPersonFormat = z.string().transform((text, context) => {
 export const recordsFormat = z
   .strictObject({
     facts: z.boolean().default(true),
+    keep: keepingFormat.optional(),
     hold: z
       .union([z.boolean(), z.array(heldPersonFormat).max(MAX_HELD_PEOPLE)])
       .default(false)
@@ -34,6 +51,8 @@ export const recordsFormat = z
 export interface RecordsConfig {
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly facts: boolean;
+  /** The time for which records are kept, in milliseconds; undefined: for ever. */
+  readonly keepMs: number | undefined;
   /** A legal hold keeps records and their values. */
   readonly hold: Hold;
   readonly values: {

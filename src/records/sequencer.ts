@@ -51,7 +51,7 @@ export class Sequencer {
   /** @param signer undefined: the log is kept, and signed once there is a key */
   constructor(
     private readonly store: LogStore,
-    private readonly signer: LogSigner | undefined,
+    readonly signer: LogSigner | undefined,
   ) {
     this.proofs = new LogProofs(store);
   }

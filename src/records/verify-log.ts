@@ -4,13 +4,15 @@
  */
 import { formatLeaf, type LoggedRecord } from '../audit/leaf.js';
 import { EMPTY_ROOT, hashLeaf, hashNode, type TreeHead } from '../audit/tree.js';
+import { isPruned, type OpenedRetention } from './opened-retention.js';
 
 /**
- * `changed`: the record is another than its leaf; `removed`: it is gone; `added`: it came round the log; `misplaced`: the
- * leaf isn't the one that the tree has there; `root`: the leaves don't give what was signed; `set_back`, `forked`: the log
- * doesn't begin with what was kept.
+ * `changed`: the record is another than its leaf; `removed`: it is gone, and not by the retention; `added`: it came round the log;
+ * `misplaced`: the leaf isn't the one that the tree has there; `root`: the leaves don't give what was signed; `set_back`, `forked`:
+ * the log doesn't begin with what was kept; `retention`: what the retention is said to have pruned isn't signed, or isn't old.
  */
-export type LogFindingKind = 'changed' | 'removed' | 'added' | 'misplaced' | 'root' | 'set_back' | 'forked';
+export type LogFindingKind =
+  'changed' | 'removed' | 'added' | 'misplaced' | 'root' | 'set_back' | 'forked' | 'retention';
 
 export interface LogFinding {
   readonly kind: LogFindingKind;
@@ -37,14 +39,19 @@ export class LogVerifier {
   /** The roots of the full subtrees on the left, by their sizes, of which each is a power of two. */
   private readonly left: { readonly size: number; readonly root: Buffer }[] = [];
   private size = 0;
+  /** The number of records that the retention has pruned. */
+  pruned = 0;
+  private isRetentionLogged = false;
 
   /**
    * @param head of the checkpoint that the log shows now
    * @param kept heads that the log must begin with
+   * @param retention what was pruned, by a signature: only that may be gone
    */
   constructor(
     private readonly head: TreeHead,
     private readonly kept: readonly TreeHead[],
+    private readonly retention?: OpenedRetention,
   ) {
     for (const { size } of kept)
       if (size > head.size)
@@ -60,13 +67,25 @@ export class LogVerifier {
     }
     if (index !== this.size || this.size >= this.head.size) return;
     const place = { id, index };
-    if (record === null) this.add('removed', 'the record is gone', place);
+    if (this.retention !== undefined && record?.id === this.retention.id)
+      this.isRetentionLogged = record.record['note'] === this.retention.note;
+    if (record === null) this.takeGone({ index, id, leaf });
     else if (record !== undefined && formatLeaf(record) !== leaf)
       this.add('changed', 'the record is not what its leaf says', place);
     const leafHash = hashLeaf(leaf);
     if (hash !== leafHash.toString('base64'))
       this.add('misplaced', 'the leaf is not the one that the tree has at its place', place);
     this.append(leafHash);
+  }
+
+  /** Takes what the retention is said to have said, and no key has signed so. */
+  takeRefused(refused: readonly { readonly id: string; readonly problem: string }[]): void {
+    for (const { id, problem } of refused) this.add('retention', problem, { id });
+  }
+
+  private takeGone({ index, id, leaf }: ShownLeaf): void {
+    if (this.retention !== undefined && isPruned(this.retention.terms, index, leaf)) this.pruned += 1;
+    else this.add('removed', 'the record is gone', { index, id });
   }
 
   /** Takes the ids of records without leaves that don't wait for one, and of those that waited and are gone. */
@@ -85,6 +104,8 @@ export class LogVerifier {
     }
     if (this.size === this.head.size && !this.computeRoot().equals(this.head.root))
       this.add('root', `the ${this.size} leaves do not give the root that was signed`);
+    if (this.retention !== undefined && !this.isRetentionLogged)
+      this.add('retention', 'what the retention has pruned is not in the log', { id: this.retention.id });
     return this.findings;
   }
 

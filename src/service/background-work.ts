@@ -10,6 +10,7 @@ import { countOpenReservations } from '../govern/limits/open-reservations.js';
 import { ReviewSweeper } from '../govern/review-sweeper.js';
 import { startPruning } from '../notify/event-pruner.js';
 import { WebhookSender } from '../notify/webhook-sender.js';
+import { RecordSweeper } from '../records/record-sweeper.js';
 import type { ApprovalStore } from '../store/approvals.js';
 import type { ConsentStore } from '../store/consents.js';
 import type { Database } from '../store/database/port.js';
@@ -19,6 +20,7 @@ import type { HistoryStore } from '../store/history.js';
 import type { LimitStore } from '../store/limits.js';
 import type { MetaStore } from '../store/meta.js';
 import type { RecordValues } from '../store/record-values.js';
+import { RetentionStore } from '../store/retention-store.js';
 import type { ReviewStore } from '../store/reviews.js';
 import type { Log } from '../telemetry/log.js';
 import type { RepeatedCount } from '../telemetry/repeated-count.js';
@@ -26,7 +28,7 @@ import type { AuditLog } from './open-log.js';
 import type { ActivePolicies } from './active-policies.js';
 
 export interface BackgroundWorkDeps {
-  readonly config: Pick<Config, 'notifications' | 'settleAfterMs'>;
+  readonly config: Pick<Config, 'notifications' | 'settleAfterMs' | 'records'>;
   readonly database: Database;
   readonly auditLog: AuditLog;
   readonly activePolicies: ActivePolicies;
@@ -73,6 +75,19 @@ export function startBackgroundWork(deps: BackgroundWorkDeps): BackgroundWork {
     startPruning([events, history, deps.recordValues], now, log),
     auditLog.sequencer.start(log).stop,
     ...auditLog.witnesses.map((witness) => witness.start().stop),
+    ...(config.records.keepMs === undefined ? [] : [sweepRecords(deps, config.records.keepMs)]),
   ];
   return { webhooks, reservations, reviewSweeper, waitingApprovals, stops };
+}
+
+/** Prunes records that are older than `records.keep`. */
+function sweepRecords(
+  { auditLog, database, recordValues, now, log }: BackgroundWorkDeps,
+  keepMs: number,
+): () => Promise<void> {
+  const { store: logStore, sequencer } = auditLog;
+  const retentions = new RetentionStore(database);
+  const isDamaged = (): boolean => sequencer.counts.damaged;
+  const deps = { retentions, logStore, signer: sequencer.signer, hold: recordValues.hold, isDamaged, now, log };
+  return new RecordSweeper(deps, keepMs).start(log);
 }

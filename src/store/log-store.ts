@@ -31,8 +31,11 @@ export interface LogEntry {
 
 /** A record's place in the log, and who may see it. */
 export interface LoggedPlace {
-  /** The client whose record it is, or whose decision was corrected or came to this; empty where a person made a change. */
-  readonly client: string;
+  /**
+   * The client whose record it is, or whose decision was corrected or came to this; empty where a person made a change, undefined
+   * where the log alone has it still.
+   */
+  readonly client: string | undefined;
   /** undefined: it is not sequenced yet. */
   readonly entry: LogEntry | undefined;
 }
@@ -114,22 +117,21 @@ export class LogStore {
     }
   }
 
-  /** Finds a record by its id, and its place. @throws Fault */
+  /** Finds a record by its id, and its place; also one of which only the leaf is left. @throws Fault */
   async locate(id: string): Promise<LoggedPlace | undefined> {
     const [rows] = await this.database.run([
       {
         sql: `select coalesce(d.client, r.client) as client, l.index, l.leaf
-              from records r
+              from (select $1::uuid as id) p left join records r on r.id = p.id
               left join records d on d.id = r.about and r.kind in ('outcome', 'correction')
-              left join log_leaves l on l.id = r.id
-              where r.id = $1::uuid`,
+              left join log_leaves l on l.id = p.id where r.id is not null or l.id is not null`,
         params: [id],
       },
     ]);
     const row = rows?.[0];
     if (row === undefined) return undefined;
     const entry = row['index'] === null ? undefined : { index: Number(row['index']), leaf: String(row['leaf']) };
-    return { client: String(row['client']), entry };
+    return { client: typeof row['client'] === 'string' ? row['client'] : undefined, entry };
   }
 }
 

@@ -11,6 +11,7 @@ import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
 import { RECORD_ITEM_TABLES } from './record-item-tables.js';
 import { RECORD_VALUE_TABLES } from './record-values.js';
+import { RETENTION_INDEXES } from './retention-store.js';
 import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
 import { REVIEW_TABLES } from './reviews.js';
@@ -150,6 +151,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   HISTORY_STEP,
   // The reserving function stores no values that can't be opened any more.
   [...ERASURE_FUNCTIONS, ...RESERVING_FUNCTION],
+  RETENTION_INDEXES,
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -8,8 +8,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/audit/checkpoint.js';
 import { verifyProofFile } from '../../src/audit/proof-file.js';
 import { formatNoteKey, toNoteKey, type NoteKey } from '../../src/audit/signed-note.js';
+import { readAuditKey } from '../../src/config/audit.js';
+import { RecordSweeper } from '../../src/records/record-sweeper.js';
+import { Sequencer } from '../../src/records/sequencer.js';
 import { parseStrictJson } from '../../src/runtime/strict-json.js';
 import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { LogStore } from '../../src/store/log-store.js';
+import { RetentionStore } from '../../src/store/retention-store.js';
 import { naiveRoot } from '../audit/naive-tree.js';
 import { clientNamed, startWith, type Answer } from '../support/sample.js';
 
@@ -26,6 +31,8 @@ beforeAll(async () => {
   const clients = [clientNamed('api', 'remit', 'evaluate', 'asserts_subject'), clientNamed('boss', 'remit', 'admin')];
   const remit = await startWith({ issuers: [], clients });
   ({ data } = remit);
+  // They are old enough for a retention.
+  remit.at(new Date('2025-03-04T10:00:00Z'));
   const question = {
     subject: { type: 'user', id: 'alice' },
     action: { name: 'read' },
@@ -145,7 +152,7 @@ describe('remit audit', () => {
     const verified = run('verify', ...kept, '--log-key', formatNoteKey(key), '--json');
     expect([verified.status, parseStrictJson(verified.stdout)]).toEqual([
       0,
-      { size: 5, kept: 1, waiting: [], findings: [] },
+      { size: 5, kept: 1, pruned: 0, waiting: [], findings: [] },
     ]);
     expect(run('verify', '--log-key', `${formatNoteKey(key)}x`).status).toBe(2);
     const stranger = formatNoteKey(toNoteKey(key.name, generateKeyPairSync('ed25519').privateKey));
@@ -162,5 +169,47 @@ describe('remit audit', () => {
     await database.close();
     const { status, stdout } = run('verify');
     expect([status, stdout]).toEqual([1, expect.stringMatching(new RegExp(`^changed  at 4  ${id}  the record`))]);
+  }, 60_000);
+
+  it('accepts a log that the retention has pruned, and still names what was changed', async () => {
+    const database = new PgliteDatabase(join(data, 'database'));
+    const logStore = new LogStore(database);
+    const signer = { origin: key.name, privateKey: readAuditKey(join(data, 'audit.key')) };
+    const hold = { isOnAll: false, listNames: () => Promise.resolve([]) };
+    const deps = { retentions: new RetentionStore(database), logStore, signer, hold, isDamaged: () => false };
+    const sweeper = new RecordSweeper({ ...deps, now: () => new Date(), log: () => undefined }, 1, 0);
+    const sequencer = new Sequencer(logStore, signer);
+    await sweeper.sweep();
+    await sequencer.sequence();
+    await sweeper.sweep();
+    await sequencer.sequence();
+    const { checkpoint: head = '' } = await logStore.readState();
+    await database.close();
+    const verified = run('verify', '--checkpoint', join(data, 'kept.checkpoint'), '--json');
+    const { findings, pruned } = parseStrictJson(verified.stdout) as { findings: object[]; pruned: number };
+    expect([verified.status, findings, pruned]).toEqual([1, [expect.objectContaining({ kind: 'changed', id })], 4]);
+    expect(run('verify').stdout).toContain('4 of them were pruned, as the retention has said.');
+
+    // The lines of what is pruned are there, and its proofs; the records for other systems are not.
+    const leaves = run('export').stdout;
+    const [first = ''] = leaves.split('\n');
+    expect(openCheckpoint(head, key).root).toEqual(naiveRoot(leaves.split('\n').slice(0, -1).slice(0, openCheckpoint(head, key).size).map((leaf) => Buffer.from(leaf)))); // prettier-ignore
+    const proof = run('prove', (parseStrictJson(first) as { id: string }).id);
+    expect(proof.status).toBe(0);
+    const events = run('export', '--format', 'cloudevents');
+    expect([events.status, events.stdout.split('\n').filter((line) => line.includes(id)).length]).toEqual([0, 1]);
+    for (const [name, text] of [
+      ['head', head],
+      ['log', leaves],
+      ['proof', proof.stdout],
+    ] as const)
+      writeFileSync(join(data, name), text);
+    if (spawnSync('python3', ['--version']).status !== 0) return;
+    const verifier = fileURLToPath(new URL('../../.ci/python-recipes/verify_log.py', import.meta.url));
+    const args = ['--key', formatNoteKey(key), '--checkpoint', 'head', '--export', 'log', '--proof', 'proof'];
+    const checked = spawnSync('python3', [verifier, ...args], { encoding: 'utf8', cwd: data });
+    expect(checked.stdout + checked.stderr).toMatch(
+      /the export is what was signed\nproof: record \S+ is in the log, at 0/,
+    );
   }, 60_000);
 });

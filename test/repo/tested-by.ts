@@ -36,6 +36,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/audit-prove.ts': 'test/cli/audit.test.ts',
   'src/cli/audit-verify.ts': 'test/cli/audit.test.ts',
   'src/cli/log-client.ts': 'test/cli/audit.test.ts',
+  'src/store/retention-store.ts': 'test/records/record-sweeper.test.ts',
+  'src/records/opened-retention.ts': 'test/records/record-sweeper.test.ts',
   'src/store/log-tables.ts': 'test/store/log-store.test.ts',
   'src/store/log-rows.ts': 'test/store/log-store.test.ts',
   'src/records/sequencer.ts': 'test/store/log-store.test.ts',

@@ -6,6 +6,7 @@ import { readDecisionId } from '../../decide/decision-id.js';
 import { BadRequest } from '../../model/faults.js';
 import type { Service } from '../../service/service.js';
 import { LogPages, MAX_PAGE_LEAVES } from '../../store/log-pages.js';
+import { RetentionStore } from '../../store/retention-store.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -58,6 +59,17 @@ const unsequencedFormat = z
     next: z.string().optional().describe('`after` of the next page'),
   })
   .meta({ id: 'UnsequencedRecords' });
+
+const retentionsFormat = z
+  .object({
+    retentions: z.array(
+      z.object({
+        id: z.string().describe('The record that it is'),
+        note: z.string().describe('What it says, signed by the keys of the log (c2sp.org/signed-note)'),
+      }),
+    ),
+  })
+  .meta({ id: 'Retentions' });
 
 const NO_RECORD = createProblem('not_found', 'There is no such record.');
 
@@ -190,6 +202,22 @@ function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
           ...(withValues ? { values: opened.get(leaf.id) ?? null } : {}),
         })),
       };
+    },
+  });
+
+  const retentionStore = new RetentionStore(service.database);
+  app.get('/v1/audit/retention', {
+    schema: {
+      tags: ['audit'],
+      summary:
+        'What the retention has said that it prunes (`records.keep`), the newest first: only so are records missing',
+      response: { 200: retentionsFormat, ...inputErrors },
+    },
+    onRequest,
+    handler: async (request) => {
+      const { retentions } = await reads.run(request, () => retentionStore.readState());
+      // What waits for its place in the log has pruned nothing.
+      return { retentions: retentions.flatMap(({ id, note, index }) => (index === undefined ? [] : [{ id, note }])) };
     },
   });
 

@@ -24,4 +24,6 @@ export const ADVISORY_LOCKS = {
   approval: 8,
   /** Held while a transaction with events commits, so that their positions appear in order. */
   event: 7,
+  /** Held while old records are deleted, or while it is said which ones: one replica at a time does. */
+  retention: 9,
 } as const;

@@ -1,6 +1,5 @@
 /** The contract of the database port, for every implementation. */
 import { changeRecordsOf, newDecisionStore } from '../../support/record-values.js';
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { StatementRejectedFault, type Database, type SqlStatement } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
@@ -18,7 +17,7 @@ import {
 import { UsedDpopProofStore } from '../../../src/store/used-dpop-proofs.js';
 import { RevocationStore } from '../../../src/store/revocations.js';
 import type { RevocableToken } from '../../../src/model/revocations.js';
-import type { DecisionRecord, SearchRecord } from '../../../src/model/decision.js';
+import type { DecisionRecord } from '../../../src/model/decision.js';
 import type { ReferenceStep } from '../../../src/model/entities.js';
 import { formatRef, type EntityRef } from '../../../src/model/ids.js';
 import { formatRelationship, parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -425,38 +424,6 @@ export function databaseContract(name: string, open: () => Promise<Database>): v
         const ids = records.map((r) => `'${r.id}'`).join(',');
         expect((await db.run([{ sql: `select count(*)::int as n from records where id in (${ids})` }]))[0]).toEqual([
           { n: 700 },
-        ]);
-      });
-
-      it('that are old go as docs/operate/scale.md says, their outcomes with them, and no others', async () => {
-        const scale = readFileSync(new URL('../../../docs/operate/scale.md', import.meta.url), 'utf8');
-        const sql = /^```sql\n(with old as [\s\S]*?)^```/m.exec(scale)?.[1] ?? '';
-        const store = newDecisionStore(db);
-        const aged = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
-        const [old, silent, young] = [401, 900, 399].map((days) => record({ evaluated_at: aged(days) }));
-        const lists = [402, 398].map((days): SearchRecord => ({
-          id: uuid(), evaluated_at: aged(days), client: 'c', decision: true, dry_run: false, policy_version: 'v', search: 'resource',
-          acting: { chain: [] }, request: {}, found: 2, items: [{ type: 'doc', id: 'é' }, { type: 'doc', id: 'x'.repeat(300) }],
-        })); // prettier-ignore
-        for (const one of [old, silent, young, ...lists]) await store.record(one as DecisionRecord);
-        for (const one of [old, young]) await store.reportOutcome(one?.id ?? '', 'c', { outcome: 'executed' });
-        store.correct({ ...(old as DecisionRecord), decision: false });
-        await store.flush();
-        await db.run([{ sql }]);
-        const found = await Promise.all([old, silent, young].map((one) => store.find(one?.id ?? '')));
-        expect(found.map((one) => one?.outcome?.outcome)).toEqual([undefined, undefined, 'executed']);
-        expect(found.map((one) => one?.record.id)).toEqual([undefined, undefined, young?.id]);
-        const names = [old, silent, ...lists].map((one) => `'${one?.id ?? ''}'`).join(',');
-        const left = await db.run([
-          { sql: `select id from records where id in (${names}) or about in (${names})` },
-          { sql: `select record from record_values where record in (${names})` },
-          { sql: `select distinct id from record_items where id in (${names})` },
-        ]);
-        const [, youngList] = lists;
-        expect(left.map((rows) => rows.map((row) => row['id'] ?? row['record']))).toEqual([
-          [youngList?.id],
-          [youngList?.id],
-          [youngList?.id],
         ]);
       });
 

@@ -22,6 +22,7 @@ import { BINARIES, Throwaway, Wire } from '../../support/postgres/server.js';
 import { approvalStoreContract } from '../approvals.contract.js';
 import { changeRecordsContract } from '../change-records.contract.js';
 import { consentStoreContract } from '../consents.contract.js';
+import { retentionContract } from '../../records/retention.contract.js';
 import { logContract } from '../log.contract.js';
 import { outboxContract } from '../outbox.contract.js';
 import { databaseContract } from './database.contract.js';
@@ -70,6 +71,7 @@ describe.skipIf(SERVER === undefined)(NEEDS, () => {
     });
     logContract(() => database);
     changeRecordsContract(() => database);
+    retentionContract(() => database);
   });
 
   describe('approvals', () => {

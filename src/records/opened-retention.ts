@@ -1,0 +1,76 @@
+/** Selects what the retention has pruned, as those who read the log believe it: the newest note that a key of the log has signed. */
+import { coversLeaf, openRetention, parseUnsignedRetention, type RetentionTerms } from '../audit/retention-note.js';
+import { NoteRefused, type NoteKey } from '../audit/signed-note.js';
+import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
+import { readNamedMember } from './export/shown-record.js';
+
+/** One note of the retention, as the service shows it. */
+export interface ShownRetention {
+  readonly id: string;
+  readonly note: string;
+}
+
+export interface OpenedRetention extends ShownRetention {
+  readonly terms: RetentionTerms;
+}
+
+/** The newest that a key has signed, and those after it that none has. */
+export interface SelectedRetention {
+  readonly retention: OpenedRetention | undefined;
+  readonly refused: readonly { readonly id: string; readonly problem: string }[];
+}
+
+/** The most that the clocks of the service and of who verifies may differ. */
+const VERIFIER_CLOCK_SLACK_MS = 3_600_000;
+
+/**
+ * @param shown the newest first
+ * @param keys of the log; without any, what a deployment without a key has written is taken as it is
+ * @param now of who verifies: what claims to be of a time to come rests on a wrong clock
+ */
+export function selectRetention(
+  shown: readonly ShownRetention[],
+  keys: readonly NoteKey[],
+  now: Date,
+): SelectedRetention {
+  const refused: { readonly id: string; readonly problem: string }[] = [];
+  for (const { id, note } of shown) {
+    const terms = openByAny(note, keys);
+    if (terms === undefined)
+      refused.push({ id, problem: 'what the retention has pruned is not signed by a key of the log' });
+    else if (Date.parse(terms.madeAt) > now.getTime() + VERIFIER_CLOCK_SLACK_MS)
+      refused.push({ id, problem: `the retention rests on a wrong clock: it was said at ${terms.madeAt}` });
+    else return { retention: { id, note, terms }, refused };
+  }
+  return { retention: undefined, refused };
+}
+
+/** Whether a record is gone because it was kept long enough. @param leaf its text */
+export function isPruned(terms: RetentionTerms, index: number, leaf: string): boolean {
+  const at = readLeafTime(leaf);
+  return at !== undefined && coversLeaf(terms, index, at);
+}
+
+function readLeafTime(leaf: string): string | undefined {
+  try {
+    const at = readNamedMember(parseStrictJson(leaf), 'at');
+    return typeof at === 'string' ? at : undefined;
+  } catch (error) {
+    // Another text than a leaf is found by its hash.
+    if (error instanceof StrictJsonError) return undefined;
+    throw error;
+  }
+}
+
+function openByAny(note: string, keys: readonly NoteKey[]): RetentionTerms | undefined {
+  const attempts =
+    keys.length === 0 ? [() => parseUnsignedRetention(note)] : keys.map((key) => () => openRetention(note, key));
+  for (const attempt of attempts) {
+    try {
+      return attempt();
+    } catch (error) {
+      if (!(error instanceof NoteRefused)) throw error;
+    }
+  }
+  return undefined;
+}

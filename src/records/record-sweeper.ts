@@ -1,0 +1,167 @@
+/**
+ * Prunes records that were kept long enough. It first says so on record: below which place of the log, and older than what time,
+ * signed as checkpoints are. Only what that covers is pruned, and not before an hour has passed. So who verifies the log tells what
+ * the retention has pruned from what was removed, and a clock that is set right within the hour has cost no record.
+ */
+import { openCheckpoint } from '../audit/checkpoint.js';
+import { formatLeaf } from '../audit/leaf.js';
+import {
+  formatRetention,
+  openRetention,
+  parseUnsignedRetention,
+  type RetentionTerms,
+} from '../audit/retention-note.js';
+import { NoteRefused, toNoteKey } from '../audit/signed-note.js';
+import { repeat } from '../runtime/repeat.js';
+import { yieldToEventLoop } from '../runtime/yield.js';
+import type { LogState, LogStore } from '../store/log-store.js';
+import type { RecordHold } from '../store/record-hold.js';
+import type { AgedKind, AgedRecord, RetentionState, RetentionStore } from '../store/retention-store.js';
+import type { Log } from '../telemetry/log.js';
+import { reportFailing } from '../telemetry/report-failing.js';
+import { listSigningKeys, type LogSigner } from './sequencer.js';
+
+const SWEEP_PAUSE_MS = 60_000;
+/** The time between what is said and what is done. */
+const PRUNING_DELAY_MS = 3_600_000;
+/** It is said anew this often, or more often where records are kept for days only. */
+const LONGEST_INTERVAL_MS = 86_400_000;
+const INTERVALS_OF_KEEPING = 24;
+/** The order in which records go. */
+const AGED_KINDS: readonly AgedKind[] = ['decided', 'later'];
+
+export interface RecordSweeperDeps {
+  readonly retentions: RetentionStore;
+  readonly logStore: Pick<LogStore, 'readState'>;
+  readonly signer: LogSigner | undefined;
+  readonly hold: Pick<RecordHold, 'isOnAll' | 'listNames'>;
+  /** Whether the log was last seen to be other than what was signed: nothing of it is pruned then. */
+  readonly isDamaged: () => boolean;
+  readonly now: () => Date;
+  readonly log: Log;
+}
+
+export class RecordSweeper {
+  /** Records that differ from their leaves, as of the last sweep: they are evidence, and stay. */
+  changed = 0;
+  /** The terms that all was pruned by, as text: what is left of them stays, so it isn't looked at again. */
+  private done = '';
+
+  /** @param keepMs the time for which records are kept, in milliseconds */
+  constructor(
+    private readonly deps: RecordSweeperDeps,
+    private readonly keepMs: number,
+    private readonly delayMs = PRUNING_DELAY_MS,
+  ) {}
+
+  /** @throws Fault */
+  async sweep(): Promise<void> {
+    if (this.deps.isDamaged() || this.deps.hold.isOnAll) return;
+    const state = await this.deps.retentions.readState();
+    const now = this.readClock(state);
+    const cutoff = new Date(now.getTime() - this.keepMs);
+    const [newest] = state.retentions;
+    const terms = newest && this.open(newest.note);
+    if (terms === undefined || Date.parse(terms.madeAt) + this.intervalMs <= now.getTime())
+      await this.announce(state, cutoff, now);
+    // What waits for its place in the log isn't said yet.
+    const effective = state.retentions.find(({ index, note }) => index !== undefined && this.isDue(note, now));
+    if (effective !== undefined) await this.pruneAll(this.narrow(effective.note, cutoff));
+  }
+
+  /** Begins with a sweep. @returns what stops it, once a sweep under way is done */
+  start(log: Log): () => Promise<void> {
+    return repeat(() => this.sweep(), {
+      pauseMs: SWEEP_PAUSE_MS,
+      onFailing: reportFailing(log, 'Records that were kept long enough can not be pruned', 'records_unpruned'),
+    }).stop;
+  }
+
+  private get intervalMs(): number {
+    return Math.min(LONGEST_INTERVAL_MS, this.keepMs / INTERVALS_OF_KEEPING);
+  }
+
+  /** The earlier of two clocks: one that is fast makes no record old. */
+  private readClock({ databaseNow }: RetentionState): Date {
+    return new Date(Math.min(this.deps.now().getTime(), databaseNow.getTime()));
+  }
+
+  /** Says what is to be pruned, where there is any such record. */
+  private async announce(state: RetentionState, cutoff: Date, now: Date): Promise<void> {
+    const { retentions, signer, log } = this.deps;
+    const below = this.readCoveredSize(await this.deps.logStore.readState());
+    const olderThan = cutoff.toISOString();
+    const [newest] = state.retentions;
+    // What was said before is said again by a new key, also where no record has become old since.
+    if (newest === undefined || this.open(newest.note) !== undefined) {
+      const aged = await Promise.all(
+        AGED_KINDS.map((kind) => retentions.readAged(kind, { olderThan, below, heldNames: [] }, undefined)),
+      );
+      if (aged.flat().length === 0) return;
+    }
+    const terms: RetentionTerms = { below, olderThan, madeAt: now.toISOString() };
+    const keys = signer === undefined ? [] : listSigningKeys(signer);
+    await retentions.add(formatRetention(terms, signer?.origin, ...keys), now, state);
+    log(`Records of before ${olderThan} were kept long enough: they are pruned an hour from now.`, {
+      event: 'retention_announced',
+    });
+  }
+
+  /** The number of leaves that a checkpoint covers which our key has signed, or that there are where none signs. */
+  private readCoveredSize({ size, checkpoint }: LogState): number {
+    const { signer } = this.deps;
+    if (signer === undefined) return size;
+    if (checkpoint === undefined) return 0;
+    try {
+      return openCheckpoint(checkpoint, toNoteKey(signer.origin, signer.privateKey)).size;
+    } catch (error) {
+      if (error instanceof NoteRefused) return 0;
+      throw error;
+    }
+  }
+
+  /** Opens what was said, where all keys that sign now have signed it. */
+  private open(note: string): RetentionTerms | undefined {
+    const { signer } = this.deps;
+    try {
+      if (signer === undefined) return parseUnsignedRetention(note);
+      const opened = listSigningKeys(signer).map((key) => openRetention(note, toNoteKey(signer.origin, key)));
+      return opened[0];
+    } catch (error) {
+      if (error instanceof NoteRefused) return undefined;
+      throw error;
+    }
+  }
+
+  private isDue(note: string, now: Date): boolean {
+    const terms = this.open(note);
+    return terms !== undefined && Date.parse(terms.madeAt) + this.delayMs <= now.getTime();
+  }
+
+  /** Opens what was said, and narrows it to what is old by the clock and the configuration of now. */
+  private narrow(note: string, cutoff: Date): RetentionTerms | undefined {
+    const terms = this.open(note);
+    return terms && { ...terms, olderThan: [terms.olderThan, cutoff.toISOString()].sort()[0] ?? terms.olderThan };
+  }
+
+  private async pruneAll(terms: RetentionTerms | undefined): Promise<void> {
+    const name = JSON.stringify(terms);
+    if (terms === undefined || name === this.done) return;
+    const query = { ...terms, heldNames: await this.deps.hold.listNames() };
+    let changed = 0;
+    for (const kind of AGED_KINDS) {
+      let last: AgedRecord | undefined;
+      do {
+        const aged = await this.deps.retentions.readAged(kind, query, last);
+        const unchanged = aged.filter(({ logged, leaf }) => formatLeaf(logged) === leaf);
+        changed += aged.length - unchanged.length;
+        const ids = unchanged.flatMap(({ logged, isHeld }) => (isHeld ? [] : [logged.id]));
+        if (ids.length > 0 && !(await this.deps.retentions.prune(ids))) return;
+        last = aged.at(-1);
+        await yieldToEventLoop();
+      } while (last !== undefined);
+    }
+    this.changed = changed;
+    this.done = name;
+  }
+}

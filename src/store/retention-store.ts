@@ -1,0 +1,169 @@
+/**
+ * The store of the retention: what it has said, which is on record itself, and the records that are old enough to go. A leaf stays
+ * as it is, so that the log still verifies.
+ */
+import type { LoggedRecord } from '../audit/leaf.js';
+import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
+import type { Database, DatabaseRow } from './database/port.js';
+import { selectLogged, toLoggedRecord } from './log-rows.js';
+
+/** Outcomes are found by their times as decisions are, and notes of the retention among all records. */
+export const RETENTION_INDEXES = [
+  `create index records_later on records (at, id) where decision is null`,
+  `create index records_retention on records (at) where kind = 'retention'`,
+] as const;
+
+/** One note of the retention. */
+export interface StoredRetention {
+  readonly id: string;
+  /** Its text, with the signatures where keys sign the log. */
+  readonly note: string;
+  /** Its place in the log; undefined while it waits for that. */
+  readonly index: number | undefined;
+}
+
+export interface RetentionState {
+  /** The clock of the database. */
+  readonly databaseNow: Date;
+  /** The newest first, up to a bound. */
+  readonly retentions: readonly StoredRetention[];
+  /** The number of all of them. */
+  readonly count: number;
+}
+
+/** A record that may be pruned, with its leaf. */
+export interface AgedRecord {
+  readonly logged: LoggedRecord;
+  readonly index: number;
+  readonly leaf: string;
+  /** Whether it has one of the names that are on hold. */
+  readonly isHeld: boolean;
+}
+
+export interface AgedQuery {
+  /** RFC 3339. */
+  readonly olderThan: string;
+  /** The place in the log that they are below. */
+  readonly below: number;
+  /** Texts that a record on hold has one of. */
+  readonly heldNames: readonly string[];
+}
+
+/** Decisions, lists and corrections go before what was reported of them. */
+export type AgedKind = 'decided' | 'later';
+
+/** More than are made between two keys of the log; those before them say nothing that these don't. */
+const MAX_SHOWN_RETENTIONS = 50;
+/** The records that are looked at and deleted at a time: few, since a decision may wait for the database meanwhile. */
+const MAX_AGED_RECORDS = 100;
+const MAX_AGED_BYTES = 512 * 1024;
+/** The client of a record that the service makes by itself: no client is named so. */
+const OWN_CLIENT = '';
+
+const AGED_CONDITIONS: Readonly<Record<AgedKind, string>> = {
+  decided: 'r.decision is not null',
+  // The first outcome of a decision counts, so it stays while there is anything that it is the outcome of.
+  later: `r.decision is null and not exists (select from records d where d.id = r.about)
+    and not exists (select from history_events h where h.decision = r.about)`,
+};
+
+export class RetentionStore {
+  constructor(private readonly database: Pick<Database, 'run'>) {}
+
+  /** @throws Fault */
+  async readState(): Promise<RetentionState> {
+    const [clock, rows = []] = await this.database.run([
+      { sql: `select now() as now, (select count(*)::int from records where kind = 'retention') as count` },
+      {
+        sql: `select r.id, r.record->>'note' as note, l.index from records r left join log_leaves l on l.id = r.id
+              where r.kind = 'retention' order by l.index desc nulls first limit ${MAX_SHOWN_RETENTIONS}`,
+      },
+    ]);
+    return {
+      databaseNow: clock?.[0]?.['now'] as Date,
+      retentions: rows.map(toStoredRetention),
+      count: Number(clock?.[0]?.['count']),
+    };
+  }
+
+  /** Puts what the retention says on record, unless another replica has since the state was read. @throws Fault */
+  async add(note: string, at: Date, { count }: Pick<RetentionState, 'count'>): Promise<void> {
+    await this.database.run([
+      { sql: `select pg_advisory_xact_lock(${LOCK_NAMESPACE}, ${ADVISORY_LOCKS.retention})` },
+      {
+        sql: `insert into records (id, kind, at, client, record)
+              select gen_random_uuid(), 'retention', $1::timestamptz, '${OWN_CLIENT}', jsonb_build_object('note', $2::text)
+              where (select count(*) from records where kind = 'retention') = $3::int`,
+        params: [at.toISOString(), note, count],
+      },
+    ]);
+  }
+
+  /**
+   * Reads records that are old enough, in the order of their times, with their leaves.
+   * @param after the one to begin after; undefined for the first page
+   * @throws Fault
+   */
+  async readAged(
+    kind: AgedKind,
+    { olderThan, below, heldNames }: AgedQuery,
+    after: AgedRecord | undefined,
+  ): Promise<readonly AgedRecord[]> {
+    const start = after === undefined ? '' : 'and (r.at, r.id) > ($4::timestamptz, $5::uuid)';
+    const [rows = []] = await this.database.run([
+      {
+        sql: `with aged as materialized (
+                select r.id, r.at, l.index, l.leaf, octet_length(r.record::text) as bytes
+                from records r join log_leaves l on l.id = r.id
+                where ${AGED_CONDITIONS[kind]} and r.at < $1::timestamptz and l.index < $2::bigint ${start}
+                order by r.at, r.id limit ${MAX_AGED_RECORDS}),
+              sized as (select *, sum(bytes) over (order by at, id) - bytes as bytes_before from aged)
+              select ${selectLogged('r')}, s.index, s.leaf, exists (
+                select from jsonb_array_elements_text($3::jsonb) n where position(n in r.record::text) > 0) as is_held
+              from sized s join records r on r.id = s.id
+              where s.bytes_before < ${MAX_AGED_BYTES} order by s.at, s.id`,
+        params: [
+          olderThan,
+          below,
+          JSON.stringify(heldNames),
+          ...(after === undefined ? [] : [after.logged.at, after.logged.id]),
+        ],
+      },
+    ]);
+    return rows.map((row) => ({
+      logged: toLoggedRecord(row),
+      index: Number(row['index']),
+      leaf: String(row['leaf']),
+      isHeld: row['is_held'] === true,
+    }));
+  }
+
+  /**
+   * Deletes records, with their values and with what lists are found by.
+   * @returns whether it was this replica's turn: one at a time deletes
+   * @throws Fault
+   */
+  async prune(ids: readonly string[]): Promise<boolean> {
+    const [rows] = await this.database.run([
+      {
+        sql: `with turn as materialized (
+                select pg_try_advisory_xact_lock(${LOCK_NAMESPACE}, ${ADVISORY_LOCKS.retention}) as is_ours),
+              old as materialized (
+                select r.id, r.at, r.kind, r.record from records r, turn where is_ours and r.id = any ($1::uuid[])),
+              items as (
+                delete from record_items i using old, jsonb_array_elements(old.record->'items') e
+                where old.kind = 'list' and i.item = search_key((e->>'type') || ':' || (e->>'id'))
+                  and i.at = old.at and i.id = old.id),
+              gone as (delete from records where id in (select id from old))
+              select is_ours from turn`,
+        params: [`{${ids.join(',')}}`],
+      },
+    ]);
+    return rows?.[0]?.['is_ours'] === true;
+  }
+}
+
+function toStoredRetention(row: DatabaseRow): StoredRetention {
+  const { id, note, index } = row;
+  return { id: String(id), note: String(note), index: index === null ? undefined : Number(index) };
+}
