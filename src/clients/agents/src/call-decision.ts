@@ -148,7 +148,7 @@ export class CallDecider {
     binding: RequestBinding,
     approval: WaitingApproval | undefined,
   ): Promise<Evaluation> {
-    const asked = await buildToolQuestion(question, args, binding, approval?.id);
+    const asked = buildToolQuestion(question, args, binding, approval?.id);
     const evaluation = await this.client.can(asked, { obligations: MASKING_TYPES });
     if (!evaluation.allowed) requireKnownAction(tool, question, evaluation.reasons);
     const detail = evaluation.reasons.map(({ code }) => MISSING_CREDENTIALS.get(code)).find(Boolean);

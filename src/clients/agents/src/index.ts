@@ -1,5 +1,6 @@
 /** Guards of agents' tools: `remit-agents/ai`, `/langchain`, `/openai` and `/mcp` are for the frameworks; this is what they share. */
-export { withSubject, type ProofFunction, type RequestBinding } from './request-binding.js';
+export type { ProofFunction } from 'remit-client';
+export { withSubject, type RequestBinding } from './request-binding.js';
 export type { ToolClient, ToolEvent, ToolGuardOptions } from './guard-options.js';
 export type { ToolArguments, ToolQuestion, ToolQuestions } from './tool-question.js';
 export { isToolRefusal, type RefusalCode, type ToolRefusal } from './tool-refusal.js';

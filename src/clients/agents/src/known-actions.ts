@@ -54,7 +54,7 @@ async function searchOnce(
   search: NonNullable<ToolClient['search']>,
 ): Promise<readonly Reason[]> {
   const { subject } = binding;
-  const context = await toContext(binding);
+  const context = toContext(binding);
   try {
     await search.resources({ subject, action, resource: { type }, context, pageSize: 1 }).next();
     return [];

@@ -1,16 +1,13 @@
 /** The request that tools run for: its subject is bound to it, and is never taken from what a model said. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { AgentCredential, Entity, QuestionContext, QuestionProof } from 'remit-client';
-
-/** Makes the proof that a token is presented with: `dpopProof(keys, url)` of `remit-client`, or one that has the key elsewhere. */
-export type ProofFunction = (token: string) => QuestionProof | Promise<QuestionProof>;
+import type { AgentCredential, Entity, ProofFunction, QuestionContext } from 'remit-client';
 
 export interface RequestBinding {
   /** Names for whom the agent acts: of a session or a token that the process has verified. */
   readonly subject: Entity;
   /** The agent's delegation token, which each question passes on. */
   readonly token?: string;
-  /** Called for each question, where the token is bound to a key: a proof counts once. */
+  /** Called for each attempt, where the token is bound to a key: `dpopProof(keys, url)`, or one that has the key elsewhere. */
   readonly proof?: ProofFunction;
   /** Further members of each question's context. */
   readonly context?: QuestionContext;
@@ -40,15 +37,14 @@ export function isStated(text: unknown): text is string {
   return typeof text === 'string' && text !== '';
 }
 
-/** The credential of the request's agent, with a proof that no other question has. */
-export async function toCredential({ token, proof }: RequestBinding): Promise<AgentCredential> {
-  if (token === undefined) return {};
-  return proof === undefined ? { token } : { token, proof: await proof(token) };
+/** The credential of the request's agent. */
+export function toCredential({ token, proof }: RequestBinding): AgentCredential {
+  return { ...(token === undefined ? {} : { token }), ...(proof === undefined ? {} : { proof }) };
 }
 
 /** The members that each question of the request has in its context. */
-export async function toContext(binding: RequestBinding): Promise<QuestionContext> {
-  return { ...binding.context, ...(await toCredential(binding)) };
+export function toContext(binding: RequestBinding): QuestionContext {
+  return { ...binding.context, ...toCredential(binding) };
 }
 
 /** @returns undefined outside of any request */

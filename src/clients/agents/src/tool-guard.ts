@@ -52,7 +52,7 @@ export class ToolGuard {
     if (this.options.hides === false) return new Set(questions.map(([name]) => name));
     const binding = getRequestBinding();
     if (binding === undefined) throw new TypeError('remit: tools are guarded within a request (withSubject)');
-    const capabilities = await this.client.capabilities(await toCredential(binding));
+    const capabilities = await this.client.capabilities(toCredential(binding));
     const tools = questions.map((tool) => ({ tool, capability: findCapability(capabilities, tool[1]) }));
     const absent = tools.flatMap(({ tool, capability }) => (capability === undefined ? [tool] : []));
     await requireKnownActions(absent, binding, this.client, this.options.onError);

@@ -34,19 +34,19 @@ export function findToolQuestion(questions: ToolQuestions, tool: string): ToolQu
 }
 
 /** @throws BadArguments where they name no resource */
-export async function buildToolQuestion(
+export function buildToolQuestion(
   { action, resource: { type, id } }: ToolQuestion,
   args: ToolArguments,
   binding: RequestBinding,
   approval: string | undefined,
-): Promise<Question> {
+): Question {
   const resourceId = typeof id === 'function' ? id(args) : id;
   if (!isStated(resourceId)) throw new BadArguments('the arguments name no resource');
   return {
     subject: binding.subject,
     action: { name: action, properties: args },
     resource: { type, id: resourceId },
-    context: { ...(await toContext(binding)), ...(approval === undefined ? {} : { approval: { id: approval } }) },
+    context: { ...toContext(binding), ...(approval === undefined ? {} : { approval: { id: approval } }) },
   };
 }
 

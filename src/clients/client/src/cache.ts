@@ -16,7 +16,8 @@ export interface CacheOptions {
 }
 
 interface Entry {
-  readonly evaluation: Evaluation;
+  /** A copy, which no caller has: one that changes its own would lift the obligations of the next. */
+  readonly parts: Omit<Evaluation, 'mask'>;
   /** Counted by the clock of `performance.now()`. */
   readonly ends: number;
 }
@@ -48,7 +49,7 @@ export class AllowCache {
   find(key: string): Evaluation | undefined {
     const entry = this.entries.get(key);
     if (entry === undefined) return undefined;
-    if (entry.ends > performance.now()) return entry.evaluation;
+    if (entry.ends > performance.now()) return createEvaluation(structuredClone(entry.parts));
     this.entries.delete(key);
     return undefined;
   }
@@ -63,8 +64,11 @@ export class AllowCache {
     this.entries.delete(key);
     const [oldest] = this.entries.keys();
     if (this.entries.size >= this.maxEntries && oldest !== undefined) this.entries.delete(oldest);
-    const kept = createEvaluation({ ...evaluation, question: evaluation.question, isCached: true });
-    this.entries.set(key, { evaluation: kept, ends });
+    const { mask: _mask, ...parts } = evaluation;
+    this.entries.set(key, {
+      parts: structuredClone({ ...parts, question: evaluation.question, isCached: true }),
+      ends,
+    });
   }
 }
 

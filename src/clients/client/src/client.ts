@@ -19,6 +19,7 @@ import { streamFilter, type FilterEnd, type FilterStreamOptions, type FilterStre
 import { filterRecords, type FilterAnswer, type FilteredRecord, type FilterRequest } from './filter.js';
 import { carryOut, requireObligationTable, type ObligationTable } from './obligations.js';
 import { toWireQuestion, type Question, type QuestionContext, type WireQuestion } from './question.js';
+import { isRepeatableQuestion, proveQuestion, toProvenBody } from './question-proof.js';
 import { Searches } from './search.js';
 import { isRecord } from './strict-json.js';
 import { Transport } from './transport.js';
@@ -111,9 +112,13 @@ export class RemitClient {
     if (wires.length === 0) return [];
     return this.caller.run('canAll', options, async ({ deadline, endpoints, send, getDecisionId }) => {
       const url = await endpoints.find('access_evaluations_endpoint', deadline);
-      const body = { evaluations: wires, options: { evaluations_semantic: 'execute_all' } };
+      const body = async (): Promise<object> => ({
+        evaluations: await Promise.all(wires.map(proveQuestion)),
+        options: { evaluations_semantic: 'execute_all' },
+      });
       const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-      const answer = await send({ method: 'POST', url, body, headers, isRepeatable: true });
+      const isRepeatable = wires.every(isRepeatableQuestion);
+      const answer = await send({ method: 'POST', url, body, headers, isRepeatable });
       const items = isRecord(answer) ? answer['evaluations'] : undefined;
       // Fewer or more answers than questions belong to nothing.
       if (!Array.isArray(items) || items.length !== wires.length) throw new RemitUnavailable('answer');
@@ -161,7 +166,7 @@ export class RemitClient {
           ? await send({ method: 'GET', url, isRepeatable: true }).catch((error: unknown) => {
               throw explainMissingToken(error);
             })
-          : await send({ method: 'POST', url, body: { context: { token, proof } }, isRepeatable: true });
+          : await send({ method: 'POST', url, ...toProvenBody({ context: { token, ...(proof && { proof }) } }) });
       return readCapabilities(answer, getDecisionId());
     });
   }
@@ -194,16 +199,17 @@ export class RemitClient {
 
   private async ask(call: Call, wire: WireQuestion, table: ObligationTable, options: AskOptions): Promise<Evaluation> {
     const { deadline, endpoints, send } = call;
-    const key =
-      this.cache === undefined ? undefined : this.cache.getKey(wire, await deadline.race(this.credential.get()));
-    const kept = key === undefined ? undefined : this.cache?.find(key);
+    // Each question is to be proven where there are proofs: what is kept would answer one that has none.
+    const cache = wire.context.proof === undefined ? this.cache : undefined;
+    const key = cache?.getKey(wire, await deadline.race(this.credential.get()));
+    const kept = key === undefined ? undefined : cache?.find(key);
     if (kept !== undefined) return deadline.race(carryOut(kept, table));
     const started = performance.now();
     const url = await endpoints.find('access_evaluation_endpoint', deadline);
     const headers = { 'idempotency-key': options.idempotencyKey ?? randomUUID() };
-    const answer = await send({ method: 'POST', url, body: wire, headers, isRepeatable: true });
+    const answer = await send({ method: 'POST', url, headers, ...toProvenBody(wire) });
     const evaluation = readEvaluation(answer, wire, call.getDecisionId());
-    if (key !== undefined) this.cache?.keep(key, evaluation, started);
+    if (key !== undefined) cache?.keep(key, evaluation, started);
     return deadline.race(carryOut(evaluation, table));
   }
 }

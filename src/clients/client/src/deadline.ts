@@ -63,6 +63,8 @@ export class CallDeadline {
 
   /** Waits for what others may wait for as well, no longer than this. */
   async race<T>(work: Promise<T>): Promise<T> {
+    // It may fail after this call was given up, and an error that is awaited nowhere ends the process.
+    work.catch(() => undefined);
     if (this.signal.aborted) throw this.toError();
     let stop = (): void => undefined;
     const ended = new Promise<never>((_resolve, reject) => {

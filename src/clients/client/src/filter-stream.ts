@@ -14,6 +14,7 @@ import {
 } from './filter.js';
 import { readJsonLines } from './line-reader.js';
 import type { ObligationTable } from './obligations.js';
+import { isRepeatableQuestion, proveQuestion } from './question-proof.js';
 import type { Entity, WireQuestion } from './question.js';
 import { SentLines } from './sent-lines.js';
 import { isRecord } from './strict-json.js';
@@ -55,7 +56,8 @@ export async function* streamFilter(
   options: FilterStreamOptions,
 ): AsyncGenerator<FilteredRecord, FilterEnd, undefined> {
   const { deadline, endpoints } = call;
-  const question = buildFilterQuestion(request, table);
+  // A stream has one proof, for all attempts.
+  const question = await deadline.race(proveQuestion(buildFilterQuestion(request, table)));
   const ending = new AbortController();
   // Stands for the question of the whole.
   const asked: WireQuestion = { ...question, resource: question.subject };
@@ -70,7 +72,7 @@ export async function* streamFilter(
       open: () => sent.open(),
       isReplayable: () => sent.isReplayable,
       // Each record that comes back may be a use of a limit, so what may have arrived isn't sent again without a key.
-      isRepeatable: key !== undefined,
+      isRepeatable: key !== undefined && isRepeatableQuestion(question),
       type: LINES_TYPE,
       signal: AbortSignal.any([ending.signal, deadline.signal]),
       ...(key === undefined ? {} : { headers: { 'idempotency-key': key } }),

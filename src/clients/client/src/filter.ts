@@ -3,7 +3,9 @@ import type { Call } from './caller.js';
 import { RemitUnavailable } from './errors.js';
 import { createEvaluation, readEvaluation, readObligations, requireNotRefused, type Obligation } from './evaluation.js';
 import { carryOut, type ObligationTable } from './obligations.js';
+import { isRepeatableQuestion, proveQuestion } from './question-proof.js';
 import {
+  copyAsSent,
   declareObligations,
   requireAction,
   requireEntity,
@@ -62,9 +64,10 @@ export async function filterRecords(
   const question = buildFilterQuestion(request, table);
   const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
   // Each record that comes back may be a use of a limit, so one that may have arrived isn't sent again without a key.
-  const isRepeatable = idempotencyKey !== undefined;
+  const isRepeatable = idempotencyKey !== undefined && isRepeatableQuestion(question);
   const url = endpoints.findOwn('/v1/filter');
-  const answer = await send({ method: 'POST', url, body: { ...question, records }, headers, isRepeatable });
+  const body = async (): Promise<object> => ({ ...(await proveQuestion(question)), records });
+  const answer = await send({ method: 'POST', url, body, headers, isRepeatable });
   if (!isRecord(answer) || !Array.isArray(answer['records'])) throw new RemitUnavailable('answer');
   const { records: answered, ...details } = answer;
   requireNotRefused(details['context'], { ...question, resource: question.subject }, getDecisionId());
@@ -88,8 +91,13 @@ export function buildFilterQuestion(
   { subject, action, context }: FilterQuestion,
   table: ObligationTable,
 ): Omit<WireQuestion, 'resource'> {
-  requireEntity(subject, 'subject');
-  return { subject, action: requireAction(action), context: declareObligations(context, Object.keys(table)) };
+  const copy = copyAsSent({ subject, action });
+  requireEntity(copy.subject, 'subject');
+  return {
+    subject: copy.subject,
+    action: requireAction(copy.action),
+    context: declareObligations(context, Object.keys(table)),
+  };
 }
 
 /**

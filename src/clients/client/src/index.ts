@@ -5,7 +5,16 @@ export type { Capability } from './capabilities.js';
 export { RemitDenied, RemitError, RemitSetupError, RemitUnavailable } from './errors.js';
 export type { SetupCode, UnavailableCode } from './errors.js';
 export type { AccessRequestOffer, Evaluation, Obligation, Reason, Remedy } from './evaluation.js';
-export type { Action, Entity, Properties, Question, QuestionContext, WireQuestion } from './question.js';
+export type {
+  Action,
+  Entity,
+  ProofFunction,
+  Properties,
+  Question,
+  QuestionContext,
+  StatedProof,
+  WireQuestion,
+} from './question.js';
 export type { ObligationHandler, ObligationTable } from './obligations.js';
 export type { FilterAnswer, FilteredRecord, FilterRequest, InvalidRecord } from './filter.js';
 export type { FilterEnd, FilterStreamOptions, FilterStreamRequest } from './filter-stream.js';

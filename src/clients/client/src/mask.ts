@@ -46,38 +46,41 @@ export type PrepareValue = (value: unknown) => unknown;
  * @throws JsonProblem where the text can't be written again as it is; TypeError as `applyMask`, and for a list within a list,
  * whose members no mask knows
  */
-export function maskJson(text: string, obligations: readonly Obligation[], prepare?: PrepareValue): string {
+export function maskJson(
+  text: string,
+  obligations: readonly Obligation[],
+  prepare: PrepareValue = (same) => same,
+): string {
   const value = parseExactJson(text);
   // Nothing is all that it says.
   if (value === null) return 'null';
   const masking = selectMasking(obligations);
-  return JSON.stringify(masking.length === 0 ? value : maskWithin(value, masking, prepare, 0));
+  return JSON.stringify(masking.length === 0 ? value : applyMasking(prepare(value), masking, prepare));
 }
 
-function maskWithin(
-  value: unknown,
-  masking: readonly Obligation[],
-  prepare: PrepareValue = (same) => same,
-  depth: number,
-): unknown {
-  if (depth > MAX_TEXT_DEPTH) throw new TypeError('texts are within texts too deeply');
-  return applyMasking(prepare(value), masking, (text) => maskTextWithin(text, masking, prepare, depth + 1));
-}
-
-/** Masks a text that stands in a field: one that isn't JSON as a whole is shown, since the field isn't hidden. */
-function maskTextWithin(text: string, masking: readonly Obligation[], prepare: PrepareValue, depth: number): string {
-  if (!/^\s*["[{]/.test(text)) return text;
+/**
+ * Masks a text that stands in a field: one that isn't JSON as a whole is shown, unless a part of the field is hidden, since it may be
+ * in the text.
+ * @param trees as `hideFields` has them: the record may go on in the text, as a column of JSON does
+ */
+function hideInText(text: string, trees: readonly FieldTree<unknown>[], anywhere: Anywhere): string | typeof REMOVED {
+  const hidesPart = trees.some((tree) => tree !== anywhere.tree);
+  const plain = hidesPart ? REMOVED : text;
+  if (!/^\s*["[{]/.test(text)) return plain;
   let value: unknown;
   try {
     value = parseExactJson(text);
   } catch (error) {
     if (isAnyJson(text) || BROKEN_JSON.test(text)) throw error;
-    return text;
+    return plain;
   }
+  if (anywhere.depth === MAX_TEXT_DEPTH) throw new TypeError('texts are within texts too deeply');
+  const deeper = { ...anywhere, depth: anywhere.depth + 1 };
   const masked =
     typeof value === 'string'
-      ? maskTextWithin(value, masking, prepare, depth + 1)
-      : maskWithin(value, masking, prepare, depth);
+      ? hideInText(value, trees, deeper)
+      : hideFields(requireFields(anywhere.prepare(value)), trees, deeper);
+  if (masked === REMOVED) return REMOVED;
   const [before, after] = [JSON.stringify(value), JSON.stringify(masked)];
   return before === after ? text : after;
 }
@@ -99,21 +102,25 @@ function selectMasking(obligations: readonly Obligation[]): readonly Obligation[
   return masking;
 }
 
-/** Masks a text that stands in a record. */
-type MaskText = (text: string) => string;
-
 /**
  * @param plain a value that was read from JSON
- * @param maskText is given where the record may be anywhere within the value
+ * @param prepare is given where the record may be anywhere within the value
  * @throws TypeError where it has no fields, or is a list of anything but objects
  */
-function applyMasking(plain: unknown, masking: readonly Obligation[], maskText?: MaskText): unknown {
-  const hasFields = Array.isArray(plain) ? plain.every(isRecord) : isRecord(plain);
-  if (!hasFields) throw new TypeError('what is to be masked has no fields');
-  return masking.reduce<unknown>((masked, obligation) => applyObligation(masked, obligation, maskText), plain);
+function applyMasking(plain: unknown, masking: readonly Obligation[], prepare?: PrepareValue): unknown {
+  return masking.reduce<unknown>(
+    (masked, obligation) => applyObligation(masked, obligation, prepare),
+    requireFields(plain),
+  );
 }
 
-function applyObligation(value: unknown, { type, properties }: Obligation, maskText: MaskText | undefined): unknown {
+function requireFields(value: unknown): unknown {
+  const hasFields = Array.isArray(value) ? value.every(isRecord) : isRecord(value);
+  if (!hasFields) throw new TypeError('what is to be masked has no fields');
+  return value;
+}
+
+function applyObligation(value: unknown, { type, properties }: Obligation, prepare: PrepareValue | undefined): unknown {
   const fields = properties['fields'] as readonly string[];
   if (type === 'visible_fields')
     return keepFields(
@@ -122,7 +129,7 @@ function applyObligation(value: unknown, { type, properties }: Obligation, maskT
     );
   const modes = isRecord(properties['modes']) ? properties['modes'] : {};
   const tree = buildTree(fields, (field) => (Object.hasOwn(modes, field) ? modes[field] : 'remove'));
-  return hideFields(value, [tree], maskText === undefined ? undefined : { tree, maskText });
+  return hideFields(value, [tree], prepare === undefined ? undefined : { tree, prepare, depth: 0 });
 }
 
 /** A tree of fields by the parts of their paths; `end` is set where a field's path ends. */
@@ -166,10 +173,11 @@ function keepFields(value: unknown, tree: FieldTree<true>): unknown {
   });
 }
 
-/** The tree whose fields may begin in any object, and the mask of texts. */
+/** The tree whose fields may begin in any object, and what is done with texts, which may stand in others. */
 interface Anywhere {
   readonly tree: FieldTree<unknown>;
-  readonly maskText: MaskText;
+  readonly prepare: PrepareValue;
+  readonly depth: number;
 }
 
 /** @param trees the places in the tree of fields that the value may stand at */
@@ -177,9 +185,9 @@ function hideFields(value: unknown, trees: readonly FieldTree<unknown>[], anywhe
   if (Array.isArray(value)) {
     // A row of a table has no names, so it can't be told what is hidden of it.
     if (anywhere !== undefined && value.some(Array.isArray)) throw new TypeError('a list within a list has no fields');
-    return value.map((element) => hideFields(element, trees, anywhere));
+    return value.map((element) => hideFields(element, trees, anywhere)).filter((element) => element !== REMOVED);
   }
-  if (typeof value === 'string' && anywhere !== undefined) return anywhere.maskText(value);
+  if (typeof value === 'string' && anywhere !== undefined) return hideInText(value, trees, anywhere);
   if (!isRecord(value)) return value;
   return mapMembers(value, (name, inner) => {
     const nodes = trees.flatMap((tree) => descend(tree, name) ?? []);

@@ -12,17 +12,21 @@ export interface Action {
   readonly name: string;
   readonly properties?: Properties;
 }
+/** The proof for a token that is bound to a key or a certificate. */
+export interface StatedProof {
+  readonly jwt?: string;
+  readonly method?: string;
+  readonly url?: string;
+  readonly certificate?: string;
+}
+/** Makes the proof for a token, as `dpopProof(keys, url)` does: a proof counts once, so each attempt needs its own. */
+export type ProofFunction = (token: string) => StatedProof | Promise<StatedProof>;
 /** Members of the context that Remit reads; others are the question's own. */
 export interface QuestionContext {
   /** The agent's delegation token. */
   readonly token?: string;
-  /** The proof for a token that is bound to a key or a certificate. */
-  readonly proof?: {
-    readonly jwt?: string;
-    readonly method?: string;
-    readonly url?: string;
-    readonly certificate?: string;
-  };
+  /** A function is called for each attempt. A proof that is stated counts once, so such a question is never sent again. */
+  readonly proof?: StatedProof | ProofFunction;
   readonly agent?: string;
   readonly mode?: string;
   readonly dry_run?: boolean;
@@ -52,22 +56,33 @@ export interface WireQuestion {
  * @throws RemitSetupError where a part is missing: a question with a hole in it is never sent
  */
 export function toWireQuestion(question: Question, supported: readonly string[]): WireQuestion {
-  requireEntity(question.subject, 'subject');
-  requireEntity(question.resource, 'resource');
-  return {
-    subject: question.subject,
-    action: requireAction(question.action),
-    resource: question.resource,
-    context: declareObligations(question.context, supported),
-  };
+  const { subject, action, resource } = copyAsSent({ ...question, context: undefined });
+  requireEntity(subject, 'subject');
+  requireEntity(resource, 'resource');
+  return { subject, action: requireAction(action), resource, context: declareObligations(question.context, supported) };
 }
 
-/** Declares what this client supports, in the place of what the question itself declares. */
+/**
+ * Copies what is asked about, as it will be sent: a question waits for its credential, and its author may use the object for the
+ * next one meanwhile. The answer would then be another question's.
+ * @throws RemitSetupError where JSON doesn't have it
+ */
+export function copyAsSent<T extends object>(value: T): T {
+  try {
+    return JSON.parse(JSON.stringify(value)) as T;
+  } catch {
+    throw new RemitSetupError('options', { detail: 'the question can not be written as JSON' });
+  }
+}
+
+/** Copies the context, and declares what this client supports, in the place of what the question itself declares. */
 export function declareObligations(
   context: QuestionContext | undefined,
   supported: readonly string[],
 ): QuestionContext & { readonly supported_obligations: readonly string[] } {
-  return { ...context, supported_obligations: supported };
+  const copy = copyAsSent({ ...context, supported_obligations: supported });
+  // JSON has no functions.
+  return typeof context?.proof === 'function' ? { ...copy, proof: context.proof } : copy;
 }
 
 export function requireAction(action: unknown): Action {

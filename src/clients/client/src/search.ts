@@ -4,7 +4,9 @@ import type { CallOptions } from './deadline.js';
 import type { EndpointName } from './endpoints.js';
 import { RemitUnavailable } from './errors.js';
 import { NO_QUESTION, readObligations, requireNotRefused, type Obligation } from './evaluation.js';
+import { toProvenBody } from './question-proof.js';
 import {
+  copyAsSent,
   declareObligations,
   requireAction,
   requireEntity,
@@ -89,10 +91,22 @@ export class Searches {
     return this.pages(endpoint, search, question, (result) => readEntity(result, searchedType), options);
   }
 
-  private async *pages<T extends object>(
+  /** Its pages are asked for later on, and all of them the same. */
+  private pages<T extends object>(
     endpoint: EndpointName,
     { context, pageSize }: CommonSearch,
     question: object,
+    read: (result: Readonly<Record<string, unknown>>) => T | undefined,
+    options: CallOptions,
+  ): AsyncGenerator<T, void, undefined> {
+    const asked = { ...copyAsSent(question), context: declareObligations(context, this.supported) };
+    return this.readPages(endpoint, asked, pageSize, read, options);
+  }
+
+  private async *readPages<T extends object>(
+    endpoint: EndpointName,
+    question: { readonly context: QuestionContext },
+    pageSize: number | undefined,
     read: (result: Readonly<Record<string, unknown>>) => T | undefined,
     options: CallOptions,
   ): AsyncGenerator<T, void, undefined> {
@@ -101,14 +115,10 @@ export class Searches {
     let token: string | undefined;
     do {
       const page = token === undefined ? limit : { ...limit, token };
-      const body = {
-        ...question,
-        context: declareObligations(context, this.supported),
-        ...(Object.keys(page).length === 0 ? {} : { page }),
-      };
+      const asked = { ...question, ...(Object.keys(page).length === 0 ? {} : { page }) };
       const answer = await this.caller.run('search', options, async ({ deadline, endpoints, send }) => {
         const url = await endpoints.find(endpoint, deadline);
-        return send({ method: 'POST', url, body, isRepeatable: true });
+        return send({ method: 'POST', url, ...toProvenBody(asked) });
       });
       const { results, next } = readPage(answer);
       // All of a page is read before any of it counts.

@@ -11,7 +11,8 @@ import { dropBody, readJsonBody } from './read-body.js';
 export interface OutgoingRequest {
   readonly method: 'GET' | 'POST';
   readonly url: URL;
-  readonly body?: unknown;
+  /** A function makes it for each attempt. */
+  readonly body?: object | (() => Promise<object>);
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether sending it twice is the same as once, also where the first may have arrived. */
   readonly isRepeatable: boolean;
@@ -60,10 +61,10 @@ export class Transport {
 
   /** @returns the body of a good answer. @throws RemitUnavailable; RemitSetupError where the request is refused */
   async send(request: OutgoingRequest, deadline: CallDeadline, count: CallCount): Promise<unknown> {
-    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     let isRenewed = false;
     for (;;) {
       count.attempts += 1;
+      const body = await deadline.race(writeBody(request));
       const token = request.isOpen === true ? undefined : await deadline.race(this.credential.get());
       const result = await this.attempt(request, body, token, deadline);
       if (!(result instanceof RemitUnavailable)) {
@@ -199,6 +200,11 @@ export class Transport {
     if (!mayRepeat || attempts >= MAX_ATTEMPTS || pauseMs >= deadline.remainingMs) throw error;
     await deadline.pause(pauseMs);
   }
+}
+
+async function writeBody({ body }: Pick<OutgoingRequest, 'body'>): Promise<string | undefined> {
+  if (body === undefined) return undefined;
+  return JSON.stringify(typeof body === 'function' ? await (body as () => Promise<object>)() : body);
 }
 
 /** @returns the body of a good answer. @throws RemitSetupError for one that refuses the request */

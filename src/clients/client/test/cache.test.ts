@@ -105,3 +105,18 @@ it('an obligation is carried out each time, and one that fails denies', async ()
   expect(await client.can(question)).toMatchObject({ allowed: false, code: 'obligation_failed' });
   expect(notes).toBe(3);
 });
+
+it('what is kept is no caller’s to change, and keeps its masks', async () => {
+  const obligations = [{ id: 'm', type: 'mask', properties: { fields: ['ssn'] } }];
+  service.react(answer(HOUR, { obligations, note: { list: [1] } }));
+  const client = connect({ maxAgeMs: HOUR }, { obligations: { mask: true } });
+  for (const isCached of [false, true, true]) {
+    const evaluation = await client.can(question);
+    expect(evaluation).toMatchObject({ allowed: true, isCached, obligations, context: { note: { list: [1] } } });
+    expect(evaluation.mask({ ssn: 1, name: 'E' })).toEqual({ name: 'E' });
+    const own = evaluation as unknown as { obligations: { properties: { fields: string[] } }[]; context: typeof evaluation.context }; // prettier-ignore
+    own.obligations[0]?.properties.fields.pop();
+    own.obligations.pop();
+    Object.assign(own.context, { note: undefined, obligations: [] });
+  }
+});

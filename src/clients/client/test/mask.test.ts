@@ -132,6 +132,41 @@ it('anywhere: shows nothing of a hidden field or of a value that has no name, ho
   );
 });
 
+it('anywhere: hides a part of a field in whatever the way to it is text, as a column of JSON is', () => {
+  const secret = 'Main Street 1';
+  const inText = (value: unknown): unknown => JSON.stringify(value);
+  const steps = fc.constantFrom<(value: unknown) => unknown>(
+    (value) => value,
+    inText,
+    (value) => [value],
+    (value) => [inText(value)],
+    (value) => inText([value]),
+    (value) => inText(inText(value)),
+  );
+  const paths = fc.constantFrom(['address', 'street'], ['home', 'address', 'street'], ['home.address', 'street']);
+  const tail = fc.constantFrom<unknown>({ street: secret, city: 'X' }, secret, inText(secret), [secret]);
+  fc.assert(
+    fc.property(paths, fc.array(steps, { minLength: 3, maxLength: 3 }), tail, (path, [a, b, c], last) => {
+      const [, ...outer] = [...path].reverse();
+      const inner = outer.reduce<unknown>((value, name, i) => (i % 2 ? a : b)?.({ [name]: c?.(value), id: 'e' }), last);
+      // Of lists within lists nothing is shown at all.
+      const shown = ((): unknown => {
+        try {
+          return maskAnywhere({ w: inner, name: 'E' }, [mask([path.join('.')]), mask(['other'])]);
+        } catch (error) {
+          if (error instanceof TypeError) return { name: 'E' };
+          throw error;
+        }
+      })();
+      expect(JSON.stringify(shown)).not.toContain('Main Street');
+      expect(shown).toMatchObject({ name: 'E' });
+    }),
+  );
+  const column = { id: 'e', address: inText({ street: secret, city: 'X' }) };
+  expect(maskAnywhere(column, [mask(['address.street'])])).toEqual({ id: 'e', address: '{"city":"X"}' });
+  expect(maskAnywhere({ id: 'e', address: secret }, [mask(['address.street'])])).toEqual({ id: 'e' });
+});
+
 describe('anywhere', () => {
   it.each<[string, unknown]>([
     ['a list of texts', ['Erin earns 61000']],
