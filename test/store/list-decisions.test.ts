@@ -227,7 +227,7 @@ describe('a page', () => {
 
   it('that is planned once for any values doesn’t read all lists that a resource is in', async () => {
     const filter = { user: 'user:u1', resource: 'document:d7', readsOwnOnly: true };
-    const [, { sql = '', params = [] } = {}] = buildListStatements(filter, undefined, 50);
+    const [, { sql, params = [] } = { sql: '' }] = buildListStatements(filter, undefined, 50);
     const values = params.map((value) => `'${String(value)}'`).join(', ');
     const plans = await db.run(
       [
