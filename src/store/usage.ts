@@ -4,7 +4,6 @@
  */
 import { parseDescribedRef } from '../model/ids.js';
 import type { Database } from './database/port.js';
-import { MAX_SCANNED_ROWS } from './list-decisions.js';
 import { toSearchKey } from './record-row.js';
 import type { RecordValues } from './record-values.js';
 
@@ -22,6 +21,8 @@ export interface EarlierUses {
 }
 
 const PARTY_COLUMNS = { user: 'user_key', agent: 'agent_key' } as const;
+/** The newest records of before that are looked at. */
+const MAX_EARLIER_ROWS = 2_000;
 /** The longest that a PostgreSQL server works on it. */
 const EARLIER_TIMEOUT_MS = 2_000;
 
@@ -66,7 +67,7 @@ export async function readEarlierUses(
   const scanned = `select agent_key, action, resource_key,
       decision and (kind <> 'list' or record->>'search' = 'filter') as used from records
     where decision is not null and ${PARTY_COLUMNS[member]} = $1 and at < $2::timestamptz
-    order by at desc, id desc limit ${MAX_SCANNED_ROWS}`;
+    order by at desc, id desc limit ${MAX_EARLIER_ROWS}`;
   const params = [key, before];
   const [, rows = [], [counted] = []] = await database.run([
     { sql: `set local statement_timeout = ${EARLIER_TIMEOUT_MS}` },
@@ -88,7 +89,7 @@ export async function readEarlierUses(
       const actionKey = toSearchKey(action);
       return agentKey !== undefined && ['', resourceType].some((type) => used.has(useKey(agentKey, actionKey, type)));
     },
-    complete: Number(counted?.['n']) < MAX_SCANNED_ROWS,
+    complete: Number(counted?.['n']) < MAX_EARLIER_ROWS,
   };
 }
 

@@ -26,31 +26,21 @@ const signer: LogSigner = { origin: 'log.example', privateKey: generateKeyPairSy
 const key = toNoteKey(signer.origin, signer.privateKey);
 const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString();
 
-interface SweeperOptions {
-  readonly signedBy?: LogSigner | undefined;
-  readonly keepMs?: number;
-  readonly delayMs?: number;
-  readonly now?: () => Date;
-  readonly isDamaged?: boolean;
-  readonly hold?: Hold;
-}
+const DEFAULTS = {
+  signedBy: signer as LogSigner | undefined,
+  keepMs: KEEP_MS,
+  delayMs: 0,
+  now: () => new Date(),
+  isDamaged: false,
+  hold: false as Hold,
+};
 
 export function retentionContract(open: () => Database): void {
   const query = async (sql: string): Promise<readonly DatabaseRow[]> => (await open().run([{ sql }]))[0] ?? [];
   const sequence = (signedBy: LogSigner | undefined = signer): Promise<void> =>
     new Sequencer(new LogStore(open()), signedBy).sequence();
-  const sweeper = (options: SweeperOptions = {}): RecordSweeper => {
-    const {
-      signedBy,
-      keepMs = KEEP_MS,
-      delayMs = 0,
-      now = () => new Date(),
-      isDamaged = false,
-      hold: held = false,
-    } = {
-      signedBy: signer,
-      ...options,
-    };
+  const sweeper = (options: Partial<typeof DEFAULTS> = {}): RecordSweeper => {
+    const { keepMs, delayMs, now, isDamaged, hold: held, signedBy } = { ...DEFAULTS, ...options };
     const logStore = new LogStore(open());
     const hold = new RecordHold(held, recordValuesOf(open()).people);
     const deps = {
@@ -71,7 +61,7 @@ export function retentionContract(open: () => Database): void {
   const listIds = async (kind = 'decision'): Promise<unknown[]> =>
     (await query(`select id from records where kind = '${kind}'`)).map(({ id }) => id).sort();
   /** Says what is old, gives that its place in the log, and prunes. */
-  const retain = async (options: SweeperOptions = {}): Promise<void> => {
+  const retain = async (options: Partial<typeof DEFAULTS> = {}): Promise<void> => {
     await sequence('signedBy' in options ? options.signedBy : signer);
     await sweeper(options).sweep();
     await sequence('signedBy' in options ? options.signedBy : signer);
@@ -190,7 +180,8 @@ export function retentionContract(open: () => Database): void {
 
     it('leaves what a legal hold is on: all, or what names a person', async () => {
       const store = newDecisionStore(open());
-      const [ofAnn = '', ofBob = ''] = [newDecisionId(), newDecisionId()];
+      const ofAnn = newDecisionId();
+      const ofBob = newDecisionId();
       const request = { ...recordOf(ofBob).request, subject: { type: 'user', id: 'bob' } };
       const rationale = { acting: { mode: 'human' as const, user: 'user:bob', chain: [] }, steps: [] };
       await store.record({ ...recordOf(ofAnn), evaluated_at: daysAgo(400) });

@@ -20,7 +20,6 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/print/usage.ts': 'test/cli/usage.test.ts',
   'src/http/user-decision-json.ts': 'test/http/user-decisions.test.ts',
   'src/store/record-item-tables.ts': 'test/store/list-decisions.test.ts',
-  'src/config/records.ts': 'test/service/open-record-values.test.ts',
   'src/runtime/commitment.ts': 'test/store/protected-record.test.ts',
   'src/runtime/sealing.ts': 'test/store/record-values.test.ts',
   'src/model/changes.ts': 'test/store/change-records.test.ts',

@@ -225,4 +225,21 @@ describe('a page', () => {
             expect(/CTE scanned\n((?: {4}.*\n)+)/.exec(plan)?.[1]).not.toMatch(/\bSort\b/);
           }
   }, 60_000);
+
+  it('that is planned once for any values doesn’t read all lists that a resource is in', async () => {
+    const filter = { user: 'user:u1', resource: 'document:d7', readsOwnOnly: true };
+    const [, { sql, params = [] } = { sql: '' }] = buildListStatements(filter, undefined, 50);
+    const values = params.map((value) => `'${String(value)}'`).join(', ');
+    const plans = await db.run(
+      [
+        'set local plan_cache_mode = force_generic_plan',
+        `prepare own_page as ${sql}`,
+        `explain execute own_page (${values})`,
+        'deallocate own_page',
+      ].map((text) => ({ sql: text })),
+    );
+    const plan = plans[2]?.map((row) => String(row['QUERY PLAN'])).join('\n');
+    expect(plan).toContain('record_items_pkey');
+    expect(plan).not.toMatch(/hashed SubPlan/i);
+  });
 });
