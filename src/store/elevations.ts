@@ -1,7 +1,7 @@
 /** The part of approvals that the graph has to follow: relationships that an elevation gives, until they are written or gone. */
 import type { Relationship } from '../model/relationships.js';
 import { KEPT_AFTER_END_MS, toStoredTask, type StoredTask } from './stored-task.js';
-import { recordChanges, type ChangeRecords } from './change-records.js';
+import { recordChanges, type ChangeRecords, type PreparedChange } from './change-records.js';
 import { stateElevation } from './task-changes.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
@@ -22,7 +22,13 @@ const OF_RIGHT = `${UNSETTLED} and t.user_type = $1 and t.user_id = $2
     jsonb_build_object('relation', $5::text))`;
 
 const GRANT_GIVEN = `'{"state":"granted"}'::jsonb`;
-const GRANT_ENDED = `'{"state":"ended"}'::jsonb`;
+/** A right ends once, as it is about to be deleted or is found gone; one that was never written has no end. */
+const RECORDED_END = {
+  row: 'r.id',
+  when: `r.grant_before = 'written'`,
+  before: GRANT_GIVEN,
+  after: `'{"state":"ended"}'::jsonb`,
+} as const;
 
 export interface StoredElevation extends StoredTask {
   readonly grantState: GrantState;
@@ -69,16 +75,19 @@ export class ElevationStore {
    * lose it by that.
    * @param known all elevations of the relationship, none of which lives. @returns false where there is another @throws Fault
    */
-  async noteDeleting(right: ElevatedRight, known: readonly string[]): Promise<boolean> {
-    const [rows = []] = await this.database.run([
-      {
-        sql: `update approval_tasks t set grant_state = 'deleting'
+  async noteDeleting(right: ElevatedRight, known: readonly string[], now: Date): Promise<boolean> {
+    const tasks = await this.findUnsettled(known);
+    const changes = await this.prepareEnds(tasks, now);
+    const statement = {
+      sql: `update approval_tasks t set grant_state = 'deleting'
+            from (select t.id, t.grant_state as grant_before from approval_tasks t
               where t.id = any ($6::uuid[]) and t.state <> 'approved' and ${UNSETTLED}
                 and not exists (select from approval_tasks t where ${OF_RIGHT} and t.state = 'approved' and t.id <> all ($6::uuid[]))
-              returning t.id`,
-        params: [...listKey(right), `{${known.join(',')}}`],
-      },
-    ]);
+              order by t.id for update) b
+            where t.id = b.id returning t.id, b.grant_before`,
+      params: [...listKey(right), listIds(tasks)],
+    };
+    const [rows = []] = await this.database.run([recordChanges(statement, { change: changes, ...RECORDED_END })]);
     return rows.length > 0;
   }
 
@@ -101,28 +110,37 @@ export class ElevationStore {
 
   /** Notes that nothing of it is there, and nothing will come. @throws Fault */
   async noteDeleted(ids: readonly string[], now: Date): Promise<void> {
+    const tasks = await this.findUnsettled(ids);
+    if (tasks.length === 0) return;
+    const changes = await this.prepareEnds(tasks, now);
+    const statement = {
+      sql: `update approval_tasks t set grant_state = 'deleted'
+            from (select t.id, t.grant_state as grant_before from approval_tasks t
+              where t.id = any ($1::uuid[]) and ${UNSETTLED} order by t.id for update) b
+            where t.id = b.id returning t.id, b.grant_before`,
+      params: [listIds(tasks)],
+    };
+    await this.database.run([recordChanges(statement, { change: changes, ...RECORDED_END })]);
+  }
+
+  private async findUnsettled(ids: readonly string[]): Promise<readonly StoredElevation[]> {
     const [rows = []] = await this.database.run([
       {
         sql: `select t.* from approval_tasks t where t.id = any ($1::uuid[]) and ${UNSETTLED}`,
         params: [`{${ids.join(',')}}`],
       },
     ]);
-    if (rows.length === 0) return;
-    const tasks = rows.map(toStoredElevation);
-    const changes = await this.changes.prepareAll(tasks.map((task) => stateElevation(task, 'ended', now)));
-    const statement = {
-      sql: `update approval_tasks t set grant_state = 'deleted'
-            from (select t.id, t.grant_state as grant_before from approval_tasks t
-              where t.id = any ($1::uuid[]) and ${UNSETTLED} order by t.id for update) b
-            where t.id = b.id returning t.id, b.grant_before`,
-      params: [`{${tasks.map(({ id }) => id).join(',')}}`],
-    };
-    // A right that was wanted and never given has no end.
-    const when = `r.grant_before <> 'wanted'`;
-    await this.database.run([
-      recordChanges(statement, { change: changes, row: 'r.id', when, before: GRANT_GIVEN, after: GRANT_ENDED }),
-    ]);
+    return rows.map(toStoredElevation);
   }
+
+  private prepareEnds(tasks: readonly StoredElevation[], now: Date): Promise<readonly PreparedChange[]> {
+    return this.changes.prepareAll(tasks.map((task) => stateElevation(task, 'ended', now)));
+  }
+}
+
+/** The ids are UUIDs, so an array of them needs no quotes. */
+function listIds(tasks: readonly StoredElevation[]): string {
+  return `{${tasks.map(({ id }) => id).join(',')}}`;
 }
 
 function toStoredElevation(row: DatabaseRow): StoredElevation {

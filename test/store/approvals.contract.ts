@@ -580,11 +580,11 @@ export function approvalStoreContract(getDatabase: () => Database): void {
         Object.fromEntries((await elevations.listOfRight(right)).map(({ id, grantState }) => [id, grantState]));
       expect(await list()).toEqual({ [first.id]: 'wanted', [second.id]: 'wanted' });
       expect(await elevations.noteGranted(first.id, 'written', NOW)).toBe(true);
-      expect(await elevations.noteDeleting(right, [first.id, second.id])).toBe(false);
+      expect(await elevations.noteDeleting(right, [first.id, second.id], NOW)).toBe(false);
       await newStore().end(first.id, 'revoked', 'user:ann', NOW);
-      expect(await elevations.noteDeleting(right, [first.id])).toBe(false);
+      expect(await elevations.noteDeleting(right, [first.id], NOW)).toBe(false);
       await newStore().end(second.id, 'revoked', 'user:ann', NOW);
-      expect(await elevations.noteDeleting(right, [first.id, second.id])).toBe(true);
+      expect(await elevations.noteDeleting(right, [first.id, second.id], NOW)).toBe(true);
       expect(await list()).toEqual({ [first.id]: 'deleting', [second.id]: 'deleting' });
       const unsettled = (await elevations.listUnsettled(NOW, 1000)).map(({ id }) => id);
       expect(unsettled).toEqual(expect.arrayContaining([first.id, second.id]));

@@ -1,15 +1,19 @@
 /** The contract of the records of changes, on every database: each is there exactly where its change is, and names no person. */
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
+import { v4 as uuid } from 'uuid';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/audit/checkpoint.js';
 import { splitRecord } from '../../src/audit/leaf.js';
 import { toNoteKey } from '../../src/audit/signed-note.js';
+import type { Consent } from '../../src/model/consents.js';
 import { RECORDED_KINDS, type StatedChange } from '../../src/model/changes.js';
 import { toCloudEvent } from '../../src/records/export/cloud-event.js';
 import { toOcsfEvent } from '../../src/records/export/ocsf-event.js';
 import { Sequencer } from '../../src/records/sequencer.js';
 import { LogVerifier } from '../../src/records/verify-log.js';
+import { ConsentStore } from '../../src/store/consents.js';
+import { DelegationStore } from '../../src/store/delegations.js';
 import { changeStatement, recordChanges } from '../../src/store/change-records.js';
 import type { Database, DatabaseRow, SqlStatement } from '../../src/store/database/port.js';
 import { LogPages } from '../../src/store/log-pages.js';
@@ -216,6 +220,46 @@ export function changeRecordsContract(getDatabase: () => Database): void {
       expect((await newDecisionStore(getDatabase()).list({ agent: 'agent:mail-bot' }, undefined, 10)).records).toEqual(
         [],
       );
+    });
+
+    it('is one for each change that replicas make at once, and the newest says what is in force', async () => {
+      const replicas = [0, 1].map(() => {
+        const changes = changeRecordsOf(getDatabase());
+        return {
+          delegations: new DelegationStore(getDatabase(), changes),
+          consents: new ConsentStore(getDatabase(), changes),
+        };
+      });
+      const pair = { giver: USER, agent: AGENT };
+      const consent: Consent = {
+        id: uuid(), details: [], access: 'online', confirm: 'never', starts: AT.toISOString(), basis: {}, given: AT.toISOString(),
+      }; // prettier-ignore
+      const evidence = { surface: 'portal', text_sha256: 'x', locale: 'en', decided_at: AT.toISOString() };
+      await replicas[0]?.consents.add({ user: USER, agent: AGENT }, consent, evidence, AT);
+      const results = await Promise.all(
+        Array.from({ length: 40 }, async (_, i) => {
+          const { delegations, consents } = replicas[i % 2] ?? {};
+          const made = { by: 'portal', at: AT };
+          if (i % 8 < 6) return delegations?.put(pair, { online: true, background: i % 3 === 0 }, made);
+          return i % 8 === 6 ? delegations?.end(pair, made) : consents?.withdraw(USER, consent.id, AT);
+        }),
+      );
+      const given = results.filter((result) => typeof result === 'string').length;
+      expect(given).toBe(30);
+      const rows = await readChanges();
+      const verbs = rows.map(({ kind, record }) => `${String(kind)} ${(record as StatedChange).change}`);
+      const countOf = (verb: string): number => verbs.filter((other) => other === verb).length;
+      expect([countOf('delegation given'), countOf('consent withdrawn'), countOf('consent given')]).toEqual([
+        given,
+        1,
+        1,
+      ]);
+      // Each that was ended had been given: an end of what has ended is none.
+      const ends = rows.filter(({ record }) => (record as StatedChange).change === 'ended');
+      for (const { record } of ends)
+        expect(record).toMatchObject({ before: { state: 'given' }, after: { state: 'ended' } });
+      expect(ends.length).toBeLessThanOrEqual(5);
+      expect(rows).toHaveLength(given + 2 + ends.length);
     });
 
     it('about a decision doesn’t open to the client that asked', async () => {

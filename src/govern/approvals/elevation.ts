@@ -88,6 +88,7 @@ export class ElevationKeeper {
         await store.noteDeleting(
           right,
           grants.map(({ id }) => id),
+          now(),
         )
       )
         await this.deps.graph().write([{ operation: 'delete', relationship: right }], ELEVATION_WRITER);
