@@ -88,7 +88,7 @@ async function runSession(): Promise<void> {
   const consented = await remit.request('POST', '/v1/consents', consent, own);
   expect(consented.statusCode, consented.body).toBe(201);
   const merge = { subject: { type: 'user', id: 'carol' }, action: { name: 'merge', properties: { branch: 'main' } }, resource: { type: 'repository', id: 'payments-api' } };
-  const denied = await remit.evaluate({ ...merge, context: { ...context, token: coder } });
+  const denied = await remit.evaluate({ ...merge, context: { token: coder, purpose: 'release' } });
   const { evaluation_id, access_request } = denied.context ?? {};
   const denial = { evaluation_id, expires_at: access_request?.expires_at };
   await expectStatus(202, '/access/v1/requests', { ...merge, context: { purpose: 'release' }, denial });
