@@ -60,10 +60,11 @@ const MAX_AGED_BYTES = 512 * 1024;
 /** The client of a record that the service makes by itself: no client is named so. */
 const OWN_CLIENT = '';
 
+/** Changes of what is in force, erasures and the retention's own notes stay: they are few, and say what holds now. */
 const AGED_CONDITIONS: Readonly<Record<AgedKind, string>> = {
   decided: 'r.decision is not null',
   // The first outcome of a decision counts, so it stays while there is anything that it is the outcome of.
-  later: `r.decision is null and not exists (select from records d where d.id = r.about)
+  later: `r.kind = 'outcome' and not exists (select from records d where d.id = r.about)
     and not exists (select from history_events h where h.decision = r.about)`,
 };
 

@@ -7,6 +7,7 @@ import { BadRequest } from '../../model/faults.js';
 import type { Service } from '../../service/service.js';
 import { LogPages, MAX_PAGE_LEAVES } from '../../store/log-pages.js';
 import { RetentionStore } from '../../store/retention-store.js';
+import { decisionRecordFormat } from '../decision-record-json.js';
 import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
@@ -42,8 +43,7 @@ const logEntriesFormat = z
         leaf: z.string().describe('The bytes of the leaf: canonical JSON'),
         hash: z.string().optional().describe('What the tree has at this place, in base64'),
         record: loggedRecordFormat.nullable().optional().describe('With `records=true`; null where it is gone'),
-        values: z
-          .record(z.string(), z.unknown())
+        values: decisionRecordFormat
           .nullable()
           .optional()
           .describe('With `values=true`: the decision or the list with people and values; null where there are none'),
