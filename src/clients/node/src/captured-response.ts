@@ -2,7 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Obligation } from 'remit-client';
 import { COMPARING_HEADERS, HeaderFilter, selectUnsafeHeaders } from './answer-headers.js';
-import { BodyCollector, maskBody } from './masked-body.js';
+import { BodyCollector, maskBody, type AnswerHead } from './masked-body.js';
 import { refuseUnmasked } from './refusal.js';
 import type { MaskLimits } from './route-question.js';
 import { dropAsides, dropUnsent, replaceWays } from './sealed-response.js';
@@ -17,15 +17,26 @@ export function captureResponse(
 ): void {
   // Nothing is answered by comparing with what isn't shown.
   for (const name of COMPARING_HEADERS) Reflect.deleteProperty(request.headers, name);
-  const collector = new BodyCollector(maxMaskedBytes);
   const filter = new HeaderFilter(Object.entries(response.getHeaders()), unmaskedHeaders);
   dropAsides(response);
+  let collector: BodyCollector | undefined;
   let isEnded = false;
-  const collect = (piece: unknown, encoding: unknown, callback: unknown): void => {
-    if (piece !== undefined && piece !== null && typeof piece !== 'function')
-      collector.add(piece, typeof encoding === 'string' ? (encoding as BufferEncoding) : undefined);
+  /** @returns whether there is room for more */
+  const collect = (piece: unknown, encoding: unknown, callback: unknown): boolean => {
     const told = [piece, encoding, callback].find((argument) => typeof argument === 'function') as Callback | undefined;
     if (told !== undefined) process.nextTick(told);
+    if (piece === undefined || piece === null || typeof piece === 'function') return true;
+    // With the first piece the headers are settled.
+    collector ??= new BodyCollector(readHead(response), maxMaskedBytes);
+    return collector.add(piece, typeof encoding === 'string' ? (encoding as BufferEncoding) : undefined);
+  };
+  const send = (): void => {
+    isEnded = true;
+    restore();
+    dropUnsent(response, filter);
+    const body = finish(request, response, collector === undefined ? new Uint8Array() : collector.body, masks);
+    if (body === undefined) response.end();
+    else response.end(body);
   };
   const restore = replaceWays(response, {
     writeHead: (status: number, reason?: unknown, headers?: unknown) => {
@@ -35,19 +46,26 @@ export function captureResponse(
     },
     flushHeaders: () => undefined,
     write: (piece: unknown, encoding?: unknown, callback?: unknown) => {
-      if (!isEnded) collect(piece, encoding, callback);
+      if (collect(piece, encoding, callback)) return true;
+      // What can't be masked may never end, so its refusal doesn't wait for that. What the handler still writes is let go of.
+      send();
+      const ignore = (): ServerResponse => response;
+      Object.assign(response, { writeHead: ignore, flushHeaders: ignore, write: () => true, end: ignore });
       return true;
     },
     end: (piece?: unknown, encoding?: unknown, callback?: unknown) => {
-      if (isEnded) return response;
-      isEnded = true;
       collect(piece, encoding, callback);
-      restore();
-      dropUnsent(response, filter);
-      const body = finish(request, response, collector.body, masks);
-      return body === undefined ? response.end() : response.end(body);
+      if (!isEnded) send();
+      return response;
     },
   });
+}
+
+function readHead(response: ServerResponse): AnswerHead {
+  return {
+    contentType: response.getHeader('content-type')?.toString(),
+    contentEncoding: response.getHeader('content-encoding')?.toString(),
+  };
 }
 
 /** Sets what is to be sent. @returns its body */
@@ -59,11 +77,7 @@ function finish(
 ): Buffer | undefined {
   const isBodiless = request.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304;
   if (isBodiless) return undefined;
-  const head = {
-    contentType: response.getHeader('content-type')?.toString(),
-    contentEncoding: response.getHeader('content-encoding')?.toString(),
-  };
-  let masked = maskBody(body, head, masks);
+  let masked = maskBody(body, readHead(response), masks);
   if (masked === undefined) {
     const refusal = refuseUnmasked(response.statusCode);
     for (const name of selectUnsafeHeaders(response.getHeaderNames())) response.removeHeader(name);

@@ -120,11 +120,11 @@ async function maskPayload(
   forgetReason(reply.raw);
   if (payload === undefined || payload === null) return payload;
   const isStream = typeof payload === 'object' && Symbol.asyncIterator in payload;
-  const body = await collectStream(isStream ? (payload as AsyncIterable<unknown>) : [payload], maxBytes);
   const head = {
     contentType: reply.getHeader('content-type') as string | undefined,
     contentEncoding: reply.getHeader('content-encoding') as string | undefined,
   };
+  const body = await collectStream(isStream ? (payload as AsyncIterable<unknown>) : [payload], head, maxBytes);
   const masked = maskBody(body, head, masks);
   return masked ?? refusePayload(reply);
 }

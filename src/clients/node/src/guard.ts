@@ -1,7 +1,7 @@
 /** The adapters' common part: a request is asked about, and is let through or refused; the outcome is told afterwards. */
 import { MASKING_TYPES, reportSetup, type Evaluation, type Obligation } from 'remit-client';
 import { selectMasks } from './masked-body.js';
-import { refuseDenied, refuseError, type Refusal } from './refusal.js';
+import { refuseDenied, refuseError, refuseUnmasked, type Refusal } from './refusal.js';
 import { buildQuestion, type GuardOptions, type RequestView, type RouteQuestion } from './route-question.js';
 
 export type Passage =
@@ -28,7 +28,13 @@ export class Guard<R> {
         this.tellDenied(evaluation, request);
         return { isAllowed: false, refusal: refuseDenied(evaluation) };
       }
-      return { isAllowed: true, evaluation, masks: selectMasks(evaluation.obligations) };
+      const masks = selectMasks(evaluation.obligations);
+      if (masks.length > 0 && leavesHttp(view.header('upgrade'))) {
+        const refusal = refuseUnmasked(200);
+        this.report(evaluation, refusal.status);
+        return { isAllowed: false, refusal };
+      }
+      return { isAllowed: true, evaluation, masks };
     } catch (error) {
       const refusal = refuseError(error);
       if (refusal.body.error.code === 'misconfigured') reportSetup(describeRoute(route), error, this.options.onError);
@@ -54,6 +60,14 @@ export class Guard<R> {
     const outcome = status < 400 ? 'executed' : status < 500 ? 'abandoned' : 'failed';
     this.options.client.outcome(id, { outcome }).catch((error: unknown) => this.options.onError?.(error));
   }
+}
+
+/**
+ * Whether a request is to become another protocol, such as WebSocket, whose messages no mask reads. HTTP/2 is none: where a client offers
+ * it, Node answers in HTTP/1.1.
+ */
+function leavesHttp(upgrade = ''): boolean {
+  return upgrade.split(',').some((protocol) => !['', 'h2c'].includes(protocol.trim().toLowerCase()));
 }
 
 /** Names a route by what its author wrote: what a request asks for is its sender's. */

@@ -95,13 +95,15 @@ async function guardHono(
   return undefined;
 }
 
+type MaskOptions = MaskLimits & Pick<GuardOptions<Context>, 'onError'>;
+
 /** Lets the handler answer, and masks its answer. */
-async function maskNext(c: Context, next: Next, masks: readonly Obligation[], limits: MaskLimits): Promise<void> {
+async function maskNext(c: Context, next: Next, masks: readonly Obligation[], limits: MaskOptions): Promise<void> {
   for (const name of COMPARING_HEADERS) c.req.raw.headers.delete(name);
   const filter = new HeaderFilter(c.res.headers, limits.unmaskedHeaders);
   const unseal = sealOutgoing(c.env, limits);
   await next();
-  const masked = await maskResponse(c.res, masks, filter, limits.maxMaskedBytes);
+  const masked = await maskResponse(c.res, masks, filter, limits);
   unseal();
   // Headers of the response that there is are otherwise added to the new one.
   c.res = undefined;
@@ -129,16 +131,20 @@ async function maskResponse(
   response: Response,
   masks: readonly Obligation[],
   filter: HeaderFilter,
-  maxBytes: number | undefined,
+  { maxMaskedBytes, onError }: MaskOptions,
 ): Promise<Response> {
   const headers = new Headers(response.headers);
   for (const name of filter.selectUnsent(response.headers)) headers.delete(name);
   if (response.body === null) return new Response(null, { status: response.status, headers });
-  const body = await collectStream(response.body, maxBytes);
   const head = {
     contentType: headers.get('content-type') ?? undefined,
     contentEncoding: headers.get('content-encoding') ?? undefined,
   };
+  // A stream that fails is no answer, and its error may have what is to be masked.
+  const body = await collectStream(response.body, head, maxMaskedBytes).catch((error: unknown) => {
+    onError?.(error);
+    return undefined;
+  });
   const masked = maskBody(body, head, masks);
   return masked === undefined
     ? toResponse(refuseUnmasked(response.status))

@@ -7,7 +7,7 @@ export function selectMasks(obligations: readonly Obligation[]): readonly Obliga
   return obligations.filter(({ type }) => MASKING_TYPES.includes(type));
 }
 
-interface AnswerHead {
+export interface AnswerHead {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
 }
@@ -15,14 +15,12 @@ interface AnswerHead {
 /** @param body undefined where it was too long. @returns it as it may be sent; undefined where it can't be masked */
 export function maskBody(
   body: Uint8Array | undefined,
-  { contentType = '', contentEncoding = 'identity' }: AnswerHead,
+  head: AnswerHead,
   masks: readonly Obligation[],
 ): string | undefined {
   if (body === undefined) return undefined;
   if (body.byteLength === 0) return '';
-  const isPlain = contentEncoding.trim().toLowerCase() === 'identity';
-  const isJson = /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType);
-  if (!isPlain || !isJson) return undefined;
+  if (!isMaskable(head)) return undefined;
   try {
     return maskJson(new TextDecoder('utf-8', { fatal: true }).decode(body), masks);
   } catch (error) {
@@ -31,12 +29,24 @@ export function maskBody(
   }
 }
 
-/** Collects an answer that is sent in pieces, up to a length. */
+function isMaskable({ contentType = '', contentEncoding = 'identity' }: AnswerHead): boolean {
+  const isPlain = contentEncoding.trim().toLowerCase() === 'identity';
+  return isPlain && /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType);
+}
+
+/**
+ * Collects an answer that is sent in pieces, up to a length. Of one that can't be masked nothing is: it is refused at its first byte,
+ * since events and the like may never end.
+ */
 export class BodyCollector {
   private readonly pieces: Uint8Array[] = [];
   private length = 0;
 
-  constructor(private readonly maxBytes = DEFAULT_MAX_BYTES) {}
+  private readonly maxBytes: number;
+
+  constructor(head: AnswerHead, maxBytes = DEFAULT_MAX_BYTES) {
+    this.maxBytes = isMaskable(head) ? maxBytes : 0;
+  }
 
   /** @returns whether there is room for more; what is too long is let go of */
   add(piece: unknown, encoding?: BufferEncoding): boolean {
@@ -55,12 +65,13 @@ export class BodyCollector {
   }
 }
 
-/** @returns the whole of a stream; undefined where it is too long, and then it is ended */
+/** @returns the whole of a stream; undefined where it is too long or can't be masked, and then it is ended */
 export async function collectStream(
   stream: AsyncIterable<unknown> | Iterable<unknown>,
+  head: AnswerHead,
   maxBytes?: number,
 ): Promise<Uint8Array | undefined> {
-  const collector = new BodyCollector(maxBytes);
+  const collector = new BodyCollector(head, maxBytes);
   for await (const piece of stream) if (!collector.add(piece)) return undefined;
   return collector.body;
 }

@@ -1,12 +1,15 @@
 /** One contract for all adapters: against the real service, and, for its failures alone, against one that misbehaves. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { text as readText } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { createClient, dpopCredential, type Credential, type RemitClient } from 'remit-client';
 import { tokenSubject } from 'remit-node';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { mintBoundToken } from '../../support/mint.js';
 import { answerJson, answerText, BROKEN_PROMISES, FAILURES, StandIn } from '../../support/stand-in.js';
-import type { Api, ApiAnswer, ApiOptions, ApiRequest, Framework } from './api.js';
+import { writing, type Api, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework } from './api.js';
 import { express4Framework, expressFramework } from './express-api.js';
 import { fastifyFramework } from './fastify-api.js';
 import { honoFramework } from './hono-api.js';
@@ -269,6 +272,32 @@ describe.each([fastifyFramework, expressFramework, express4Framework, honoFramew
           500,
           { error: { code: 'not_shown', message: 'The answer can not be shown.' } },
         ]);
+      });
+
+      it('isn’t sent as events, which are refused at the first', async () => {
+        const sent = { as: 'events', body: RECORD, headers: { 'content-type': 'text/event-stream' } } as const;
+        const { status, text } = await ask(sent);
+        expect([status, JSON.parse(text)]).toMatchObject([500, { error: { code: 'not_shown' } }]);
+        // The handler is told that no reader is left.
+        await vi.waitFor(() => expect(writing.count).toBe(0), { timeout: 30_000, interval: 20 });
+      });
+
+      it('isn’t sent as the messages of another protocol', async () => {
+        const status = async (upgrade: string): Promise<unknown> => {
+          answer = { as: 'json', body: RECORD };
+          await start();
+          const request = httpRequest(`${opened.at(-1)?.url}/employees/erin`, {
+            headers: { ...by(tokens.reader).headers, connection: 'upgrade', upgrade },
+          });
+          request.end();
+          const [response] = (await once(request, 'response')) as [IncomingMessage];
+          const text = await readText(response);
+          for (const secret of SECRETS) expect(text).not.toContain(secret);
+          return [response.statusCode, ran];
+        };
+        expect(await status('websocket')).toEqual([500, 0]);
+        expect(await status('h2c, WebSocket')).toEqual([500, 0]);
+        expect(await status('h2c')).toEqual([200, 1]);
       });
 
       it('isn’t sent where it is too long', async () => {

@@ -1,5 +1,6 @@
 /** One API, built with each framework: the routes say what they ask, and answer as a test wants them to. */
 import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Evaluation } from 'remit-client';
 import type { GuardClient, SubjectAnswer } from 'remit-node';
 
@@ -14,8 +15,8 @@ export interface ApiAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** How it is sent: as the framework's JSON, as text or bytes with the headers' type, in pieces, or not at all. */
-  readonly as: 'json' | 'text' | 'bytes' | 'stream' | 'nothing';
+  /** How it is sent: as the framework's JSON, as text or bytes with the headers' type, in pieces, without an end, or not at all. */
+  readonly as: 'json' | 'text' | 'bytes' | 'stream' | 'events' | 'nothing';
 }
 export interface ApiOptions {
   readonly client: GuardClient;
@@ -46,6 +47,21 @@ export interface Framework {
 
 export const toBytes = (body: unknown): Buffer =>
   body instanceof Uint8Array ? Buffer.from(body) : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+
+/** The number of answers without an end that are still written. */
+export const writing = { count: 0 };
+
+/** Writes the same event until its reader goes. */
+export function writeEvents(body: unknown): Readable {
+  const events = async function* (): AsyncGenerator<string, void> {
+    for (;;) {
+      yield `data: ${JSON.stringify(body)}\n\n`;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  writing.count += 1;
+  return Readable.from(events()).once('close', () => (writing.count -= 1));
+}
 
 /** Sends an answer with Node's own means, in the ways that a handler may take. */
 export function sendRaw(response: ServerResponse, { status = 200, headers = {}, body, as }: ApiAnswer): void {

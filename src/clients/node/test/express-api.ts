@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { remit, type GuardedRequest } from 'remit-node/express';
-import { toBytes, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework } from './api.js';
+import { toBytes, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework, writeEvents } from './api.js';
 
 const toApiRequest = (request: GuardedRequest): ApiRequest => ({
   id: String(request.params['id']),
@@ -16,7 +16,11 @@ function send(response: Response, { status = 200, headers = {}, body, as }: ApiA
   response.status(status).set({ ...headers });
   if (as === 'json') response.json(body);
   else if (as === 'nothing') response.end();
-  else {
+  else if (as === 'events') {
+    const events = writeEvents(body);
+    response.once('close', () => events.destroy());
+    events.pipe(response);
+  } else {
     if (response.get('content-type') === undefined) response.type('application/json');
     if (as === 'text') response.send(String(body));
     else if (as === 'bytes') response.send(toBytes(body));

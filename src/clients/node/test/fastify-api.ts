@@ -1,7 +1,7 @@
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import remit from 'remit-node/fastify';
-import { toBytes, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework } from './api.js';
+import { toBytes, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework, writeEvents } from './api.js';
 
 const toApiRequest = (request: FastifyRequest): ApiRequest => ({
   id: (request.params as { id?: string }).id ?? '',
@@ -14,6 +14,7 @@ function send(reply: FastifyReply, { status = 200, headers = {}, body, as }: Api
   if (as === 'json') return reply.send(body);
   if (reply.getHeader('content-type') === undefined) reply.type('application/json');
   if (as === 'nothing') return reply.send();
+  if (as === 'events') return reply.send(writeEvents(body));
   if (as === 'text') return reply.serializer((text: unknown) => text as string).send(String(body));
   if (as === 'bytes') return reply.send(toBytes(body));
   return reply.send(Readable.from([...toBytes(body)].map((byte) => Buffer.of(byte))));

@@ -1,8 +1,9 @@
 import { serve, type ServerType } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
+import { Readable } from 'node:stream';
 import type { AddressInfo } from 'node:net';
 import { remit } from 'remit-node/hono';
-import { toBytes, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework } from './api.js';
+import { toBytes, type ApiAnswer, type ApiOptions, type ApiRequest, type Framework, writeEvents } from './api.js';
 
 const toApiRequest = (c: Context): ApiRequest => ({
   id: c.req.param('id') ?? '',
@@ -21,6 +22,8 @@ function send(c: Context, { status = 200, headers = {}, body, as }: ApiAnswer): 
       status as 200,
       merged,
     );
+  if (as === 'events')
+    return new Response(Readable.toWeb(writeEvents(body)) as ReadableStream, { status, headers: merged });
   if (as === 'bytes') return new Response(new Uint8Array(bytes), { status, headers: merged });
   const stream = new ReadableStream({
     start: (controller) => {
