@@ -27,6 +27,7 @@ const OPERATION_IDS: Readonly<Record<string, string>> = {
   'GET /v1/audit/consistency': 'proveAuditConsistency',
   'GET /v1/audit/proof/:id': 'proveRecord',
   'GET /v1/audit/entries': 'listAuditEntries',
+  'GET /v1/audit/retention': 'listRetentions',
   'GET /v1/audit/unsequenced': 'listUnsequencedRecords',
   'GET /v1/usage': 'getUsage',
   'GET /v1/reviews': 'listReviews',
