@@ -194,7 +194,7 @@ export async function openService(
     });
     const { deadlineMs, settleAfterMs } = config;
     const limits = new LimitStore(database);
-    const history = new HistoryStore(database);
+    const history = new HistoryStore(database, recordValues.people);
     const shared = {
       credentials, entities, delegations: delegationStore, consents, approvals, approverRules: config.approvals, decisions, revocations, limits, history, observer: metrics, now, deadlineMs, settleAfterMs,
     }; // prettier-ignore

@@ -5,6 +5,7 @@ import type { RecordResult, Reservation } from '../model/limits.js';
 import { NO_ACCOUNT, type CallerAccount, type Properties } from '../model/question.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
+import { nameReservedEvents } from './history.js';
 import { findLoggedDecision, type LoggedDecision } from './logged-decision.js';
 import { listDecisionRows, listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
@@ -95,7 +96,13 @@ export class DecisionStore implements Decisions {
     const { groups } = account;
     const effectRows = serializeEffects(record, effects, this.reviewDueMs);
     const write = (serialize: () => string): Promise<RecordResult> =>
-      this.queue.write(record.id, serialize, groups, reservation, effectRows);
+      this.queue.write(
+        record.id,
+        serialize,
+        groups,
+        reservation && nameReservedEvents(reservation, this.values.people),
+        effectRows,
+      );
     const refuse = (): string => {
       throw new TypeError('a record that has no room is not made');
     };

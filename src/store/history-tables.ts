@@ -10,6 +10,28 @@ const HISTORY_SLACK_MS = 3_600_000;
 /** The locks that the names of events share: a transaction may take all of them. */
 const LOCK_COUNT = 1024;
 
+/**
+ * p_query has the members kind, key, cleared, since, unit and decimals; former_key and former_cleared are the names under which events
+ * of versions before are stored.
+ */
+export const HISTORY_ANSWER = `create or replace function history_answer(p_query jsonb) returns jsonb language sql stable as $$
+     select case p_query->>'kind'
+       when 'count' then (select to_jsonb(least(count(*), 9007199254740991)) from counted_events e
+         where e.key in (p_query->>'key', p_query->>'former_key') and e.at >= (p_query->>'since')::bigint)
+       when 'sum' then (
+         select to_jsonb(least(ceil(coalesce(sum(e.amount), 0) * power(10::numeric, (p_query->>'decimals')::int)),
+             9007199254740991)::bigint)
+           from counted_events e
+           where e.key in (p_query->>'key', p_query->>'former_key') and e.at >= (p_query->>'since')::bigint and e.unit = p_query->>'unit')
+       when 'happened' then to_jsonb(exists (select from counted_events e
+         where e.key in (p_query->>'key', p_query->>'former_key') and e.at >= (p_query->>'since')::bigint))
+       else to_jsonb(coalesce(
+         (select max(e.at) from counted_events e
+            where e.key in (p_query->>'key', p_query->>'former_key') and e.at >= (p_query->>'since')::bigint)
+         >= (select coalesce(max(e.at), 0) from counted_events e where e.key in (p_query->>'cleared', p_query->>'former_cleared')), false))
+     end
+   $$`;
+
 export const HISTORY_TABLES = [
   // `place` tells the records of one list apart.
   `create table history_events (
@@ -24,24 +46,7 @@ export const HISTORY_TABLES = [
        select from records o where o.about = e.decision and o.kind = 'outcome' and o.client not like 'agent:%'
          and o.record->>'outcome' in ('failed', 'abandoned'))`,
 
-  // p_query has the members kind, key, cleared, since, unit and decimals.
-  `create function history_answer(p_query jsonb) returns jsonb language sql stable as $$
-     select case p_query->>'kind'
-       when 'count' then (select to_jsonb(least(count(*), 9007199254740991)) from counted_events e
-         where e.key = p_query->>'key' and e.at >= (p_query->>'since')::bigint)
-       when 'sum' then (
-         select to_jsonb(least(ceil(coalesce(sum(e.amount), 0) * power(10::numeric, (p_query->>'decimals')::int)),
-             9007199254740991)::bigint)
-           from counted_events e
-           where e.key = p_query->>'key' and e.at >= (p_query->>'since')::bigint and e.unit = p_query->>'unit')
-       when 'happened' then to_jsonb(exists (select from counted_events e
-         where e.key = p_query->>'key' and e.at >= (p_query->>'since')::bigint))
-       else to_jsonb(coalesce(
-         (select max(e.at) from counted_events e
-            where e.key = p_query->>'key' and e.at >= (p_query->>'since')::bigint)
-         >= (select coalesce(max(e.at), 0) from counted_events e where e.key = p_query->>'cleared'), false))
-     end
-   $$`,
+  HISTORY_ANSWER,
 
   `create function history_answers(p_queries jsonb) returns jsonb language sql stable as $$
      select coalesce(jsonb_object_agg(q->>'id', history_answer(q)), '{}'::jsonb) from jsonb_array_elements(p_queries) q

@@ -4,7 +4,7 @@ import type { Database } from './database/port.js';
 import { APPROVAL_TABLES, RETRIED_APPROVALS, SPARED_COLUMN, SPARING_FUNCTIONS } from './approval-tables.js';
 import { DELIVERY_TABLES } from './deliveries.js';
 import { ERASURE_FUNCTIONS } from './erasure-tables.js';
-import { HISTORY_TABLES } from './history-tables.js';
+import { HISTORY_ANSWER, HISTORY_TABLES } from './history-tables.js';
 import { HOLDING_FUNCTIONS, LIMIT_TABLES, RETRYING_FUNCTIONS } from './limit-tables.js';
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { LOG_TABLES } from './log-tables.js';
@@ -152,6 +152,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   // The reserving function stores no values that can't be opened any more.
   [...ERASURE_FUNCTIONS, ...RESERVING_FUNCTION],
   RETENTION_INDEXES,
+  // Events have names that only the deployment's key makes, and are found by those of before as well.
+  [HISTORY_ANSWER],
 ];
 
 /** The version of the tables that this Remit works with. */

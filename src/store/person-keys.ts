@@ -106,6 +106,14 @@ export class PersonKeys {
     return `~${this.hash('revoked', user)}`;
   }
 
+  /**
+   * The name under which an event is stored that the past is asked by. It is made of the names of people, and by a key, so that
+   * a copy of the database doesn't say whether one of them is among them.
+   */
+  toEventName(name: string): string {
+    return this.hash('event', name);
+  }
+
   /** Finds the person's key; undefined where there is none. @throws Fault */
   async find(person: EntityRef): Promise<PersonKey | undefined> {
     await this.load([person]);

@@ -12,7 +12,7 @@ import type { RecordResult, ReservedEvent, ReservedHistory } from '../../src/mod
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import type { Database } from '../../src/store/database/port.js';
 import type { DecisionStore } from '../../src/store/decisions.js';
-import { newDecisionStore } from '../support/record-values.js';
+import { newDecisionStore, recordValuesOf } from '../support/record-values.js';
 import { HistoryStore } from '../../src/store/history.js';
 import { runOnEachDatabase } from '../support/postgres/each-database.js';
 
@@ -68,7 +68,7 @@ runOnEachDatabase('the past', (name, open) => {
     beforeAll(async () => {
       ({ databases, close } = await open());
       stores = databases.map((database) => newDecisionStore(database));
-      history = new HistoryStore(databases[0] as Database);
+      history = new HistoryStore(databases[0] as Database, recordValuesOf(databases[0] as Database).people);
     });
     afterAll(() => close());
     const store = (i = 0): DecisionStore => stores[i % stores.length] as DecisionStore;
@@ -114,6 +114,33 @@ runOnEachDatabase('the past', (name, open) => {
         }),
         { numRuns: 25 },
       );
+    });
+
+    it('stores no name that who knows a person’s could make, and counts those of versions before that did', async () => {
+      const [key, clearedKey] = [uuid(), uuid()];
+      await write({ answered: [], events: [event(key), event(clearedKey)] });
+      const [stored] = await (databases[0] as Database).run([
+        { sql: 'select 1 from history_events where key = any ($1::text[])', params: [`{${key},${clearedKey}}`] },
+      ]);
+      expect(stored).toEqual([]);
+      await (databases[0] as Database).run([
+        {
+          sql: `insert into history_events (key, at, decision, place, amount, unit, expires_at)
+                values ($1, $2::bigint, gen_random_uuid(), 0, 0.5, 'EUR', $2::bigint + 1000)`,
+          params: [key, START + 1],
+        },
+      ]);
+      expect(await answersOf(queriesOf(key, clearedKey, START))).toMatchObject({
+        count: 2,
+        sum: 5,
+        happened: true,
+        since: true,
+      });
+      const after = queriesOf(key, clearedKey, START + 1);
+      expect(await answersOf(after)).toMatchObject({ count: 1, happened: true, since: true });
+      const told = after.filter(({ kind }) => kind === 'count').map((query) => ({ query, value: 0 }));
+      expect(await write({ answered: told, events: [] })).toMatchObject({ kind: 'overtaken' });
+      await (databases[0] as Database).run([{ sql: 'delete from history_events where key = $1', params: [key] }]);
     });
 
     it('answers as events in memory do that were noted instead', { timeout: 60_000 }, async () => {
