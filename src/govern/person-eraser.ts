@@ -59,19 +59,11 @@ export class PersonEraser {
    * @throws BadRequest `on_hold` under a legal hold, and then nothing has changed; Fault, and then it is to be asked for again
    */
   async erase(ref: EntityRef, by: string | undefined): Promise<string> {
-    const { database, recordValues, revocations, entities, consents, delegationStore, now } = this.deps;
+    const { database, recordValues, entities, consents, delegationStore, now } = this.deps;
     const { people, hold } = recordValues;
     if (hold.isOn(ref)) throw new BadRequest('A legal hold keeps what there is of this person.', '', 409, 'on_hold');
+    await this.revokeTokens(ref, by);
     const person = await this.identify(ref);
-    if (person.user !== undefined)
-      await revocations.add({
-        id: uuid(),
-        user: person.user.revokedName,
-        // An issuer's clock may be ahead: a token issued just now may carry a slightly later time.
-        issuedBefore: now().getTime() / 1000 + this.deps.clockLeeway(),
-        revokedAt: now().toISOString(),
-        revokedBy: by ?? `user:${person.user.revokedName}`,
-      });
     const journaled = await this.clearGraph(ref);
     await eraseLeftovers(database, person);
     const id = uuid();
@@ -91,6 +83,22 @@ export class PersonEraser {
     const last = await this.clearGraph(ref);
     await database.run(listJournalStatements(person, last));
     return id;
+  }
+
+  /** Revokes the tokens of a user that were issued until now, by the name that revocations have of them from now on. */
+  private async revokeTokens(ref: EntityRef, by: string | undefined): Promise<void> {
+    const { recordValues, revocations, rules, now, clockLeeway } = this.deps;
+    if (ref.type !== rules().vocabulary.userObject) return;
+    const user = recordValues.people.toRevokedName(ref.id);
+    const revocation = {
+      id: uuid(),
+      user,
+      // An issuer's clock may be ahead: a token issued just now may carry a slightly later time.
+      issuedBefore: now().getTime() / 1000 + clockLeeway(),
+      revokedAt: now().toISOString(),
+      revokedBy: by ?? `user:${user}`,
+    };
+    await revocations.add(revocation, undefined, { user: ref, by: by ?? `user:${ref.id}` });
   }
 
   private async identify(ref: EntityRef): Promise<ErasedPerson> {

@@ -33,6 +33,8 @@ export class ChangeRecords {
   /** The same, of changes that one statement stores: the people's keys are read at once. @throws Fault */
   async prepareAll(changes: readonly StatedChange[]): Promise<readonly PreparedChange[]> {
     const written = changes.map((change) => this.write(change));
+    // A person who was erased meanwhile has another name from now on, if any.
+    await this.values.people.refresh();
     const unknown = written.flatMap(({ record }) => this.values.protect(record).unknown);
     if (unknown.length > 0) await this.values.people.ensure(unknown);
     return written.map(({ change, record }) => this.toRow(change, record));

@@ -42,7 +42,7 @@ export interface LoggedPlace {
 
 /** The records of a batch: bounded, since a decision may wait for the database meanwhile. */
 const MAX_BATCH_RECORDS = 250;
-/** As they are stored, which is compressed. */
+/** Their bytes as they are stored, which is compressed. */
 const MAX_BATCH_BYTES = 256 * 1024;
 /** Waiting records are counted up to this number. */
 const MAX_COUNTED_PENDING = 100_000;

@@ -11,6 +11,7 @@ import type {
   RevocationSelectors,
 } from '../model/revocations.js';
 import type { StatedChange } from '../model/changes.js';
+import type { EntityRef } from '../model/ids.js';
 import { recordChanges, type ChangeRecords } from './change-records.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
@@ -88,16 +89,18 @@ export class RevocationStore implements Revocations {
   /**
    * Adds a revocation, which is durable and in force in this process when it resolves. It takes the place of those that the
    * same party made before with the same selectors.
+   * @param person the user, where the revocation has another name of theirs
    * @param write runs the statements, together with others where they belong in one transaction
    * @throws Fault
    */
   async add(
     revocation: Revocation,
     write: (statements: readonly SqlStatement[]) => Promise<unknown> = (statements) => this.database.run(statements),
+    person?: { readonly user: EntityRef; readonly by: string },
   ): Promise<void> {
     const { id, revokedAt, ...rest } = revocation;
     const stored = JSON.stringify(rest);
-    const change = await this.changes.prepare(this.stateRevocation(revocation));
+    const change = await this.changes.prepare({ ...this.stateRevocation(revocation), ...person });
     await write([
       // One at a time: sequence numbers then appear in order, so that a reader of newer ones misses none.
       { sql: 'select pg_advisory_xact_lock($1, $2)', params: [LOCK_NAMESPACE, ADVISORY_LOCKS.revocation] },
