@@ -20,6 +20,8 @@ export interface SelectedRetention {
   readonly refused: readonly { readonly id: string; readonly problem: string }[];
 }
 
+/** The kinds of records that the retention prunes. Of all others, one that is gone was removed. */
+const PRUNED_KINDS: ReadonlySet<string> = new Set(['decision', 'list', 'correction', 'outcome']);
 /** The most that the clocks of the service and of who verifies may differ. */
 const VERIFIER_CLOCK_SLACK_MS = 3_600_000;
 
@@ -45,16 +47,16 @@ export function selectRetention(
   return { retention: undefined, refused };
 }
 
-/** Whether a record is gone because it was kept long enough. @param leaf its text */
-export function isPruned(terms: RetentionTerms, index: number, leaf: string): boolean {
-  const at = readLeafTime(leaf);
-  return at !== undefined && coversLeaf(terms, index, at);
+/** Whether a record is gone because it was kept long enough. @param text of its leaf */
+export function isPruned(terms: RetentionTerms, index: number, text: string): boolean {
+  const leaf = parseLeaf(text);
+  const [at, kind] = [readNamedMember(leaf, 'at'), readNamedMember(leaf, 'kind')];
+  return typeof at === 'string' && typeof kind === 'string' && PRUNED_KINDS.has(kind) && coversLeaf(terms, index, at);
 }
 
-function readLeafTime(leaf: string): string | undefined {
+function parseLeaf(text: string): unknown {
   try {
-    const at = readNamedMember(parseStrictJson(leaf), 'at');
-    return typeof at === 'string' ? at : undefined;
+    return parseStrictJson(text);
   } catch (error) {
     // Another text than a leaf is found by its hash.
     if (error instanceof StrictJsonError) return undefined;

@@ -260,6 +260,19 @@ export function retentionContract(open: () => Database): void {
       expect(await verify()).toEqual({ findings: [`removed ${young}`], pruned: 1 });
     });
 
+    it('prunes no change and no erasure, however old, and hides none that was removed', async () => {
+      await query(`insert into records (id, kind, at, client, record)
+        select gen_random_uuid(), kind, now() - interval '500 days', 'api', '{"act": "a"}'
+        from unnest(array['delegation', 'consent', 'erasure']) kind`);
+      await sequence();
+      await sweeper({ keepMs: KEEP_MS / 2 }).sweep();
+      await retain();
+      const kept = (await Promise.all(['delegation', 'consent', 'erasure'].map(listIds))).flat();
+      expect(kept).toHaveLength(3);
+      await remove(String(kept[0]));
+      expect((await verify()).findings).toEqual([`removed ${String(kept[0])}`]);
+    });
+
     it('hides no old record that came after it', async () => {
       const [late = ''] = await write(500);
       await sequence();
