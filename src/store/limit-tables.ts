@@ -52,7 +52,7 @@ export const REPORTING_FUNCTION = `create or replace function report_outcome(
      return case when v_exceeds then 'exceeds' else 'reported' end;
    end $$`;
 
-/** As replicas of before report: with nothing hidden. */
+/** Replicas of before report by this one, and hide nothing. */
 export const FORMER_REPORTING_FUNCTION = `create or replace function report_outcome(
      p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
      returns text language plpgsql as $$
