@@ -70,7 +70,7 @@ function showClosed(caller: Caller, { record, isProtected }: ClosedRecord): obje
   return { ...hideFacts(caller, members), values_hidden: true };
 }
 
-/** Leaves out of an outcome what clients may write of people, which the log has in clear. */
+/** Leaves out of an outcome what clients may write of people: outcomes of versions before have it in clear. */
 function closeOutcome(outcome: StoredDecision['outcome']): object | undefined {
   if (outcome === undefined) return undefined;
   const { detail: _detail, properties: _properties, ...others } = outcome;

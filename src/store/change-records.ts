@@ -69,7 +69,7 @@ export class ChangeRecords {
       ...(agent === undefined ? {} : { agent: toRef(agent) }),
       ...(terms === undefined ? {} : { terms }),
     };
-    return { change, record: { id: act, evaluatedAt, content, text: JSON.stringify(content) } };
+    return { change, record: { id: act, evaluatedAt, content } };
   }
 
   private toRow(

@@ -3,6 +3,7 @@ import type { Database } from './database/port.js';
 import type { DecisionRecord, SearchRecord } from '../model/decision.js';
 import type { RecordResult, Reservation } from '../model/limits.js';
 import { NO_ACCOUNT, type CallerAccount, type Properties } from '../model/question.js';
+import type { EntityRef } from '../model/ids.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { nameReservedEvents } from './history.js';
@@ -14,7 +15,7 @@ import { serializeRow } from './record-row.js';
 import { RecordQueue, type RecordStats } from './record-queue.js';
 import { measureStoredBytes } from './stored-bytes.js';
 import {
-  findDecisionRow, toClosedRecord, toStoredDecision, type ClosedRecord, type ReportedOutcome, type StoredDecision,
+  findDecisionRow, toClosedRecord, toOutcomeRow, toStoredDecision, type ClosedRecord, type ReportedOutcome, type StoredDecision,
 } from './stored-decision.js'; // prettier-ignore
 import { findUndoneDecisions, readEarlierUses, type EarlierUses, type UsingParty } from './usage.js';
 
@@ -57,7 +58,14 @@ export interface Decisions {
     client: string,
     outcome: ReportedOutcome,
     kept?: KeptQuantities | null,
+    scope?: OutcomeScope,
   ): Promise<OutcomeResult>;
+}
+
+/** The time of an outcome, and whom its decision is about. */
+export interface OutcomeScope {
+  readonly at: Date;
+  readonly people: readonly EntityRef[];
 }
 
 /** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
@@ -110,7 +118,7 @@ export class DecisionStore implements Decisions {
     const written = this.serialize(record);
     const writeProtected = (protectedRecord: ProtectedRecord): Promise<RecordResult> =>
       write(() => {
-        account.countRecord(Buffer.byteLength(written.text));
+        account.countRecord(protectedRecord.bytes);
         return serializeRow(record, protectedRecord);
       });
     const protectAndWrite = (): Promise<RecordResult> => {
@@ -137,25 +145,24 @@ export class DecisionStore implements Decisions {
   private serialize(record: DecisionRecord | SearchRecord): WrittenRecord {
     const { facts, ...others } = { facts: undefined, ...record };
     const { id, evaluated_at: evaluatedAt } = record;
-    const text = JSON.stringify(others);
     const factsText = facts === undefined || !this.keepsFacts ? undefined : JSON.stringify(facts);
-    if (factsText === undefined || measureStoredBytes(factsText) > MAX_FACTS_BYTES)
-      return { id, evaluatedAt, content: others, text };
-    const content = { ...others, facts: factsText };
-    return { id, evaluatedAt, content, text: `${text.slice(0, -1)},"facts":${factsText}}` };
+    const isLong = factsText !== undefined && measureStoredBytes(factsText) > MAX_FACTS_BYTES;
+    const content = factsText === undefined || isLong ? others : { ...others, facts: factsText };
+    return { id, evaluatedAt, content };
   }
 
   async find(id: string): Promise<StoredDecision | undefined> {
     const row = await findDecisionRow(this.database, id);
     if (row === undefined) return undefined;
-    const [opened] = await this.values.open([row]);
-    return toStoredDecision(row, opened as DecisionRecord);
+    const outcome = toOutcomeRow(row);
+    const [opened, openedOutcome] = await this.values.open(outcome === undefined ? [row] : [row, outcome]);
+    return toStoredDecision(row, opened as DecisionRecord, openedOutcome);
   }
 
   /** Finds the same record with its values closed. @throws Fault */
   async findClosed(id: string): Promise<StoredDecision<ClosedRecord> | undefined> {
     const row = await findDecisionRow(this.database, id);
-    return row && toStoredDecision(row, toClosedRecord(row));
+    return row && toStoredDecision(row, toClosedRecord(row), row['outcome']);
   }
 
   /** Finds the record that {@link find} shows, as the log has it. @throws Fault */
@@ -232,16 +239,19 @@ export class DecisionStore implements Decisions {
     client: string,
     outcome: ReportedOutcome,
     kept: KeptQuantities | null = {},
+    { at, people }: OutcomeScope = { at: new Date(), people: [] },
   ): Promise<OutcomeResult> {
+    const { text, hides, sealed } = await this.values.protectOutcome(id, { content: outcome, at, people });
     const [rows] = await this.database.run([
       {
-        sql: 'select report_outcome($1::uuid, $2, $3::jsonb, $4::jsonb, $5) as result',
+        sql: 'select report_outcome($1::uuid, $2, $3::jsonb, $4::jsonb, $5, $6::jsonb) as result',
         params: [
           id,
           client,
-          JSON.stringify(outcome),
+          text,
           kept === null ? null : JSON.stringify(kept),
           outcome.outcome === 'executed',
+          hides ? `{${sealed.slice(1)}}` : '{}',
         ],
       },
     ]);

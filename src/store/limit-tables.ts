@@ -5,14 +5,16 @@
  * Every function locks in one order: first keys of idempotency, then counters, each by their names in "C" order, then
  * outcomes. So transactions of several replicas wait for each other, and never in a circle.
  */
+import { insertValuesSql } from './record-values.js';
 
 /**
  * Reports an outcome, once: the first counts. p_kept has the number that was used of each unit ("" for uses); what isn't named is used
- * as it was reserved. Null releases all.
+ * as it was reserved. Null releases all. p_values has the values that the outcome hides, sealed; it may be empty.
  */
-export const REPORTING_FUNCTION = `create or replace function report_outcome(p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
+export const REPORTING_FUNCTION = `create or replace function report_outcome(
+     p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean, p_values jsonb)
      returns text language plpgsql as $$
-   declare v_former record; v_exceeds boolean; v_use record;
+   declare v_former record; v_exceeds boolean; v_use record; v_id uuid := gen_random_uuid();
    begin
      if exists (select from limit_uses u where u.decision = p_decision and u.unit is not null)
        and exists (select from jsonb_object_keys(p_kept) k where k <> '' and not exists (
@@ -24,14 +26,16 @@ export const REPORTING_FUNCTION = `create or replace function report_outcome(p_d
        order by c.key for update;
      v_exceeds := exists (select from limit_uses u
        where u.decision = p_decision and (p_kept->>coalesce(u.unit, ''))::numeric > u.quantity);
-     insert into records (id, kind, about, at, client, record) values (gen_random_uuid(), 'outcome', p_decision, now(), p_client,
-       p_outcome || case when v_exceeds then '{"exceeds_reservation": true}'::jsonb else '{}' end)
+     insert into records (id, kind, about, at, client, protected, record) values (v_id, 'outcome', p_decision, now(), p_client,
+       nullif(p_values is not null, false), p_outcome || case when v_exceeds then '{"exceeds_reservation": true}'::jsonb else '{}' end)
        on conflict do nothing;
      if not found then
        select * into v_former from records o where o.about = p_decision and o.kind = 'outcome';
        if v_former.client <> p_client or v_former.record - 'exceeds_reservation' <> p_outcome then return 'other'; end if;
        return case when v_former.record ? 'exceeds_reservation' then 'exceeds' else 'reported' end;
      end if;
+     ${insertValuesSql(`(select v_id as id, p_values->>'sealed' as sealed, p_values->'persons' as persons,
+       (p_values->>'kept_until')::timestamptz as kept_until)`)};
      if p_kept is null then
        perform release_uses(array[p_decision]);
        return 'reported';
@@ -46,6 +50,14 @@ export const REPORTING_FUNCTION = `create or replace function report_outcome(p_d
        update idempotency_keys k set executed = true where k.decision = p_decision;
      end if;
      return case when v_exceeds then 'exceeds' else 'reported' end;
+   end $$`;
+
+/** Replicas of before report by this one, and hide nothing. */
+export const FORMER_REPORTING_FUNCTION = `create or replace function report_outcome(
+     p_decision uuid, p_client text, p_outcome jsonb, p_kept jsonb, p_executed boolean)
+     returns text language plpgsql as $$
+   begin
+     return report_outcome(p_decision, p_client, p_outcome, p_kept, p_executed, null);
    end $$`;
 
 export const LIMIT_TABLES = [

@@ -5,7 +5,9 @@ import { APPROVAL_TABLES, RETRIED_APPROVALS, SPARED_COLUMN, SPARING_FUNCTIONS } 
 import { DELIVERY_TABLES } from './deliveries.js';
 import { ERASURE_FUNCTIONS } from './erasure-tables.js';
 import { HISTORY_ANSWER, HISTORY_TABLES } from './history-tables.js';
-import { HOLDING_FUNCTIONS, LIMIT_TABLES, RETRYING_FUNCTIONS } from './limit-tables.js';
+import {
+  FORMER_REPORTING_FUNCTION, HOLDING_FUNCTIONS, LIMIT_TABLES, REPORTING_FUNCTION, RETRYING_FUNCTIONS,
+} from './limit-tables.js'; // prettier-ignore
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
 import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
@@ -154,6 +156,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   RETENTION_INDEXES,
   // Events have names that only the deployment's key makes, and are found by those of before as well.
   [HISTORY_ANSWER],
+  // What clients write of an outcome is hidden.
+  [REPORTING_FUNCTION, FORMER_REPORTING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

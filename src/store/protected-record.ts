@@ -105,8 +105,11 @@ const recordRule = membersOf({
   left_out: shown,
 });
 
+/** An outcome is told in clear. What it came to, and what a client writes of it, may tell of people. */
+const outcomeRule = membersOf({ outcome: shown, at: shown, exceeds_reservation: shown });
+
 /**
- * @param record the JSON of a decision, a list or a change
+ * @param record the JSON of a decision, a list, a change or an outcome
  * @returns the same record, of the same shape
  */
 export function protectRecord(record: object, protection: Protection): ShownRecord {
@@ -118,7 +121,8 @@ export function restoreRecord(record: object, hidden: HiddenContent): ShownRecor
   return restoreContent(findRule(record), record, hidden);
 }
 
-/** Changes alone have the act that they are of. */
+/** Changes alone have the act that they are of, and outcomes what came of it. */
 function findRule(record: object): ProtectingRule {
-  return 'act' in record ? changeRule : recordRule;
+  if ('act' in record) return changeRule;
+  return 'outcome' in record ? outcomeRule : recordRule;
 }

@@ -2,6 +2,7 @@
  * Keeps people and values out of the records: the record shows pseudonyms and commitments, and what they stand for is sealed in a row
  * beside, which goes after a while, and can't be opened once one of its people is erased.
  */
+import { createHmac } from 'node:crypto';
 import { decodeId, formatRef, isPlainName, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
 import { protectRecord, restoreRecord } from './protected-record.js';
@@ -40,14 +41,20 @@ export interface WrittenRecord {
   readonly evaluatedAt: string;
   /** The record, with its facts as their JSON: they are committed to as a whole, and a part of them is never shown alone. */
   readonly content: object;
-  /** The JSON of the record. */
-  readonly text: string;
+  /** People that it is about beside those that it names: its values need their keys as well. */
+  readonly people?: readonly EntityRef[];
+  /** The secret of the salts; absent: a new one. */
+  readonly seed?: Buffer;
 }
 
 /** A record as it is stored. */
 export interface ProtectedRecord {
   /** The JSON of the record without people and values. */
   readonly text: string;
+  /** The length of that and of what it hides. */
+  readonly bytes: number;
+  /** Whether it hides anything. */
+  readonly hides: boolean;
   /** Members of the row, as JSON without braces: empty where a person's key isn't known. */
   readonly sealed: string;
   /** The person's name in the log, or the id where it names none. */
@@ -107,8 +114,7 @@ export class RecordValues {
       unknown.set(formatRef(ref), { ref, name });
       return name;
     };
-    for (const person of findPeople(written.text, types)) nameOf(person);
-    const seed = newRecordSeed();
+    const { seed = newRecordSeed(), people = [] } = written;
     const names = new Map<string, string>();
     const values: string[] = [];
     const shown = protectRecord(written.content, {
@@ -121,16 +127,36 @@ export class RecordValues {
       onCommitted: (hash, value, path) =>
         values.push(`"${hash}":${path === FACTS_PATH ? String(value) : JSON.stringify(value)}`),
     });
-    const content = (): string =>
-      `{"seed":"${seed.toString('base64')}","names":${JSON.stringify(Object.fromEntries(names))},"values":{${values.join(',')}}}`;
-    const sealed = unknown.size > 0 ? '' : this.seal(written, content(), keys);
+    const hidden = values.join(',');
+    // A value needs the keys of all people that it names.
+    for (const person of [...findPeople(hidden, types), ...people]) nameOf(person);
+    const content = `{"seed":"${seed.toString('base64')}","names":${JSON.stringify(Object.fromEntries(names))},"values":{${hidden}}}`;
+    const text = JSON.stringify(shown);
     return {
-      text: JSON.stringify(shown),
-      sealed,
+      text,
+      bytes: Buffer.byteLength(text) + Buffer.byteLength(content),
+      hides: values.length + names.size > 0,
+      sealed: unknown.size > 0 ? '' : this.seal(written, content, keys),
       nameOf,
       nameTask: (task) => this.nameTask(task),
       unknown: [...unknown.values()].map(({ ref }) => ref),
     };
+  }
+
+  /**
+   * Protects what was reported of a decision. The same report has the same text, so that one which is repeated is known.
+   * @param people that the decision is about: a client may write of them
+   */
+  async protectOutcome(
+    decision: string,
+    { content, at, people }: { readonly content: object; readonly at: Date; readonly people: readonly EntityRef[] },
+  ): Promise<ProtectedRecord> {
+    const seed = createHmac('sha256', this.options.key).update(`outcome:${decision}`).digest();
+    const written = { id: toOutcomeId(decision), evaluatedAt: at.toISOString(), content, people, seed };
+    await this.people.refresh();
+    const { unknown } = this.protect(written);
+    if (unknown.length > 0) await this.people.ensure(unknown);
+    return this.protect(written);
   }
 
   /** The text by which records of a task are found: a sentence would tell of people. */
@@ -146,7 +172,7 @@ export class RecordValues {
 
   /**
    * Opens records with their values; those whose values are gone say `values_erased`.
-   * @param rows with `record`, `protected`, `sealed` in base64 and `persons`
+   * @param rows with `record`, `protected`, `sealed` in base64 and `persons`; with `decision` where it is the outcome of that
    * @throws Fault
    */
   async open(rows: readonly DatabaseRow[]): Promise<readonly unknown[]> {
@@ -164,7 +190,7 @@ export class RecordValues {
       if (row['protected'] !== true) return { record };
       const text =
         typeof values === 'string' && keys.every((secret) => secret !== undefined)
-          ? openValues(Buffer.from(values, 'base64'), readSealedId(record as ShownRecord), this.options.key, keys)
+          ? openValues(Buffer.from(values, 'base64'), readSealedId(row), this.options.key, keys)
           : undefined;
       if (text === undefined) return { record: { ...(record as ShownRecord), values_erased: true } };
       const { seed, names, values: hidden } = parseStrictJson(text, MAX_RECORD_DEPTH + 1) as SealedContent;
@@ -201,12 +227,21 @@ export class RecordValues {
   }
 }
 
-/** The id that the values are sealed under: of a change that of the act, which may have left several records. */
-function readSealedId({ act, id }: ShownRecord): string {
+/**
+ * The id that the values are sealed under: of a change that of the act, which may have left several records; of an outcome one that
+ * is made of the decision's.
+ */
+function readSealedId({ record, decision }: DatabaseRow): string {
+  if (typeof decision === 'string') return toOutcomeId(decision);
+  const { act, id } = record as ShownRecord;
   return String(act ?? id);
 }
 
-/** Finds the people that a record's text names in relationships and references, wherever it does. */
+function toOutcomeId(decision: string): string {
+  return `${decision} outcome`;
+}
+
+/** Finds the people that a JSON text names in relationships and references, wherever it does. */
 function* findPeople(text: string, types: ReadonlySet<string>): Generator<EntityRef> {
   if (types.size === 0) return;
   for (const [, type, encoded, jsonType, json] of text.matchAll(findPeoplePattern(types))) {

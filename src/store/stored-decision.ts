@@ -1,5 +1,6 @@
 /** A decision or a list as it is read: its row, which has the values sealed beside the record, and what was reported of it. */
 import type { DecisionRecord } from '../model/decision.js';
+import { isCommitment } from '../runtime/commitment.js';
 import type { Database, DatabaseRow } from './database/port.js';
 
 export interface ReportedOutcome {
@@ -34,12 +35,15 @@ export async function findDecisionRow(database: Pick<Database, 'run'>, id: strin
   const [rows] = await database.run([
     {
       sql: `select coalesce(c.record, d.record) as record, encode(v.sealed, 'base64') as sealed,
-              v.persons, coalesce(c.protected, d.protected) as protected, o.record as outcome, o.at, o.client
+              v.persons, coalesce(c.protected, d.protected) as protected, o.record as outcome, o.at, o.client,
+              o.about as outcome_about, o.protected as outcome_protected, encode(w.sealed, 'base64') as outcome_sealed,
+              w.persons as outcome_persons
             from records d
             left join records o on o.kind = 'outcome'
               and o.about = coalesce((d.record->'reservation'->>'decision')::uuid, d.id)
             left join records c on c.about = d.id and c.kind = 'correction'
             left join record_values v on v.record = coalesce(c.id, d.id)
+            left join record_values w on w.record = o.id
             where d.id = $1::uuid and d.decision is not null`,
       params: [id],
     },
@@ -47,11 +51,27 @@ export async function findDecisionRow(database: Pick<Database, 'run'>, id: strin
   return rows?.[0];
 }
 
-/** @param row with `outcome`, `at` and `client` */
-export function toStoredDecision<Shown>(row: DatabaseRow, record: Shown): StoredDecision<Shown> {
-  if (row['outcome'] === null) return { record };
+/** The outcome of a decision's row as a row of its own, as records are opened; undefined where none was reported. */
+export function toOutcomeRow(row: DatabaseRow): DatabaseRow | undefined {
+  if (row['outcome'] === null) return undefined;
+  return {
+    record: row['outcome'],
+    decision: row['outcome_about'],
+    protected: row['outcome_protected'],
+    sealed: row['outcome_sealed'],
+    persons: row['outcome_persons'],
+  };
+}
+
+/**
+ * @param row with `at` and `client`
+ * @param outcome as it is opened, or as it is stored: what is hidden of it is left out
+ */
+export function toStoredDecision<Shown>(row: DatabaseRow, record: Shown, outcome: unknown): StoredDecision<Shown> {
+  if (typeof outcome !== 'object' || outcome === null) return { record };
+  const shown = Object.entries(outcome).filter(([name, value]) => name !== 'values_erased' && !isCommitment(value));
   const reported = { reported_at: (row['at'] as Date).toISOString(), reported_by: String(row['client']) };
-  return { record, outcome: { ...(row['outcome'] as ReportedOutcome), ...reported } };
+  return { record, outcome: { ...(Object.fromEntries(shown) as unknown as ReportedOutcome), ...reported } };
 }
 
 /** @param row with `record` and `protected` */

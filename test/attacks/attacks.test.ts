@@ -281,7 +281,7 @@ describe('a client', () => {
     const { context } = await ask({});
     const record = await remit.app.inject({
       method: 'GET',
-      url: `/v1/decisions/${context?.id ?? ''}?values=true`,
+      url: `/v1/decisions/${context?.id ?? ''}`,
       headers: { host: '127.0.0.1:7480', ...minimal },
     });
     expect(record.statusCode).toBe(200);
@@ -355,7 +355,7 @@ describe('a client', () => {
     await remit.post(URL_, body, plain); // Its record comes after the correction.
     const record = await remit.app.inject({
       method: 'GET',
-      url: `/v1/decisions/${late.context?.id ?? ''}?values=true`,
+      url: `/v1/decisions/${late.context?.id ?? ''}`,
       headers: { host: '127.0.0.1:7480', ...plain },
     });
     expect(record.json()).toMatchObject({ id: late.context?.id, decision: false });

@@ -94,6 +94,8 @@ async function runSession(): Promise<void> {
   const denial = { evaluation_id, expires_at: access_request?.expires_at };
   await expectStatus(202, '/access/v1/requests', { ...merge, context: { purpose: 'release' }, denial });
   await expectStatus(201, `/v1/decisions/${decided[0]?.context?.id ?? ''}/outcome`, { outcome: 'executed' });
+  const told = { outcome: 'failed', detail: SENTENCE, properties: { salary: SALARY } };
+  await expectStatus(201, `/v1/decisions/${decided[1]?.context?.id ?? ''}/outcome`, told);
   await expectStatus(201, '/v1/revocations', { jti: 'some' });
   expect((await remit.request('DELETE', '/v1/sessions/s-1')).statusCode).toBe(204);
   await presentProof(context, employee('erin'));

@@ -44,6 +44,43 @@ const replay = async (id: string): Promise<string> => {
   return replayRecord(record, remit.service.activePolicies.rules).kind;
 };
 
+describe('an outcome', () => {
+  const DETAIL = 'alice paid erin 9876543';
+  const report = (id: string, more: object = {}) =>
+    remit.request('POST', `/v1/decisions/${id}/outcome`, {
+      outcome: 'executed',
+      detail: DETAIL,
+      actual: { count: 1 },
+      properties: { salary: 9_876_543 },
+      ...more,
+    });
+  const shown = async (id: string, query = '?values=true') =>
+    (await remit.request('GET', `/v1/decisions/${id}${query}`)).json<{ outcome: object }>().outcome;
+
+  it('is told with its values to who may read them, and is the same when it is repeated', async () => {
+    const [id = ''] = ids;
+    for (let i = 0; i < 2; i += 1) expect((await report(id)).statusCode).toBe(201);
+    for (const other of [{ detail: 'x' }, { detail: undefined }, { properties: {} }, { outcome: 'failed', actual: undefined }])
+      expect((await report(id, other)).statusCode).toBe(409);
+    expect(await shown(id)).toMatchObject({ outcome: 'executed', detail: DETAIL, actual: { count: 1 }, properties: { salary: 9_876_543 } });
+    const closed = await shown(id, '');
+    expect(closed).toMatchObject({ outcome: 'executed', reported_by: 'dev' });
+    expect(Object.keys(closed).sort()).toEqual(['outcome', 'reported_at', 'reported_by']);
+  }); // prettier-ignore
+
+  it('says what came of it alone once its values are gone', async () => {
+    const [, id = ''] = ids;
+    expect((await report(id)).statusCode).toBe(201);
+    await remit.service.database.run([
+      {
+        sql: `delete from record_values where record in (select id from records where about = $1::uuid)`,
+        params: [id],
+      },
+    ]);
+    expect(Object.keys(await shown(id)).sort()).toEqual(['outcome', 'reported_at', 'reported_by']);
+  });
+});
+
 describe('the tables of records', () => {
   it('name no person and hold no value, and the decisions are replayed from them all the same', async () => {
     const text = await dump();

@@ -196,7 +196,11 @@ async function reportOutcome(
   if (stored.outcome === undefined && isSettled) return 'settled';
   // An agent's word is on record and never gives anything back.
   const kept = caller.kind === 'agent' ? {} : listKept(outcome);
-  return decisions.reportOutcome(decision, formatCallerId(caller), outcome, kept);
+  // Where the values are gone the record names a pseudonym.
+  const { user } = 'values_erased' in record ? {} : (getRecordedActing(record) ?? {});
+  const person = user === undefined ? undefined : parseDescribedRef(user);
+  const scope = { at: now(), people: person === undefined ? [] : [person] };
+  return decisions.reportOutcome(decision, formatCallerId(caller), outcome, kept, scope);
 }
 
 /** Whether the decision was for the user of the agent's token: an agent's own question is that of both. */
