@@ -63,9 +63,10 @@ export class LogStore {
         // A record that was removed before it was sequenced stays in the list: it is told by who verifies. Each is looked up by its
         // id: a join might read all records that there ever were, to come to the last ones.
         sql: `select ${selectLogged('r')} from (
-                select p.id, sum(w.bytes) over (order by p.id) - w.bytes as bytes_before
-                from (select id from log_pending order by id limit ${limit}) p
-                cross join lateral (select pg_column_size(record) as bytes from records where id = p.id offset 0) w) s
+                select id, sum(bytes) over (order by id) - bytes as bytes_before from (
+                  select p.id, w.bytes from log_pending p
+                  cross join lateral (select pg_column_size(record) as bytes from records where id = p.id offset 0) w
+                  order by p.id limit ${limit}) n) s
               cross join lateral (select * from records where id = s.id offset 0) r
               where s.bytes_before < ${MAX_BATCH_BYTES} order by s.id`,
       },

@@ -242,5 +242,14 @@ export function logContract(open: () => Database): void {
       await sequencer.sequence();
       expect(sequencer.counts).toEqual({ size: 2, pending: 1, damaged: false });
     });
+
+    it('goes on after more records than a batch has were removed before they were sequenced', async () => {
+      const removed = await write(300);
+      await open().run([{ sql: 'delete from records' }]);
+      const young = await write(3);
+      const sequencer = new Sequencer(new LogStore(open()), signer);
+      await sequencer.sequence();
+      expect(sequencer.counts).toEqual({ size: young.length, pending: removed.length, damaged: false });
+    });
   });
 }
