@@ -82,9 +82,14 @@ export function obligationText({ type, properties }: Obligation): string {
   return `${type} ${texts.map((text) => (modes[text] === undefined ? text : `${text} (${modes[text]})`)).join(', ')}`;
 }
 
+/** The members that come first: a record that is read again has them in another order. */
+const FIRST_EVIDENCE = ['issuer', 'format', 'jti', 'subject', 'scope', 'permission', 'agent_permission'];
+
 /** The evidence in a line: paths as arrows, policies by their ids and places, other members as `name value`. */
 export function evidenceText(evidence: Readonly<Record<string, unknown>>): string {
-  return Object.entries(evidence)
+  const names = new Set([...FIRST_EVIDENCE.filter((name) => name in evidence), ...Object.keys(evidence)]);
+  return [...names]
+    .map((name): [string, unknown] => [name, evidence[name]])
     .filter(([name]) => name !== 'revision' && name !== 'id')
     .map(([name, value]) => {
       if (name === 'required' && value === false) return 'not asked for';
