@@ -68,6 +68,9 @@ export interface OutcomeScope {
   readonly people: readonly EntityRef[];
 }
 
+/** Without a time nothing that an outcome hides is kept any longer. */
+const UNKNOWN_SCOPE: OutcomeScope = { at: new Date(0), people: [] };
+
 /** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
 const MAX_FACTS_BYTES = 64 * 1024;
 const MAX_SHOWN_PROPERTIES_BYTES = 16 * 1024;
@@ -239,7 +242,7 @@ export class DecisionStore implements Decisions {
     client: string,
     outcome: ReportedOutcome,
     kept: KeptQuantities | null = {},
-    { at, people }: OutcomeScope = { at: new Date(), people: [] },
+    { at, people }: OutcomeScope = UNKNOWN_SCOPE,
   ): Promise<OutcomeResult> {
     const { text, hides, sealed } = await this.values.protectOutcome(id, { content: outcome, at, people });
     const [rows] = await this.database.run([
