@@ -68,7 +68,7 @@ export interface OutcomeScope {
   readonly people: readonly EntityRef[];
 }
 
-/** Without a time nothing that an outcome hides is kept any longer. */
+/** An outcome without a time keeps nothing of what it hides. */
 const UNKNOWN_SCOPE: OutcomeScope = { at: new Date(0), people: [] };
 
 /** The longest facts that are stored, in bytes of JSON: callers' properties must not fill the store. */
