@@ -7,7 +7,7 @@ import type { StatedChange } from '../model/changes.js';
 import type { EntityRef } from '../model/ids.js';
 import type { SqlStatement } from './database/port.js';
 import { nameRef, toSearchKey } from './record-row.js';
-import { insertValuesSql, type RecordValues, type WrittenRecord } from './record-values.js';
+import { insertValuesSql, type ProtectedRecord, type RecordValues, type WrittenRecord } from './record-values.js';
 import { followRows, type RowFollower } from './row-followers.js';
 
 /** The SpiceDB definitions of users and agents, by which callers are named; undefined where the schema has none. */
@@ -21,7 +21,7 @@ export type PreparedChange = string;
 
 export class ChangeRecords {
   constructor(
-    private readonly values: Pick<RecordValues, 'protect' | 'people'>,
+    private readonly values: Pick<RecordValues, 'protectByKeys'>,
     private readonly partyTypes: () => ChangePartyTypes,
   ) {}
 
@@ -32,12 +32,9 @@ export class ChangeRecords {
 
   /** The same, of changes that one statement stores: the people's keys are read at once. @throws Fault */
   async prepareAll(changes: readonly StatedChange[]): Promise<readonly PreparedChange[]> {
-    const written = changes.map((change) => this.write(change));
-    // A person who was erased meanwhile has another name from now on, if any.
-    await this.values.people.refresh();
-    const unknown = written.flatMap(({ record }) => this.values.protect(record).unknown);
-    if (unknown.length > 0) await this.values.people.ensure(unknown);
-    return written.map(({ change, record }) => this.toRow(change, record));
+    return Promise.all(
+      changes.map(async (change) => this.toRow(change, await this.values.protectByKeys(this.write(change)))),
+    );
   }
 
   /** The user that tokens name by this id; undefined where the schema has no users. */
@@ -52,11 +49,7 @@ export class ChangeRecords {
     return id === undefined || agentObject === undefined ? undefined : { type: agentObject, id };
   }
 
-  private write(change: StatedChange): {
-    readonly change: StatedChange;
-    readonly record: WrittenRecord;
-  } {
-    const { at, change: verb, by, user, agent, terms } = change;
+  private write({ at, change: verb, by, user, agent, terms }: StatedChange): WrittenRecord {
     // The values are sealed under the id of the act: it may leave a record of each row that it changes.
     const act = uuid();
     const evaluatedAt = at.toISOString();
@@ -69,14 +62,13 @@ export class ChangeRecords {
       ...(agent === undefined ? {} : { agent: toRef(agent) }),
       ...(terms === undefined ? {} : { terms }),
     };
-    return { change, record: { id: act, evaluatedAt, content } };
+    return { id: act, evaluatedAt, content };
   }
 
   private toRow(
     { kind, at, by, user, agent, about, object, row: rowKey }: StatedChange,
-    record: WrittenRecord,
+    { text, sealed, nameOf }: ProtectedRecord,
   ): PreparedChange {
-    const { text, sealed, nameOf } = this.values.protect(record);
     const author = this.describeAuthor(by);
     const keyOf = (ref: EntityRef | undefined): string | undefined => {
       const name = nameRef(ref, nameOf);

@@ -62,7 +62,7 @@ export interface Decisions {
   ): Promise<OutcomeResult>;
 }
 
-/** The time of an outcome, and whom its decision is about. */
+/** The time of an outcome, and the people that its decision is about. */
 export interface OutcomeScope {
   readonly at: Date;
   readonly people: readonly EntityRef[];
@@ -124,15 +124,8 @@ export class DecisionStore implements Decisions {
         account.countRecord(protectedRecord.bytes);
         return serializeRow(record, protectedRecord);
       });
-    const protectAndWrite = (): Promise<RecordResult> => {
-      const protectedRecord = this.values.protect(written);
-      if (protectedRecord.unknown.length === 0) return writeProtected(protectedRecord);
-      return this.values.people
-        .ensure(protectedRecord.unknown)
-        .then(() => writeProtected(this.values.protect(written)));
-    };
-    // A person who was erased meanwhile has another name from now on, if any.
-    return this.values.people.refresh()?.then(protectAndWrite) ?? protectAndWrite();
+    const protectedRecord = this.values.protectByKeys(written);
+    return protectedRecord instanceof Promise ? protectedRecord.then(writeProtected) : writeProtected(protectedRecord);
   }
 
   /**

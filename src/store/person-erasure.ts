@@ -56,7 +56,7 @@ function listLeftoverStatements({ ref, row, name }: ErasedPerson): SqlStatement[
             where h.decision = u.decision and h.place = u.place and h.key = u.key returning 1`,
       params: [key],
     },
-    // What was used still counts, so that no limit begins anew by this; nothing says any more by whom.
+    // What was used still counts, so that no limit begins anew by this; nothing says any more who used it.
     {
       sql: `update history_events h set decision = gen_random_uuid() from (
               select e.decision, e.place, e.key from history_events e where e.decision in ${ofPerson} limit ${ERASED_AT_A_TIME}) u
@@ -140,7 +140,7 @@ const TASK_STATEMENTS = [
      answers = (select coalesce(jsonb_agg(${answeredBy('a.value')} order by a.place), '[]')
        from jsonb_array_elements(t.answers) with ordinality a (value, place))
      where ${mayName('task')} or ${mayName('answers')} or ${mayName('denied')}`,
-  // Keys of agents name the user for whom they ask.
+  // Keys of agents name the user they ask for.
   `delete from access_request_keys where :caller is not null and strpos(key, '[' || to_json(:id)::text || ',') = 1`,
   `delete from access_request_bundles where :caller is not null and user_id = :id`,
   `update access_request_bundles set items = ${renamed('items')} where ${mayName('items')}`,

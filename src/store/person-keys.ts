@@ -101,7 +101,7 @@ export class PersonKeys {
     return this.hash('person', formatRef(person));
   }
 
-  /** The user's name in revocations once they are erased: it goes on denying, and the database alone doesn't say whom. */
+  /** The user's name in revocations once they are erased: it goes on denying, and the database alone doesn't say who it is. */
   toRevokedName(user: string): string {
     return `~${this.hash('revoked', user)}`;
   }

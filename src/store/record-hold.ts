@@ -1,5 +1,5 @@
 /**
- * A legal hold: while it is there, nothing is deleted of the people whom it names, or of all. What prunes records and their values,
+ * A legal hold: while it is there, nothing is deleted of the people it names, or of all. What prunes records and their values,
  * and what erases a person, asks here.
  */
 import { isSameRef, type EntityRef } from '../model/ids.js';

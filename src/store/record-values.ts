@@ -3,14 +3,14 @@
  * beside, which goes after a while, and can't be opened once one of its people is erased.
  */
 import { createHmac } from 'node:crypto';
-import { decodeId, formatRef, isPlainName, type EntityRef } from '../model/ids.js';
+import { formatRef, isPlainName, type EntityRef } from '../model/ids.js';
 import { newRecordSeed } from '../runtime/commitment.js';
 import { protectRecord, restoreRecord } from './protected-record.js';
 import type { HiddenContent, ShownRecord } from './protecting-rules.js';
 import { openValues, sealValues } from '../runtime/sealing.js';
-import { memoizeByObject } from '../runtime/memoize.js';
 import { MAX_RECORD_DEPTH, parseStrictJson } from '../runtime/strict-json.js';
 import type { Database, DatabaseRow } from './database/port.js';
+import { findPeople } from './find-people.js';
 import { newUnknownName, PersonKeys, toTextArray, type PersonKey } from './person-keys.js';
 import { RecordHold, type Hold } from './record-hold.js';
 
@@ -98,7 +98,21 @@ export class RecordValues {
     this.hold = new RecordHold(options.hold ?? false, this.people);
   }
 
-  /** Values are sealed only where the keys of all people are known, which {@link PersonKeys.ensure} sees to. */
+  /**
+   * Protects a record by the keys of all its people: at once where this process knows them and of all erasures, and otherwise once
+   * it has read them. A person who was erased meanwhile has another name from now on, if any.
+   * @throws Fault where a key can't be had; rejects with it
+   */
+  protectByKeys(written: WrittenRecord): ProtectedRecord | Promise<ProtectedRecord> {
+    const protectNow = (): ProtectedRecord | Promise<ProtectedRecord> => {
+      const protectedRecord = this.protect(written);
+      const { unknown } = protectedRecord;
+      return unknown.length === 0 ? protectedRecord : this.people.ensure(unknown).then(() => this.protect(written));
+    };
+    return this.people.refresh()?.then(protectNow) ?? protectNow();
+  }
+
+  /** Protects a record by what this process knows: where it doesn't know the keys of all people, no values are sealed. */
   protect(written: WrittenRecord): ProtectedRecord {
     const types = this.options.personTypes();
     const keys = new Map<string, PersonKey>();
@@ -147,16 +161,18 @@ export class RecordValues {
    * Protects what was reported of a decision. The same report has the same text, so that one which is repeated is known.
    * @param people that the decision is about: a client may write of them
    */
-  async protectOutcome(
+  protectOutcome(
     decision: string,
     { content, at, people }: { readonly content: object; readonly at: Date; readonly people: readonly EntityRef[] },
-  ): Promise<ProtectedRecord> {
+  ): ProtectedRecord | Promise<ProtectedRecord> {
     const seed = createHmac('sha256', this.options.key).update(`outcome:${decision}`).digest();
-    const written = { id: toOutcomeId(decision), evaluatedAt: at.toISOString(), content, people, seed };
-    await this.people.refresh();
-    const { unknown } = this.protect(written);
-    if (unknown.length > 0) await this.people.ensure(unknown);
-    return this.protect(written);
+    return this.protectByKeys({
+      id: toOutcomeId(decision),
+      evaluatedAt: at.toISOString(),
+      content,
+      people,
+      seed,
+    });
   }
 
   /** The text by which records of a task are found: a sentence would tell of people. */
@@ -240,21 +256,6 @@ function readSealedId({ record, decision }: DatabaseRow): string {
 function toOutcomeId(decision: string): string {
   return `${decision} outcome`;
 }
-
-/** Finds the people that a JSON text names in relationships and references, wherever it does. */
-function* findPeople(text: string, types: ReadonlySet<string>): Generator<EntityRef> {
-  if (types.size === 0) return;
-  for (const [, type, encoded, jsonType, json] of text.matchAll(findPeoplePattern(types))) {
-    if (type !== undefined && encoded !== undefined) yield { type, id: decodeId(encoded) };
-    else if (jsonType !== undefined && json !== undefined)
-      yield { type: jsonType, id: parseStrictJson(json) as string };
-  }
-}
-
-const findPeoplePattern = memoizeByObject((types: ReadonlySet<string>): RegExp => {
-  const names = [...types].join('|');
-  return new RegExp(`(?<![a-z0-9_/])(${names}):([\\w/|+=-]+)|"type":"(${names})","id":("(?:[^"\\\\]|\\\\.)*")`, 'g');
-});
 
 /**
  * Values that a key is missing of by now can't be opened, so they aren't stored.

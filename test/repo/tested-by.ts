@@ -26,6 +26,7 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/store/consent-changes.ts': 'test/store/consents.test.ts',
   'src/store/task-changes.ts': 'test/store/approvals.test.ts',
   'src/store/protected-change.ts': 'test/store/change-records.test.ts',
+  'src/store/find-people.ts': 'test/store/record-values.test.ts',
   'src/store/protecting-rules.ts': 'test/store/protected-record.test.ts',
   'src/store/row-followers.ts': 'test/store/change-records.test.ts',
   'src/store/person-keys.ts': 'test/store/record-values.test.ts',
