@@ -340,26 +340,28 @@ describe('a client', () => {
   });
 
   it('finds on record what it was answered, also where the store was too slow', async () => {
-    const token = await remit.mint({ user: 'ann', agent: 'bot', scope: 'f' });
+    const hasty = await start(file, undefined, { deadlineMs: 1000 });
+    const token = await hasty.mint({ user: 'ann', agent: 'bot', scope: 'f' });
     const body = {
       subject: { type: 'user', id: 'ann' },
       action: { name: 'view', properties: { hard: false } },
       resource: { type: 'folder', id: 'f' },
       context: { token },
     };
-    await remit.post(URL_, body, plain);
-    const hanging = remit.service.database.run([{ sql: 'lock table records' }, { sql: 'select pg_sleep(1.5)' }]);
-    const late = (await remit.post(URL_, body, plain)).json<Answer>();
+    await hasty.post(URL_, body, plain);
+    const hanging = hasty.service.database.run([{ sql: 'lock table records' }, { sql: 'select pg_sleep(1.5)' }]);
+    const late = (await hasty.post(URL_, body, plain)).json<Answer>();
     expect([late.decision, late.context?.error?.code]).toEqual([false, 'deadline_exceeded']);
     await hanging;
-    await remit.post(URL_, body, plain); // Its record comes after the correction.
-    const record = await remit.app.inject({
+    await hasty.post(URL_, body, plain); // Its record comes after the correction.
+    const record = await hasty.app.inject({
       method: 'GET',
       url: `/v1/decisions/${late.context?.id ?? ''}`,
       headers: { host: '127.0.0.1:7480', ...plain },
     });
     expect(record.json()).toMatchObject({ id: late.context?.id, decision: false });
     expect(step(late, 'record')?.outcome).toBe('unknown');
+    await hasty.stop();
   });
 });
 

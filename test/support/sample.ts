@@ -83,16 +83,17 @@ export interface Running {
   readonly stop: (options?: { keep?: boolean }) => Promise<void>;
 }
 
-/** @param logs where the service's log goes, if anywhere */
+/** @param options where the service's log goes, if anywhere, and how long a decision may take where that is what is tested */
 export async function start(
   config = SAMPLE,
   data = mkdtempSync(join(tmpdir(), 'remit-test-')),
-  logs: Partial<ServiceLog> = {},
+  options: Partial<ServiceLog> & { readonly deadlineMs?: number } = {},
 ): Promise<Running> {
   let now = DAYTIME;
-  const stored = await onServers(loadConfig(config, { REMIT_DATA: data }));
-  const service = await openService(stored, { now: () => now, ...(logs.log === undefined ? {} : { log: logs.log }) });
-  const app = await buildApp(service, logs.logger === undefined ? {} : { logger: logs.logger });
+  const stored = await onServers(withDeadline(loadConfig(config, { REMIT_DATA: data }), options.deadlineMs));
+  const { log, logger } = options;
+  const service = await openService(stored, { now: () => now, ...(log === undefined ? {} : { log }) });
+  const app = await buildApp(service, logger === undefined ? {} : { logger });
   const host = `127.0.0.1:${service.config.port}`;
   const authorization = `Bearer ${service.devKey ?? ''}`;
 
@@ -156,6 +157,14 @@ export async function start(
       if (stored.url !== undefined) await dropDatabase(stored.url);
     },
   };
+}
+
+const DEFAULT_DEADLINE_MS = 1000;
+
+/** How long a decision takes on a busy machine isn't what is tested, unless the test or its configuration states it. */
+function withDeadline(config: Config, stated: number | undefined): Config {
+  const { deadlineMs } = config;
+  return { ...config, deadlineMs: stated ?? (deadlineMs === DEFAULT_DEADLINE_MS ? 20_000 : deadlineMs) };
 }
 
 /** Whether these tests run on SpiceDB servers; otherwise on the embedded one. */

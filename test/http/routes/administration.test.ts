@@ -363,7 +363,7 @@ describe('an engine that is gone', () => {
   });
 
   it('an engine that hangs is waited for until the deadline, and no longer', async () => {
-    const remit = await start();
+    const remit = await start(SAMPLE, undefined, { deadlineMs: 1000 });
     const body = await question(remit);
     await remit.evaluate(body);
     // The table is held for three seconds: longer than a decision may take.
