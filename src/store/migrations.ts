@@ -12,7 +12,7 @@ import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './ou
 import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
 import { RECORD_ITEM_TABLES } from './record-item-tables.js';
-import { RECORD_VALUE_TABLES } from './record-values.js';
+import { RECORD_VALUE_TABLES, WHOLE_VALUES } from './record-values.js';
 import { RETENTION_INDEXES } from './retention-store.js';
 import { RECORD_TABLES } from './record-tables.js';
 import { RESERVING_FUNCTION } from './reserving-function.js';
@@ -158,6 +158,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [HISTORY_ANSWER],
   // What clients write of an outcome is hidden.
   [REPORTING_FUNCTION, FORMER_REPORTING_FUNCTION],
+  // The functions that store values look keys up one by one.
+  [WHOLE_VALUES, ...RESERVING_FUNCTION, REPORTING_FUNCTION, FORMER_REPORTING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { replayRecord } from '../../src/records/replay.js';
 import { openValues, sealValues } from '../../src/runtime/sealing.js';
-import type { RecordValues } from '../../src/store/record-values.js';
+import { insertValuesSql, type RecordValues } from '../../src/store/record-values.js';
 import { clearText } from '../support/clear-text.js';
 import { start, type Running } from '../support/sample.js';
 
@@ -125,6 +125,20 @@ describe('the tables of records', () => {
 });
 
 describe('sealed values', () => {
+  it('are stored without reading the keys of people whom the record does not name', async () => {
+    const { database } = remit.service;
+    const source = `(select gen_random_uuid() as id, 'AAAA' as sealed, '["person 7"]'::jsonb as persons, now() as kept_until)`;
+    await database.run([
+      { sql: `insert into person_keys select 'person ' || n, '' from generate_series(1, 2000) n` },
+      { sql: 'analyze person_keys' },
+    ]);
+    const [plan = []] = await database.run([{ sql: `explain ${insertValuesSql(source)}` }]);
+    const text = plan.map((row) => String(row['QUERY PLAN'])).join('\n');
+    expect(text).toContain('person_keys_pkey');
+    expect(text).not.toContain('Seq Scan on person_keys');
+    await database.run([{ sql: `delete from person_keys where person like 'person %'` }]);
+  });
+
   it('are opened by the key and people that they were sealed with, for their own record, and unchanged', () => {
     const [key, secrets] = [randomBytes(32), [randomBytes(32), randomBytes(32)]];
     const sealed = sealValues('{"a":1}', 'r1', key, secrets);
