@@ -6,6 +6,7 @@ import { listUnguarded } from './express-routes.js';
 import { Guard, requireRouteQuestion } from './guard.js';
 import type { Refusal } from './refusal.js';
 import type { GuardOptions, RouteQuestion } from './route-question.js';
+import { onceSent } from './sent-response.js';
 
 declare global {
   // Express's types take members of requests from this namespace.
@@ -77,8 +78,8 @@ async function guardExpress(
   }
   const { evaluation, masks } = passage;
   request.remit = evaluation;
-  response.once('finish', () => {
-    guard.report(evaluation, response.statusCode);
+  onceSent(response, (status) => {
+    guard.report(evaluation, status);
   });
   if (masks.length > 0) captureResponse(request, response, masks, guard.options);
   next();

@@ -10,6 +10,7 @@ import { collectStream, maskBody } from './masked-body.js';
 import { refuseMisconfigured, refuseUnmasked, type Refusal } from './refusal.js';
 import type { GuardOptions, RouteQuestion } from './route-question.js';
 import { forgetReason, sealResponse } from './sealed-response.js';
+import { isSentWhole } from './sent-response.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -93,7 +94,7 @@ const plugin: FastifyPluginAsync<FastifyGuardOptions> = async (app, options) => 
     return body;
   });
   app.addHook('onResponse', async (request, reply) => {
-    if (request.remit !== null) guard.report(request.remit, reply.statusCode);
+    if (request.remit !== null && isSentWhole(reply.raw)) guard.report(request.remit, reply.statusCode);
   });
 };
 // Fastify gives a plugin a scope of its own unless it says that it is for the whole application.

@@ -8,6 +8,7 @@ import { collectStream, maskBody } from './masked-body.js';
 import { refuseUnmasked, type Refusal } from './refusal.js';
 import type { GuardOptions, MaskLimits, RouteQuestion } from './route-question.js';
 import { dropUnsent, sealResponse } from './sealed-response.js';
+import { onceSent } from './sent-response.js';
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -89,10 +90,22 @@ async function guardHono(
   if (!passage.isAllowed) return toResponse(passage.refusal);
   const { evaluation, masks } = passage;
   c.set('remit', evaluation);
+  const outgoing = findOutgoing(c);
+  if (outgoing !== undefined)
+    onceSent(outgoing, (status) => {
+      guard.report(evaluation, status);
+    });
   if (masks.length === 0) await next();
   else await maskNext(c, next, masks, guard.options);
-  guard.report(evaluation, c.res.status);
+  // Elsewhere than on Node no sending is seen.
+  if (outgoing === undefined) guard.report(evaluation, c.res.status);
   return undefined;
+}
+
+/** Finds the response of Node's, which handlers can reach as well, where there is one. */
+function findOutgoing({ env }: Context): ServerResponse | undefined {
+  const { outgoing } = (env ?? {}) as { readonly outgoing?: Partial<ServerResponse> };
+  return typeof outgoing?.writeHead === 'function' ? (outgoing as ServerResponse) : undefined;
 }
 
 type MaskOptions = MaskLimits & Pick<GuardOptions<Context>, 'onError'>;
@@ -101,7 +114,7 @@ type MaskOptions = MaskLimits & Pick<GuardOptions<Context>, 'onError'>;
 async function maskNext(c: Context, next: Next, masks: readonly Obligation[], limits: MaskOptions): Promise<void> {
   for (const name of COMPARING_HEADERS) c.req.raw.headers.delete(name);
   const filter = new HeaderFilter(c.res.headers, limits.unmaskedHeaders);
-  const unseal = sealOutgoing(c.env, limits);
+  const unseal = sealOutgoing(findOutgoing(c), limits);
   await next();
   const masked = await maskResponse(c.res, masks, filter, limits);
   unseal();
@@ -110,11 +123,9 @@ async function maskNext(c: Context, next: Next, masks: readonly Obligation[], li
   c.res = masked;
 }
 
-/** Seals the response of Node's that handlers can reach, where there is one. @returns opens it again, without what they have set on it */
-function sealOutgoing(env: unknown, { unmaskedHeaders }: MaskLimits): () => void {
-  const { outgoing } = (env ?? {}) as { readonly outgoing?: Partial<ServerResponse> };
-  if (typeof outgoing?.writeHead !== 'function') return () => undefined;
-  const response = outgoing as ServerResponse;
+/** Seals it. @returns opens it again, without what handlers have set on it */
+function sealOutgoing(response: ServerResponse | undefined, { unmaskedHeaders }: MaskLimits): () => void {
+  if (response === undefined) return () => undefined;
   const filter = new HeaderFilter(Object.entries(response.getHeaders()), unmaskedHeaders);
   const unseal = sealResponse(response);
   return () => {

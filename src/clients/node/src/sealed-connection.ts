@@ -7,6 +7,9 @@ const sealedOn = new WeakMap<Socket, Set<ServerResponse>>();
 /** The methods by which an HTTP/2 stream sends something of an answer, and those by which it sends something beside it. */
 const STREAM_WAYS = ['respond', 'respondWithFD', 'respondWithFile', 'write', 'end', 'sendTrailers'] as const;
 const STREAM_ASIDES = ['additionalHeaders', 'pushStream'] as const;
+/** The methods by which Node's own part beneath it begins an answer, informs before it, and pushes another. */
+const NATIVE_WAYS = ['respond'] as const;
+const NATIVE_ASIDES = ['info', 'pushPromise'] as const;
 
 /**
  * @param destroy ends the response, since something was sent past it
@@ -26,14 +29,38 @@ export function sealConnection(response: ServerResponse, destroy: () => unknown)
 }
 
 function sealStream(stream: object, destroy: () => unknown): () => void {
-  const close = (names: readonly string[]): void => {
-    Object.assign(stream, Object.fromEntries(names.map((name) => [name, destroy])));
-  };
-  close(STREAM_WAYS);
-  close(STREAM_ASIDES);
+  closeMethods(stream, [...STREAM_WAYS, ...STREAM_ASIDES], destroy);
+  const native = findNative(stream);
+  // No error is its own to tell: the response is destroyed.
+  const refuse = (): number => (destroy(), 0);
+  if (native !== undefined) closeMethods(native, [...NATIVE_WAYS, ...NATIVE_ASIDES], refuse);
   return () => {
     for (const name of STREAM_WAYS) Reflect.deleteProperty(stream, name);
+    if (native !== undefined) for (const name of NATIVE_WAYS) Reflect.deleteProperty(native, name);
+    dropTrailers(stream);
   };
+}
+
+function closeMethods(target: object, names: readonly string[], close: () => unknown): void {
+  Object.assign(target, Object.fromEntries(names.map((name) => [name, close])));
+}
+
+/** Finds Node's own part beneath a stream, which a method of its class calls, whoever has taken that. @returns undefined where it has none */
+function findNative(stream: object): object | undefined {
+  const symbol = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kHandle');
+  const native: unknown = symbol === undefined ? undefined : Reflect.get(stream, symbol);
+  return typeof native === 'object' && native !== null ? native : undefined;
+}
+
+/** Sends no trailers, where whoever listens for their turn would: Node's response asks for it at the end of each answer. */
+function dropTrailers(stream: object): void {
+  const original = Reflect.get(stream, 'sendTrailers') as (trailers: object) => void;
+  let isSent = false;
+  const sendNone = (): void => {
+    if (!isSent) original.call(stream, {});
+    isSent = true;
+  };
+  Object.assign(stream, { sendTrailers: sendNone });
 }
 
 /** Nothing of a response that is sealed is to be sent, so nothing is on its connection while it has it. */

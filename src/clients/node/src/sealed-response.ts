@@ -34,6 +34,8 @@ export function dropAsides(response: ServerResponse): void {
   };
   Object.assign(response, {
     addTrailers: () => undefined,
+    // HTTP/2's own.
+    setTrailer: () => undefined,
     writeEarlyHints: drop,
     writeContinue: drop,
     writeProcessing: drop,
