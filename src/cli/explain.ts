@@ -1,7 +1,7 @@
 /** `remit explain`: one decision on record, explained. */
 import { loadConfig } from '../config/config.js';
 import { displayPath, readSources } from '../config/files.js';
-import { explainRecord } from '../records/explain/explain.js';
+import { explainRecord, hasPath, type LaterPath } from '../records/explain/explain.js';
 import { explainDenial } from '../author/why-not/why-not.js';
 import { parseRecord } from '../records/parse-record.js';
 import { ConfigError } from '../model/faults.js';
@@ -13,7 +13,7 @@ import { explanationText } from './print/explanation.js';
 import { printJson } from './print/terminal.js';
 import { whyNotText } from './print/why-not.js';
 import { readRecordsFile } from './record-source.js';
-import { acceptedValues, openServiceClient, type ServiceClient } from './service-client.js';
+import { acceptedValues, openServiceClient, parseReply, type ServiceClient } from './service-client.js';
 import { serviceWorld } from './service-world.js';
 import { UsageError } from './command/usage-error.js';
 
@@ -49,7 +49,8 @@ export const explainCommand = defineCommand({
       const world = client === undefined ? undefined : serviceWorld(client);
       if ('values_erased' in record)
         throw new ConfigError('its values were erased, or are no longer kept (values_erased)', `decision ${id}`);
-      const explanation = explainRecord(record, rules);
+      const proof = client === undefined || hasPath(record) ? undefined : await fetchPath(client, record.id);
+      const explanation = explainRecord(record, rules, proof);
       const whyNot = options['why-not'] ? await explainDenial(record, { rules, sources, world }) : undefined;
       if (options.json) printJson({ ...explanation, ...(whyNot === undefined ? {} : { why_not: whyNot }) });
       else process.stdout.write(`${explanationText(explanation)}${whyNot === undefined ? '' : whyNotText(whyNot)}`);
@@ -64,6 +65,14 @@ export const explainCommand = defineCommand({
 async function fetchRecord(client: ServiceClient, id: string): Promise<DecisionRecord> {
   const reply = await client.get(`/v1/decisions/${encodeURIComponent(id)}?values=true`);
   return parseRecord(acceptedValues(reply), `decision ${id}`);
+}
+
+/** Has the service prove the path that the record lacks, or say why it can't. @throws UsageError where it refuses for another reason */
+async function fetchPath(client: ServiceClient, id: string): Promise<LaterPath> {
+  const reply = await client.post(`/v1/decisions/${encodeURIComponent(id)}/path?values=true`, {});
+  if (reply.status !== 409) return acceptedValues(reply) as LaterPath;
+  const { error } = parseReply(reply) as { error: { code: string; message: string } };
+  return { problem: `${error.message} (${error.code})` };
 }
 
 /** @throws ConfigError for the file, UsageError where it has no decision of this id */

@@ -199,6 +199,7 @@ export function loadConfig(file: string | undefined, env: Environment = process.
     reload: resolveReload(settings.reload),
     records: {
       facts: settings.records.facts,
+      path: settings.records.path,
       keepMs: settings.records.keep,
       hold: settings.records.hold,
       values: {

@@ -34,6 +34,12 @@ const heldPersonFormat = z.string().transform((text, context) => {
 export const recordsFormat = z
   .strictObject({
     facts: z.boolean().default(true),
+    path: z
+      .enum(['recorded', 'on_demand'])
+      .default('recorded')
+      .describe(
+        'The relationships that grant: on the record of each decision, or proved for one where a reader asks for them',
+      ),
     keep: keepingFormat.optional(),
     hold: z
       .union([z.boolean(), z.array(heldPersonFormat).max(MAX_HELD_PEOPLE)])
@@ -51,6 +57,8 @@ export const recordsFormat = z
 export interface RecordsConfig {
   /** Whether decision records hold the facts that the decisions rested on. */
   readonly facts: boolean;
+  /** Whether records have the path of relationships that grants; otherwise it is proved later, where it is asked for. */
+  readonly path: 'recorded' | 'on_demand';
   /** The time for which records are kept, in milliseconds; undefined: for ever. */
   readonly keepMs: number | undefined;
   /** A legal hold keeps records and their values. */

@@ -11,6 +11,11 @@ export type AnswerWithoutRevision = CheckAnswer extends infer A
     : never
   : never;
 
+export const EXPIRED_REVISION_ANSWER: AnswerWithoutRevision & CheckAnswer = {
+  result: 'unknown',
+  fault: 'revision_expired',
+};
+
 export const OUTAGE_ANSWER: AnswerWithoutRevision & CheckAnswer = {
   result: 'unknown',
   fault: 'relationships_unavailable',
@@ -83,6 +88,12 @@ export function mayBeOneItem(error: unknown): boolean {
   return !['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'].includes(code);
 }
 
+/** Whether the revision is one that SpiceDB has already given up. */
+export function isExpiredRevision(error: unknown): boolean {
+  const { code, text } = readGrpcStatus(error);
+  return code === 'OUT_OF_RANGE' && /expired|stale/i.test(text);
+}
+
 /** Whether SpiceDB used up the time that it was given. */
 export function isTimeout(error: unknown): boolean {
   return !(error instanceof Fault) && readGrpcStatus(error).code === 'DEADLINE_EXCEEDED';
@@ -119,6 +130,7 @@ function toFaultCode(error: unknown): FaultCode {
   if (error instanceof Fault) return error.code;
   const { code } = readGrpcStatus(error);
   if (code === 'DEADLINE_EXCEEDED') return 'deadline_exceeded';
+  if (isExpiredRevision(error)) return 'revision_expired';
   return code === 'RESOURCE_EXHAUSTED' || isAborted(error) ? 'overloaded' : 'relationships_unavailable';
 }
 

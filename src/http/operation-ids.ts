@@ -20,6 +20,7 @@ const OPERATION_IDS: Readonly<Record<string, string>> = {
   'GET /v1/decisions': 'listDecisions',
   'GET /v1/decisions/:id': 'getDecision',
   'GET /v1/decisions/:id/receipt': 'getReceipt',
+  'POST /v1/decisions/:id/path': 'proveDecisionPath',
   'POST /v1/decisions/:id/outcome': 'reportOutcome',
   'POST /v1/decisions/:id/review': 'reviewDecision',
   'GET /v1/audit/key': 'getAuditKey',

@@ -1,6 +1,6 @@
 /**
  * Changes of what is in force: a delegation is given, a consent ends, an approval is answered. Each is a record of its own in the
- * log, which names what it changed and the decision that it is about.
+ * log, which names what it changed and the decision that it is about. A path that is proved after its decision is told like one.
  */
 import type { EntityRef } from './ids.js';
 
@@ -12,6 +12,7 @@ export const RECORDED_KINDS = [
   'elevation',
   'review',
   'revocation',
+  'path',
 ] as const;
 export type RecordedKind = (typeof RECORDED_KINDS)[number];
 

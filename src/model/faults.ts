@@ -6,6 +6,7 @@
 /** The closed list of faults, with the sentence for operators. */
 export const FAULTS = {
   relationships_unavailable: 'SpiceDB could not answer.',
+  revision_expired: 'SpiceDB no longer keeps the revision that was asked for.',
   write_unconfirmed: 'The write was not confirmed: whether it was made is not known. Read it, or write it again.',
   schema_differs: "SpiceDB's schema is not the one that the rules were read with.",
   database_unavailable: 'The database could not answer.',

@@ -21,7 +21,7 @@ export interface SelectedRetention {
 }
 
 /** The kinds of records that the retention prunes. Of all others, one that is gone was removed. */
-const PRUNED_KINDS: ReadonlySet<string> = new Set(['decision', 'list', 'correction', 'outcome']);
+const PRUNED_KINDS: ReadonlySet<string> = new Set(['decision', 'list', 'correction', 'outcome', 'path']);
 /** The most that the clocks of the service and of who verifies may differ. */
 const VERIFIER_CLOCK_SLACK_MS = 3_600_000;
 

@@ -29,6 +29,7 @@ import { HistoryStore } from '../store/history.js';
 import { LimitStore } from '../store/limits.js';
 import { MetaStore } from '../store/meta.js';
 import { ReadBatch } from '../store/read-batch.js';
+import { PathProofStore } from '../store/path-proofs.js';
 import { UsedDpopProofStore } from '../store/used-dpop-proofs.js';
 import { ReviewStore } from '../store/reviews.js';
 import { RevocationStore } from '../store/revocations.js';
@@ -70,6 +71,7 @@ export interface Service {
   readonly elevations: ElevationKeeper;
   readonly personEraser: PersonEraser;
   readonly decisions: DecisionStore;
+  readonly pathProofs: PathProofStore;
   readonly revocations: RevocationStore;
   readonly deliveries: DeliveryStore;
   readonly reviews: ReviewStore;
@@ -239,6 +241,7 @@ export async function openService(
       delegationStore,
       personEraser,
       decisions,
+      pathProofs: new PathProofStore(database, changes, recordValues),
       revocations,
       eventTail: new EventTail(events, log),
       webhooks: background.webhooks,

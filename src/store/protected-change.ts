@@ -1,5 +1,5 @@
 /** The record of a change as the log has it. A member that has no rule here is a commitment, as in the records of decisions. */
-import { eachOf, membersOf, reference, shown } from './protecting-rules.js';
+import { eachOf, membersOf, reference, relationship, shown } from './protecting-rules.js';
 
 /** Details, limits, purposes, conditions, notes and reasons are commitments: they may name people, and say what they do. */
 const termsRule = membersOf({
@@ -23,6 +23,10 @@ const termsRule = membersOf({
   verdict: shown,
   due: shown,
   ends_grants: shown,
+  // Paths.
+  revision: shown,
+  path: eachOf(relationship),
+  policy_version: shown,
   // Revocations.
   issuer: shown,
   jti: shown,

@@ -49,7 +49,7 @@ export interface AgedQuery {
   readonly heldNames: readonly string[];
 }
 
-/** Decisions, lists and corrections go before what was reported of them. */
+/** Decisions, lists and corrections go before what was reported or proved of them. */
 export type AgedKind = 'decided' | 'later';
 
 /** More than are made between two keys of the log; those before them say nothing that these don't. */
@@ -63,8 +63,8 @@ const OWN_CLIENT = '';
 /** Changes of what is in force, erasures and the retention's own notes stay: they are few, and say what holds now. */
 const AGED_CONDITIONS: Readonly<Record<AgedKind, string>> = {
   decided: 'r.decision is not null',
-  // The first outcome of a decision counts, so it stays while there is anything that it is the outcome of.
-  later: `r.kind = 'outcome' and not exists (select from records d where d.id = r.about)
+  // The first outcome of a decision counts, so it stays while there is anything that it is the outcome of. A proved path goes with it.
+  later: `r.kind in ('outcome', 'path') and not exists (select from records d where d.id = r.about)
     and not exists (select from history_events h where h.decision = r.about)`,
 };
 

@@ -1,5 +1,6 @@
 /** `remit explain` as the operator runs it: the built program, real processes. */
 import type { ReplayableRecord } from '../../src/model/decision.js';
+import type { Explanation } from '../../src/records/explain/explain.js';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,8 @@ const directory = mkdtempSync(join(tmpdir(), 'remit-explain-'));
 let record: ReplayableRecord;
 /** The data directory of the service that made the decision, which has ended. */
 let data: string;
+/** A decision whose record has no path. */
+let pathless: string;
 
 const onSuiteFinished = collectCleanups();
 onSuiteFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -30,6 +33,15 @@ beforeAll(async () => {
     resource: { type: 'employee', id: 'erin' },
     context: { token },
   });
+  const reading = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+  const question = {
+    subject: { type: 'user', id: 'alice' },
+    action: { name: 'read' },
+    resource: { type: 'employee', id: 'erin' },
+    context: { token: reading },
+  };
+  const minimal = await remit.post('/access/v1/evaluation', question, { prefer: 'return=minimal' });
+  pathless = String(minimal.headers['remit-decision-id']);
   await remit.stop({ keep: true });
 });
 
@@ -70,6 +82,18 @@ describe('remit explain', () => {
       kind: 'changes',
       changes: [{ change: { kind: 'policy' } }, { change: { kind: 'policy' } }],
     });
+  });
+
+  it('has the path proved that the record lacks', () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'explain', pathless, '--json'], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, REMIT_DATA: data },
+    });
+    expect(status, stderr).toBe(0);
+    const told = JSON.parse(stdout) as Explanation;
+    expect(told.inconclusive).toEqual([]);
+    expect(told.relationships).toContainEqual(expect.objectContaining({ object: 'employee:erin', relation: 'view' }));
   });
 
   it('prints nothing of a record as a command to the terminal', () => {

@@ -185,7 +185,7 @@ describe('administration on a listener of its own', () => {
     expect(admin.sort()).toEqual([
       '/', '/health/live', '/health/ready', '/metrics', '/v1/agents/{id}/access', '/v1/approvals', '/v1/approvals/{id}',
       '/v1/approvals/{id}/decision',
-      '/v1/audit/checkpoint', '/v1/audit/consistency', '/v1/audit/entries', '/v1/audit/key', '/v1/audit/proof/{id}', '/v1/audit/retention', '/v1/audit/unsequenced', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/decisions/{id}/receipt',
+      '/v1/audit/checkpoint', '/v1/audit/consistency', '/v1/audit/entries', '/v1/audit/key', '/v1/audit/proof/{id}', '/v1/audit/retention', '/v1/audit/unsequenced', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/decisions/{id}/path', '/v1/decisions/{id}/receipt',
       '/v1/decisions/{id}/review', '/v1/entities/{type}', '/v1/entities/{type}/{id}', '/v1/notifications/failed', '/v1/people/{type}/{id}',
       '/v1/policies', '/v1/relationships', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}', '/v1/usage',
     ]);

@@ -103,6 +103,9 @@ export function retentionContract(open: () => Database): void {
       await query(`insert into records (id, kind, about, at, client, record)
         select gen_random_uuid(), 'outcome', id, at + interval '1 hour', client, '{"outcome": "executed"}' from records
         where id in ('${old}', '${young}')`);
+      // A path that was proved of a decision goes with it, and not before.
+      await query(`insert into records (id, kind, about, at, client, record)
+        select gen_random_uuid(), 'path', id, at, client, '{}' from records where id in ('${old}', '${young}')`);
       await sequence();
       const leaves = await query('select * from log_leaves order by index');
       const { root } = await new LogStore(open()).readState();
@@ -113,9 +116,10 @@ export function retentionContract(open: () => Database): void {
       expect((await query(`select about from records where kind = 'outcome'`)).map(({ about }) => about)).toEqual([
         young,
       ]);
+      expect((await query(`select about from records where kind = 'path'`)).map(({ about }) => about)).toEqual([young]);
       expect((await query('select distinct id from record_items')).map(({ id }) => id)).toEqual([lists[1]?.id]);
       expect((await query('select record from record_values')).length).toBe(2);
-      expect(await verify()).toEqual({ findings: [], pruned: 5 });
+      expect(await verify()).toEqual({ findings: [], pruned: 6 });
       expect((await query('select * from log_leaves order by index')).slice(0, leaves.length)).toEqual(leaves);
       expect((await new LogStore(open()).readState()).root).not.toEqual(root);
       expect(await store.find(old)).toBeUndefined();

@@ -4,6 +4,7 @@ import { blocks } from '../author/test/company.js';
 import { start, type Running } from '../support/sample.js';
 
 const PSEUDONYM: unknown = expect.stringMatching(/^~/);
+const [provedPath = '', withoutValues = ''] = blocks('guide/records.md', 'json');
 const questions = (blocks('guide/records.md', 'http')[0] ?? '').trim().split('\n');
 
 describe('docs/guide/records.md', () => {
@@ -35,7 +36,7 @@ describe('docs/guide/records.md', () => {
   });
 
   it('shows a record without values as it is shown', async () => {
-    const example = JSON.parse(blocks('guide/records.md', 'json')[0] ?? '', (_name, value: unknown): unknown =>
+    const example = JSON.parse(withoutValues, (_name, value: unknown): unknown =>
       value === '~…' ? PSEUDONYM : value === '…' ? expect.any(String) : value,
     ) as { request: { action: string } };
     const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.write' });
@@ -46,6 +47,19 @@ describe('docs/guide/records.md', () => {
       context: { token },
     });
     expect((await remit.request('GET', `/v1/decisions/${context?.id ?? ''}`)).json()).toMatchObject(example);
+  });
+
+  it('shows a path that is proved later with the members that it has', async () => {
+    const token = await remit.mint({ user: 'alice', agent: 'hr-assistant', scope: 'hr.employees.read' });
+    const question = {
+      subject: { type: 'user', id: 'alice' },
+      action: { name: 'read' },
+      resource: { type: 'employee', id: 'erin' },
+      context: { token },
+    };
+    const answer = await remit.post('/access/v1/evaluation', question, { prefer: 'return=minimal' });
+    const path = await remit.request('POST', `/v1/decisions/${String(answer.headers['remit-decision-id'])}/path`);
+    expect(Object.keys(path.json<object>())).toEqual(Object.keys(JSON.parse(provedPath) as object));
   });
 
   it('has a question for each filter', async () => {

@@ -5,7 +5,7 @@ import { readHostClock } from '../../runtime/clock.js';
 import type { EngineWorker } from '../../runtime/worker-thread.js';
 import { checkThroughCache } from '../cached-checks.js';
 import { CheckQueue } from '../check-queue.js';
-import { OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';
+import { EXPIRED_REVISION_ANSWER, OUTAGE_ANSWER, type AnswerWithoutRevision } from '../errors.js';
 import { isExactly, type QueueCounts } from '../port.js';
 import type { GraphSchema } from '../schema/schema.js';
 import type { EmbeddedCache } from './exact-cache.js';
@@ -43,7 +43,8 @@ export class EmbeddedChecker {
   async check(checks: readonly CheckRequest[], consistency: ReadConsistency): Promise<readonly CheckAnswer[]> {
     const revision = this.revisions.find(consistency);
     // Cached answers stay true without the engine, but no permission could be taken back while it is gone.
-    if (!this.worker.alive || revision === undefined) return checks.map(() => OUTAGE_ANSWER);
+    if (!this.worker.alive) return checks.map(() => OUTAGE_ANSWER);
+    if (revision === undefined) return checks.map(() => EXPIRED_REVISION_ANSWER);
     const answers = await this.checkBetweenExpirations(revision, checks);
     // SpiceDB gives up a revision a day after it was written, unless it is the newest: then a write takes it away.
     const mayBeStale = revision !== this.revisions.head && !isExactly(consistency);
@@ -91,7 +92,7 @@ export class EmbeddedChecker {
     consistency: ReadConsistency,
   ): Promise<readonly CheckAnswer[]> {
     const revision = this.revisions.find(consistency);
-    if (revision === undefined) return checks.map(() => OUTAGE_ANSWER);
+    if (revision === undefined) return checks.map(() => EXPIRED_REVISION_ANSWER);
     const isHead = revision === this.revisions.head;
     const askedAt = this.cache.now;
     // What ends an answer is looked up before it is asked for: meanwhile that may have passed, and be forgotten.

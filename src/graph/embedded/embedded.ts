@@ -123,7 +123,7 @@ export class EmbeddedGraph implements GraphEngine {
   /** @throws Fault */
   private requireRevision(consistency: ReadConsistency): EmbeddedRevision {
     const revision = this.revisions.find(consistency);
-    if (revision === undefined) throw new Fault('relationships_unavailable', 'the revision is not known any longer');
+    if (revision === undefined) throw new Fault('revision_expired', 'the revision is not known any longer');
     return revision;
   }
 

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { v1 } from '@authzed/authzed-node';
 import { BadRequest } from '../../model/faults.js';
 import type { Consistency } from '../../model/checks.js';
-import { readGrpcStatus, toGraphError } from '../errors.js';
+import { isExpiredRevision, readGrpcStatus, toGraphError } from '../errors.js';
 import { CONSISTENCY_PLACE } from '../port.js';
 import { atExactSnapshot, type SpiceDBClient } from '../spicedb-api.js';
 import { parseZedToken } from './zedtoken.js';
@@ -72,8 +72,8 @@ export class ZedTokenVerifier {
       await this.client.readRelationships(request);
       return 'good';
     } catch (error) {
-      const { code, text } = readGrpcStatus(error);
-      if (code === 'OUT_OF_RANGE' && /expired|stale/i.test(text)) return 'old';
+      if (isExpiredRevision(error)) return 'old';
+      const { code } = readGrpcStatus(error);
       if (code === 'OUT_OF_RANGE') throw new BadRequest('is a ZedToken of the future', CONSISTENCY_PLACE);
       if (code === 'INVALID_ARGUMENT') throw new BadRequest('is not a ZedToken of this deployment', CONSISTENCY_PLACE);
       throw toGraphError(error);

@@ -15,6 +15,7 @@ import { authenticate } from '../edge/authentication.js';
 import { CallPlaces } from '../edge/call-places.js';
 import { requireCaller, requireParty } from '../edge/request-party.js';
 import { findClientDecision, findVisibleDecision, listClientDecisions } from '../client-decisions.js';
+import { decisionPathFormat, findDecisionPath } from '../decision-path.js';
 import { decisionRecordFormat, outcomeFormat } from '../decision-record-json.js';
 import { userDecisionFormat } from '../user-decision-json.js';
 import { findUserDecision, listUserDecisions } from '../user-decisions.js';
@@ -122,6 +123,25 @@ export function decisionRoutes(app: TypedApp, service: Service): void {
           : findClientDecision(service, caller, params.id, withValues),
       );
       return shown === undefined ? reply.code(404).send(NOT_FOUND) : reply.send(shown);
+    },
+  });
+
+  app.post('/v1/decisions/:id/path', {
+    schema: {
+      tags: ['decisions'],
+      summary:
+        'The relationships that grant the permission of a decision, for who may read it: as they are on record, or else proved now at the revision of the decision, while SpiceDB keeps that. The proof is a record of its own, and is made once',
+      params: decisionParams,
+      querystring: recordQuery,
+      response: { 200: decisionPathFormat, ...inputErrors, 404: problemFormat, 409: problemFormat },
+    },
+    onRequest,
+    handler: async (request, reply) => {
+      const caller = requireParty(request);
+      const { params, query } = request;
+      const withValues = readsValues(caller, query.values);
+      const path = await recordCalls.run(request, () => findDecisionPath(service, caller, params.id, withValues));
+      return path === undefined ? reply.code(404).send(NOT_FOUND) : reply.send(path);
     },
   });
 

@@ -76,7 +76,7 @@ export function evaluationRoutes(app: TypedApp, service: Service): void {
       nameDecision(request, reply, batchId);
       const batchContext = createBatchContext(request, service, {
         tokenExpected: tokenRequired,
-        explain: !isMinimal,
+        explain: wantsPath(service, isMinimal),
         repeatable: true,
       });
       const evaluations = await service.activePolicies.withSnapshot((deps) => {
@@ -113,7 +113,7 @@ async function answerQuestion(
   const isMinimal = negotiateMinimalAnswer(request, reply, caller);
   const question = parseQuestion(
     body,
-    createRequestContext(request, service, { explain: !isMinimal, repeatable: true }),
+    createRequestContext(request, service, { explain: wantsPath(service, isMinimal), repeatable: true }),
   );
   const decision = await service.activePolicies.withSnapshot((deps) => decide(question, deps));
   nameDecision(request, reply, decision.id);
@@ -122,6 +122,11 @@ async function answerQuestion(
   if (scope !== undefined) void reply.header('www-authenticate', buildChallenges(reply, scope.challenge));
   const answer = await answerDecision(decision, caller, isMinimal, service, reply.server.getBaseUrl());
   return reply.code(decision.fault === undefined ? 200 : 503).send(answer);
+}
+
+/** Whether the path of relationships is looked for: an answer without it, and a record that is to have none, need none. */
+function wantsPath({ config }: Pick<Service, 'config'>, isMinimal: boolean): boolean {
+  return !isMinimal && config.records.path === 'recorded';
 }
 
 /** @param baseUrl where this service is reached */

@@ -54,7 +54,19 @@ export interface RulesComparison {
   readonly result_now: boolean | undefined;
 }
 
-export function explainRecord(record: DecisionRecord, rules: Rules): Explanation {
+/** The path that a record without one was given later, or the reason that there is none. */
+export type LaterPath = { readonly path: readonly string[] } | { readonly problem: string };
+
+/** Whether the record says by which relationships the permission was held, or that it wasn't. */
+export function hasPath({ rationale }: DecisionRecord): boolean {
+  return rationale.steps.every(
+    ({ step, outcome, evidence }) =>
+      step !== 'relationship' || outcome !== 'pass' || 'path' in evidence || 'path_unknown' in evidence,
+  );
+}
+
+/** @param proof of the path that the record lacks */
+export function explainRecord(record: DecisionRecord, rules: Rules, proof?: LaterPath): Explanation {
   const { id, decision, dry_run, evaluated_at, client, request, reasons, obligations, rationale } = record;
   const { acting, steps } = rationale;
   const [offer, approval] = [explainOffer(record), explainUsedApproval(record)];
@@ -82,14 +94,20 @@ export function explainRecord(record: DecisionRecord, rules: Rules): Explanation
       result_now: resultNow,
     },
     relationships: steps.flatMap(({ step, evidence }) => {
-      const { path, permission } = evidence;
+      const { permission } = evidence;
+      const path = step === 'relationship' && proof !== undefined && 'path' in proof ? proof.path : evidence['path'];
       const tree = Array.isArray(path)
         ? buildRelationshipTree(path.map(String), step === 'delegation' ? DELEGATOR_RELATION : String(permission))
         : undefined;
       return tree ?? [];
     }),
     policies,
-    inconclusive,
+    inconclusive: [
+      ...(proof !== undefined && 'problem' in proof
+        ? [`The relationships that grant the permission are not on record, and can’t be proved: ${proof.problem}`]
+        : []),
+      ...inconclusive,
+    ],
   };
 }
 

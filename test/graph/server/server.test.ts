@@ -1,7 +1,7 @@
 /** A real SpiceDB server: the contract of the port, and what only a server can get wrong. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Connection } from '../../../src/graph/server/connection.js';
 import type { CheckAnswer, CheckRequest } from '../../../src/model/checks.js';
 import { writeServerSchema, compareServerSchema } from '../../../src/graph/server/schema-diff.js';
@@ -104,6 +104,25 @@ describe.skipIf(BINARY === '')(named('a SpiceDB server'), () => {
         expect((await other.lookupResources(lookup, { atLeast: token })).ids.includes('replica')).toBe(i % 2 === 0);
       }
       await other.close();
+    });
+
+    it('of a revision that SpiceDB has given up say so, and are no outage', async () => {
+      const forgetful = await startSpiceDb({
+        flags: ['--datastore-gc-window=1s', '--datastore-revision-quantization-interval=0s'],
+      });
+      onTestFinished(() => forgetful.kill());
+      await forgetful.schema(graph);
+      const other = await ServerGraph.start(graph, { ...forgetful.address, deadlineMs: 5_000 });
+      onTestFinished(() => other.close());
+      const exactly = await write(other, 'touch', 'folder:gone#viewer@user:r');
+      const asked = check('folder:gone', 'view', 'r', { explain: true });
+      expect(await other.check([asked], { exactly })).toMatchObject([{ result: 'yes', revision: exactly }]);
+      await write(other, 'delete', 'folder:gone#viewer@user:r');
+      // What is cached of the revision stays true of it.
+      const next = check('folder:gone', 'view', 'r2', { explain: true });
+      await expect
+        .poll(() => other.check([next], { exactly }), { timeout: 60_000, interval: 200 })
+        .toEqual([{ result: 'unknown', fault: 'revision_expired' }]);
     });
 
     /** ZedTokens in SpiceDB's own encoding. */

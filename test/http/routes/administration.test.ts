@@ -502,7 +502,7 @@ describe('what anybody may read', () => {
       '/access/v1/evaluations', '/access/v1/requests', '/access/v1/requests/{id}', '/access/v1/requests/{id}/cancel', '/access/v1/search/action', '/access/v1/search/resource', '/access/v1/search/subject', '/health/live', '/health/ready', '/metrics', '/v1/agents/{id}/access',
       '/v1/approvals', '/v1/approvals/events', '/v1/approvals/{id}', '/v1/approvals/{id}/decision',
       '/v1/audit/checkpoint', '/v1/audit/consistency', '/v1/audit/entries', '/v1/audit/key', '/v1/audit/proof/{id}', '/v1/audit/retention', '/v1/audit/unsequenced', '/v1/capabilities',
-      '/v1/consents', '/v1/consents/limits', '/v1/consents/requests', '/v1/consents/requests/{id}', '/v1/consents/requests/{id}/decision', '/v1/consents/{id}', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/decisions/{id}/receipt', '/v1/decisions/{id}/review', '/v1/delegations', '/v1/delegations/{agent}',
+      '/v1/consents', '/v1/consents/limits', '/v1/consents/requests', '/v1/consents/requests/{id}', '/v1/consents/requests/{id}/decision', '/v1/consents/{id}', '/v1/decisions', '/v1/decisions/{id}', '/v1/decisions/{id}/outcome', '/v1/decisions/{id}/path', '/v1/decisions/{id}/receipt', '/v1/decisions/{id}/review', '/v1/delegations', '/v1/delegations/{agent}',
       '/v1/entities/{type}', '/v1/entities/{type}/{id}', '/v1/filter', '/v1/notifications/failed', '/v1/people/{type}/{id}', '/v1/policies', '/v1/relationships', '/v1/reviews', '/v1/revocations', '/v1/scopes', '/v1/sessions/{id}', '/v1/usage',
     ]); // prettier-ignore
     expect(document.components.schemas['EvaluationRequest']?.required).toEqual(['subject', 'action', 'resource']);

@@ -2,7 +2,7 @@
 import type { ReplayableRecord } from '../../../src/model/decision.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readSources } from '../../../src/config/files.js';
-import { explainRecord, type Explanation } from '../../../src/records/explain/explain.js';
+import { explainRecord, hasPath, type Explanation } from '../../../src/records/explain/explain.js';
 import type { PolicyExplanation } from '../../../src/records/explain/policies.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { start, type Running } from '../../support/sample.js';
@@ -43,6 +43,24 @@ function policy(told: Explanation, id: string, role = 'acting'): PolicyExplanati
 }
 
 describe('an explanation', () => {
+  it('has the path that a record lacks where it was proved later, and says why where it could not be', async () => {
+    const record = await asked('read', 'employee:erin');
+    const steps = record.rationale.steps.map((one) => {
+      const { path: _path, ...evidence } = one.evidence;
+      return one.step === 'relationship' ? { ...one, evidence } : one;
+    });
+    const without = { ...record, rationale: { ...record.rationale, steps } };
+    const path = record.rationale.steps.find(({ step }) => step === 'relationship')?.evidence['path'] as string[];
+    expect([hasPath(record), hasPath(without)]).toEqual([true, false]);
+    expect(explainRecord(without, rules, { path })).toEqual({
+      ...explainRecord(record, rules),
+      steps: without.rationale.steps,
+    });
+    const told = explainRecord(without, rules, { problem: 'it is gone (revision_expired)' });
+    expect(told.relationships).toHaveLength(explainRecord(record, rules).relationships.length - 1);
+    expect(told.inconclusive).toEqual([expect.stringMatching(/can’t be proved: it is gone \(revision_expired\)$/)]);
+  });
+
   it('says who, what and when, and by which rules', async () => {
     const record = await asked('delete', 'employee:erin', { chain: ['planner'] });
     expect(explainRecord(record, rules)).toMatchObject({
