@@ -88,6 +88,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./cli/schema.js')).schemaCommand,
   },
   {
+    name: 'mcp',
+    summary: 'make actions, policies and tests of the tools of an MCP server',
+    load: async () => (await import('./cli/mcp.js')).mcpCommand,
+  },
+  {
     name: 'migrate',
     summary: 'bring the tables of a PostgreSQL server and the schema of a SpiceDB server up to date',
     load: async () => (await import('./cli/migrate.js')).migrateCommand,

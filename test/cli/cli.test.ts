@@ -55,6 +55,7 @@ const COMMANDS = [
   'usage',
   'diff',
   'schema',
+  'mcp',
   'migrate',
 ];
 
@@ -65,7 +66,7 @@ describe('usage', () => {
     for (const name of COMMANDS) expect(out).toContain(name);
   });
 
-  it.each([...COMMANDS, 'token mint', 'token inspect', 'token verify'])('%s has --help', async (name) => {
+  it.each([...COMMANDS, 'token mint', 'token inspect', 'token verify', 'mcp import'])('%s has --help', async (name) => {
     const { code, out } = await remit([...name.split(' '), '--help']);
     expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
     expect(out).toMatch(/^ {2}--json +\S/m);

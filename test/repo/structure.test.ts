@@ -37,6 +37,7 @@ const ROOMS = [
   'records',
   'issue',
   'config',
+  'mcp',
   'author',
   'service',
   'http',

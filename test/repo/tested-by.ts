@@ -3,6 +3,13 @@
  * as a whole. A new file gets a test of its own, or a line here.
  */
 export const TESTED_BY: Readonly<Record<string, string>> = {
+  'src/author/mcp/company-files.ts': 'test/author/mcp/write-import.test.ts',
+  'src/author/mcp/pinned-server.ts': 'test/author/mcp/write-import.test.ts',
+  'src/author/mcp/read-tools.ts': 'test/cli/mcp-import.test.ts',
+  'src/author/mcp/server-files.ts': 'test/author/mcp/write-import.test.ts',
+  'src/author/mcp/server-tests.ts': 'test/author/mcp/write-import.test.ts',
+  'src/author/mcp/tool-refused.ts': 'test/author/mcp/imported-server.test.ts',
+  'src/cli/mcp.ts': 'test/cli/mcp-import.test.ts',
   'src/http/routes/people.ts': 'test/govern/person-eraser.test.ts',
   'src/store/erased-references.ts': 'test/govern/person-eraser.test.ts',
   'src/store/erasure-tables.ts': 'test/govern/person-eraser.test.ts',
