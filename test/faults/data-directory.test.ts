@@ -101,8 +101,8 @@ it('a paused process whose lock was removed keeps the directory until it has end
 it('a process killed at any moment of the first start leaves a directory on which the next one starts', { timeout: 600_000 }, async () => {
   const fresh = join(directory, 'fresh');
   const draft = join(fresh, 'database.draft');
-  // PGlite writes the files in this order, and takes the first for the sign of a whole database.
-  for (const file of ['PG_VERSION', 'pg_hba.conf', 'postmaster.pid']) {
+  // PGlite takes the second for the sign of a whole database. One that is whole by the time it is looked for is killed a moment later.
+  for (const file of ['', 'PG_VERSION', 'global/pg_control']) {
     rmSync(fresh, { recursive: true, force: true });
     const starting = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve', '--config', config], {
       cwd: root,
@@ -110,7 +110,7 @@ it('a process killed at any moment of the first start leaves a directory on whic
       stdio: 'ignore',
     });
     const ended = new Promise((resolve) => starting.once('exit', resolve));
-    await vi.waitUntil(() => existsSync(join(draft, file)), { timeout: 120_000, interval: 0 });
+    await vi.waitUntil(() => existsSync(join(draft, file)) || existsSync(join(fresh, 'database')), { timeout: 120_000, interval: 0 });
     starting.kill('SIGKILL');
     await ended;
     const remit = await serve(config, { data: fresh });

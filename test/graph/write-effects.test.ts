@@ -12,7 +12,8 @@ import { toProtoUpdate } from '../../src/graph/protobuf.js';
 import { parseRelationship } from '../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../src/graph/schema/schema.js';
 import { FULLY_CONSISTENT, lookupResources, lookupSubjects } from '../../src/graph/spicedb-api.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import { Journal } from '../../src/store/journal.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 import type { CheckRequest } from '../../src/model/checks.js';
@@ -71,7 +72,7 @@ const ALL_CHECKS: readonly CheckRequest[] = [
 
 let database: PgliteDatabase;
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 });

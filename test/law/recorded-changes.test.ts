@@ -10,7 +10,7 @@ import type { DelegationBounds } from '../../src/model/delegations.js';
 import type { EntityRef } from '../../src/model/ids.js';
 import { ApprovalStore } from '../../src/store/approvals.js';
 import { ConsentStore } from '../../src/store/consents.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import type { Database, DatabaseRow } from '../../src/store/database/port.js';
 import { DelegationStore } from '../../src/store/delegations.js';
 import { migrateSchema } from '../../src/store/migrations.js';
@@ -20,7 +20,7 @@ import { changeRecordsOf, recordValuesOf } from '../support/record-values.js';
 
 let database: Database;
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 }, 60_000);

@@ -9,7 +9,7 @@ import type { SearchRecord } from '../../src/model/decision.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
 import type { Obligation } from '../../src/model/obligations.js';
 import type { Database } from '../../src/store/database/port.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import type { DecisionStore } from '../../src/store/decisions.js';
 import { newDecisionStore } from '../support/record-values.js';
 import { migrateSchema } from '../../src/store/migrations.js';
@@ -31,7 +31,7 @@ const itemAt = (i: number) => ({ type: i % 2 === 0 ? 'document' : 'employee', id
 let database: Database;
 let store: DecisionStore;
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   store = newDecisionStore(database);
   return () => database.close();

@@ -3,7 +3,8 @@ import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { v4 as uuid } from 'uuid';
 import { webhookEndpointKey, type WebhookEndpoint } from '../../src/notify/webhook-endpoint.js';
 import { RETRY_SECONDS, WebhookSender, type WebhookSenderDeps } from '../../src/notify/webhook-sender.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import { DeliveryStore } from '../../src/store/deliveries.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 import { eventStatement } from '../../src/store/outbox.js';
@@ -15,7 +16,7 @@ const SOON = { timeout: 20_000, interval: 20 };
 
 let database: PgliteDatabase;
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 });

@@ -12,7 +12,8 @@ import { NoteRefused, toNoteKey } from '../../src/audit/signed-note.js';
 import { newDecisionId } from '../../src/decide/decision-id.js';
 import { listKeptNotes, WitnessSender, type LogWitness } from '../../src/records/log-witness.js';
 import { Sequencer } from '../../src/records/sequencer.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import { LogStore } from '../../src/store/log-store.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 import { emptyLog, recordOf } from '../store/log.contract.js';
@@ -25,7 +26,7 @@ let database: PgliteDatabase;
 let lines: string[];
 
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 }, 60_000);

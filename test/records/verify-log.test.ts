@@ -8,7 +8,7 @@ import type { TreeHead } from '../../src/audit/tree.js';
 import { newDecisionId } from '../../src/decide/decision-id.js';
 import { Sequencer } from '../../src/records/sequencer.js';
 import { LogVerifier } from '../../src/records/verify-log.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import type { Database } from '../../src/store/database/port.js';
 import { LogPages } from '../../src/store/log-pages.js';
 import { LogStore } from '../../src/store/log-store.js';
@@ -48,7 +48,7 @@ async function verify(kept: readonly TreeHead[] = [], pageSize = 4): Promise<str
 }
 
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 }, 60_000);

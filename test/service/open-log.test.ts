@@ -10,7 +10,8 @@ import { formatNoteKey, toNoteKey } from '../../src/audit/signed-note.js';
 import type { Config } from '../../src/config/config.js';
 import { newDecisionId } from '../../src/decide/decision-id.js';
 import { openAuditLog, type AuditLog } from '../../src/service/open-log.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import { MetaStore } from '../../src/store/meta.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 import { emptyLog, recordOf } from '../store/log.contract.js';
@@ -20,7 +21,7 @@ const kept = join(data, 'kept');
 let database: PgliteDatabase;
 let lines: string[];
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return async () => {
     await database.close();

@@ -1,13 +1,13 @@
 /** The store of consents on PGlite; test/store/database/postgres.test.ts has it on PostgreSQL. */
 import { beforeAll } from 'vitest';
 import type { Database } from '../../src/store/database/port.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 import { consentStoreContract } from './consents.contract.js';
 
 let database: Database;
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 });

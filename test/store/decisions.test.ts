@@ -5,13 +5,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { newDecisionId } from '../../src/decide/decision-id.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { NO_ACCOUNT } from '../../src/model/question.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import type { Database, DatabaseRow } from '../../src/store/database/port.js';
 import { migrateSchema } from '../../src/store/migrations.js';
 
 let db: Database;
 beforeAll(async () => {
-  db = new PgliteDatabase(undefined);
+  db = new ScratchDatabase();
   await migrateSchema(db);
   return () => db.close();
 }, 60_000);

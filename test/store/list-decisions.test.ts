@@ -10,7 +10,7 @@ import {
 } from '../../src/store/list-decisions.js';
 import type { EntityRef } from '../../src/model/ids.js';
 import type { Database, DatabaseRow } from '../../src/store/database/port.js';
-import { PgliteDatabase } from '../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../support/postgres/scratch-database.js';
 import { toSearchKey } from '../../src/store/record-row.js';
 import { ROW_COLUMNS } from '../../src/store/record-tables.js';
 import { migrateSchema } from '../../src/store/migrations.js';
@@ -44,7 +44,7 @@ const values = {
 let rows: Row[];
 let corrections: (Row & { readonly correction: string })[];
 beforeAll(async () => {
-  db = new PgliteDatabase(undefined);
+  db = new ScratchDatabase();
   await migrateSchema(db);
   // Some at one moment; of one client few, of another most; allows rare at first and then the rule.
   rows = Array.from({ length: ROWS }, (_, i) => ({

@@ -6,6 +6,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { endBrokenWorker } from '../../runtime/worker-thread.js';
+import { copyEmptyDatabase } from './empty-database.js';
 
 /** The exit status by which PostgreSQL's code jumps back to its loop after an error that it has dealt with. */
 const JUMP_STATUS = 100;
@@ -20,12 +21,11 @@ const POSTGRES_CALLS = [
 
 /**
  * Opens the database of the directory, or makes one there.
- * @param directory undefined keeps it in memory
  * @throws Error in PostgreSQL's own words, where it has said why
  */
-export async function openPglite(directory: string | undefined): Promise<PGlite> {
-  if (directory !== undefined && !existsSync(join(directory, 'PG_VERSION'))) await makeDatabase(directory);
-  return startPglite(directory ?? 'memory://');
+export async function openPglite(directory: string): Promise<PGlite> {
+  if (!existsSync(join(directory, 'PG_VERSION'))) await makeDatabase(directory);
+  return startPglite(directory);
 }
 
 /**
@@ -35,8 +35,10 @@ export async function openPglite(directory: string | undefined): Promise<PGlite>
 async function makeDatabase(directory: string): Promise<void> {
   const draft = `${directory}.draft`;
   rmSync(draft, { recursive: true, force: true });
-  const database = await startPglite(draft);
-  await database.close();
+  if (!copyEmptyDatabase(draft)) {
+    const database = await startPglite(draft);
+    await database.close();
+  }
   renameSync(draft, directory);
 }
 

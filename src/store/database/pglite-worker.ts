@@ -4,7 +4,7 @@ import { serveWorkerCalls } from '../../runtime/worker-thread.js';
 import { openPglite } from './pglite-engine.js';
 import type { DatabaseRow, SqlStatement } from './port.js';
 
-await serveWorkerCalls(async ({ directory }: { directory: string | undefined }) => {
+await serveWorkerCalls(async ({ directory }: { directory: string }) => {
   const database = await openPglite(directory);
   return {
     run: async (statements: readonly SqlStatement[]): Promise<DatabaseRow[][]> => {

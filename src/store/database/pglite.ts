@@ -11,11 +11,11 @@ export class PgliteDatabase implements Database {
   private readonly worker: EngineWorker;
 
   /**
-   * @param directory the database's files; undefined keeps it in memory
+   * @param directory of the database's files
    * @param assertAlone throws a Fault where another process may use the files by now
    */
   constructor(
-    directory: string | undefined,
+    directory: string,
     watch?: EngineCallListener,
     private readonly assertAlone: () => void = () => undefined,
   ) {

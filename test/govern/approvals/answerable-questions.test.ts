@@ -9,7 +9,7 @@ import { GraphSnapshot } from '../../../src/graph/snapshot.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { Deadline } from '../../../src/runtime/deadline.js';
 import { Journal } from '../../../src/store/journal.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
 
 const SCHEMA = GraphSchema.parse(
@@ -31,7 +31,7 @@ describe('the questions that a person may answer', () => {
   let graph: EmbeddedGraph;
   const calls = { checks: 0, reads: 0, lookups: 0 };
   beforeAll(async () => {
-    const database = new PgliteDatabase(undefined);
+    const database = new ScratchDatabase();
     await migrateSchema(database);
     graph = await EmbeddedGraph.start(SCHEMA, await Journal.open(database));
     const rows = [

@@ -13,7 +13,8 @@ import { type StoredTask, type TaskAnswer } from '../../../src/store/stored-task
 import { ElevationStore } from '../../../src/store/elevations.js';
 import { Journal } from '../../../src/store/journal.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import { ReadBatch } from '../../../src/store/read-batch.js';
 import { openTask } from '../../support/open-task.js';
 
@@ -40,7 +41,7 @@ describe('an elevation', () => {
   let doc = 0;
   let helper = 0;
   beforeAll(async () => {
-    database = new PgliteDatabase(undefined);
+    database = new ScratchDatabase();
     await migrateSchema(database);
     graph = await EmbeddedGraph.start(SCHEMA, await Journal.open(database));
     approvals = new ApprovalStore(

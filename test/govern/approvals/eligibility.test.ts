@@ -14,7 +14,7 @@ import { formatRef, type EntityRef } from '../../../src/model/ids.js';
 import type { Relationship } from '../../../src/model/relationships.js';
 import { Deadline } from '../../../src/runtime/deadline.js';
 import { Journal } from '../../../src/store/journal.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
 import { BINARY, named, startSpiceDb } from '../../support/spicedb.js';
 
@@ -106,7 +106,7 @@ class World {
 }
 
 async function openEmbedded(): Promise<EmbeddedGraph> {
-  const database = new PgliteDatabase(undefined);
+  const database = new ScratchDatabase();
   await migrateSchema(database);
   return EmbeddedGraph.start(SCHEMA, await Journal.open(database));
 }

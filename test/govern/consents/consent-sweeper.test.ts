@@ -7,7 +7,8 @@ import { describeConsentBasis } from '../../../src/govern/consents/consent-basis
 import type { Consent } from '../../../src/model/consents.js';
 import { loadRules, type Rules } from '../../../src/policy/load.js';
 import { ConsentStore } from '../../../src/store/consents.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import { EventLog } from '../../../src/store/event-log.js';
 import { MetaStore } from '../../../src/store/meta.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
@@ -15,7 +16,7 @@ import { CONSENT_FILES } from '../../support/consent-world.js';
 
 let database: PgliteDatabase;
 beforeAll(async () => {
-  database = new PgliteDatabase(undefined);
+  database = new ScratchDatabase();
   await migrateSchema(database);
   return () => database.close();
 });

@@ -3,7 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import type { CheckRequest } from '../../../src/model/checks.js';
 import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
@@ -16,12 +17,12 @@ import { CONTRACT_SCHEMA, relationshipsContract } from '../relationships.contrac
 const graph = GraphSchema.parse(CONTRACT_SCHEMA, 'contract.zed');
 
 async function memory(): Promise<PgliteDatabase> {
-  const db = new PgliteDatabase(undefined);
+  const db = new ScratchDatabase();
   await migrateSchema(db);
   return db;
 }
 
-databaseContract('PGlite', () => Promise.resolve(new PgliteDatabase(undefined)));
+databaseContract('PGlite', () => Promise.resolve(new ScratchDatabase()));
 relationshipsContract('embedded SpiceDB', async () => EmbeddedGraph.start(graph, await Journal.open(await memory())));
 
 describe('embedded SpiceDB', () => {

@@ -5,7 +5,7 @@ import { EmbeddedGraph } from '../../../src/graph/embedded/embedded.js';
 import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import type { CheckAnswer } from '../../../src/model/checks.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import { Journal } from '../../../src/store/journal.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
 import { assertUntilSeen } from '../../support/until-seen.js';
@@ -32,7 +32,7 @@ definition folder {
 );
 let engine: EmbeddedGraph;
 beforeAll(async () => {
-  const db = new PgliteDatabase(undefined);
+  const db = new ScratchDatabase();
   await migrateSchema(db);
   engine = await EmbeddedGraph.start(graph, await Journal.open(db));
   return async () => {

@@ -5,7 +5,7 @@ import { parseRelationship } from '../../../src/graph/relationship-text.js';
 import { GraphSchema } from '../../../src/graph/schema/schema.js';
 import { caveatContextProblem } from '../../../src/graph/schema/validate-relationship.js';
 import { Journal } from '../../../src/store/journal.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
 
 const TYPES = ['any', 'bool', 'string', 'int', 'uint', 'double', 'bytes', 'duration', 'timestamp', 'ipaddress', 'list<int>', 'map<list<string>>']; // prettier-ignore
@@ -31,7 +31,7 @@ const STRICTER: readonly (readonly [string, unknown])[] = [
 
 let graph: EmbeddedGraph;
 beforeAll(async () => {
-  const database = new PgliteDatabase(undefined);
+  const database = new ScratchDatabase();
   await migrateSchema(database);
   graph = await EmbeddedGraph.start(schema, await Journal.open(database));
   return async () => {

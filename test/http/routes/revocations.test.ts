@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { v4 as uuid } from 'uuid';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MAX_REVOCATIONS_BY_USER } from '../../../src/http/routes/revocations.js';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import type { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 import type { Database } from '../../../src/store/database/port.js';
 import { Fault } from '../../../src/model/faults.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
@@ -583,7 +584,7 @@ describe('the store', () => {
     close: () => real.close(),
   };
   beforeAll(async () => {
-    real = new PgliteDatabase(undefined);
+    real = new ScratchDatabase();
     await migrateSchema(real);
     return () => real.close();
   });

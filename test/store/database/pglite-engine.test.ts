@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from '../../support/postgres/scratch-database.js';
 
 let scratch: string;
 beforeAll(() => {
@@ -50,7 +51,7 @@ it.each<[string, (id: number) => { sql: string; params: (string | number)[] }[]]
 });
 
 it('an error of a statement ends nothing', async () => {
-  const database = new PgliteDatabase(undefined);
+  const database = new ScratchDatabase();
   const report = vi.fn();
   database.watchLoss(report);
   for (const sql of ['select 1/0', 'no sql', 'select * from nothing', `select '\u0000'`])

@@ -1,7 +1,7 @@
 /** Runs suites about what is stored on each database: on PGlite, and on two replicas of one PostgreSQL server. */
 import { v7 as uuid } from 'uuid';
 import { describe } from 'vitest';
-import { PgliteDatabase } from '../../../src/store/database/pglite.js';
+import { ScratchDatabase } from './scratch-database.js';
 import type { Database } from '../../../src/store/database/port.js';
 import { PostgresDatabase } from '../../../src/store/database/postgres.js';
 import { migrateSchema } from '../../../src/store/migrations.js';
@@ -15,7 +15,7 @@ export type OpenDatabases = () => Promise<{
 /** @param suite declares the suite of that name, on the databases of a deployment that it opens and closes */
 export function runOnEachDatabase(subject: string, suite: (name: string, open: OpenDatabases) => void): void {
   suite(`${subject} on PGlite`, async () => {
-    const database = new PgliteDatabase(undefined);
+    const database = new ScratchDatabase();
     await migrateSchema(database);
     return { databases: [database], close: () => database.close() };
   });
