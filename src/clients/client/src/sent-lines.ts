@@ -6,6 +6,13 @@ import { requireEntity, type Entity } from './question.js';
 const COMPACT_AFTER = 10_000;
 /** The length of the lines that are kept until an answer comes, so that they can be sent again. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+/**
+ * The length of the names that wait for an answer, in characters. Those that a service leaves out get none, so the oldest count as left
+ * out when there are more; this is more than what is on its way.
+ */
+const MAX_WAITING_LENGTH = 16 * 1024 * 1024;
+/** Counted for each name, whatever its length. */
+const NAME_OVERHEAD = 32;
 
 export class SentLines {
   /** The error of the records' own source; undefined where it has none. */
@@ -20,8 +27,9 @@ export class SentLines {
   /** The types and ids of what was sent from `first` on. */
   private names: string[] = [];
   private first = 0;
-  /** The index of the record before which all are answered. */
+  /** The index of the record before which all are answered, or left out. */
   private next = 0;
+  private waitingLength = 0;
   /** The lines that may have to be sent yet, or again. */
   private kept: Uint8Array[] = [];
   /** The number of lines before these. */
@@ -111,12 +119,16 @@ export class SentLines {
   /** Takes all up to the record for answered. @returns whether it was sent and not answered before */
   passOver(index: number): boolean {
     if (!Number.isInteger(index) || index < this.next || index >= this.count) return false;
-    this.next = index + 1;
-    if (this.next - this.first > COMPACT_AFTER) {
-      this.names = this.names.slice(this.next - this.first);
-      this.first = this.next;
-    }
+    this.advance(index + 1);
     return true;
+  }
+
+  private advance(next: number): void {
+    for (; this.next < next; this.next += 1)
+      this.waitingLength -= measureName(this.names[this.next - this.first] ?? '');
+    if (this.next - this.first <= COMPACT_AFTER) return;
+    this.names = this.names.slice(this.next - this.first);
+    this.first = this.next;
   }
 
   /** Ends the source, which may hold what has to be let go of. It isn't waited for: what it works on may take long. */
@@ -144,8 +156,11 @@ export class SentLines {
     const { value } = step;
     requireEntity(value, `records[${this.count}]`);
     this.deadline.restart();
-    this.names.push(formatName(value));
+    const name = formatName(value);
+    this.names.push(name);
     this.count += 1;
+    this.waitingLength += measureName(name);
+    while (this.waitingLength > MAX_WAITING_LENGTH) this.advance(this.next + 1);
     this.keep(encodeLine(value));
   }
 
@@ -165,6 +180,10 @@ export class SentLines {
 
 function encodeLine(value: object): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+}
+
+function measureName({ length }: string): number {
+  return length + NAME_OVERHEAD;
 }
 
 function formatName({ type, id }: { readonly type: string; readonly id: string }): string {

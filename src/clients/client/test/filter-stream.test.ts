@@ -244,6 +244,24 @@ describe('a stream that is not whole', () => {
     expect(told).toMatchObject({ returned: 2, removed: 1 });
   }); // prettier-ignore
 
+  it('keeps the names of so many records that wait for an answer, and no more: the oldest count as left out', async () => {
+    const pad = 'x'.repeat(2_000);
+    const ids = Array.from({ length: 12_000 }, (_, i) => `${i}${pad}`);
+    const produce = () => ids.map((id) => ({ type: 'employee', id }));
+    const answer = (at: number) =>
+      lines(
+        { record: employee(ids[at] ?? '') },
+        { end: { id: 'i', returned: 1, removed: ids.length - 1, invalid: 0 } },
+      );
+    const read = () => collect(connect().filterStream({ ...question, records: produce() }));
+    service.react(answer(ids.length - 1));
+    expect((await read()).map(({ id }) => id)).toEqual(ids.slice(-1));
+    service.react(answer(ids.length - 5_000));
+    expect(await read()).toHaveLength(1);
+    service.react(answer(0));
+    expect(await fail(read())).toMatchObject({ kind: 'unavailable', code: 'answer' });
+  });
+
   it('where nothing comes any more, and where it is given up', async () => {
     service.react(neverAnswer);
     expect(await fail(ask(100))).toMatchObject({ code: 'timeout' });

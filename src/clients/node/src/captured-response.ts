@@ -65,6 +65,8 @@ function readHead(response: ServerResponse): AnswerHead {
   return {
     contentType: response.getHeader('content-type')?.toString(),
     contentEncoding: response.getHeader('content-encoding')?.toString(),
+    status: response.statusCode,
+    leadsElsewhere: response.hasHeader('location'),
   };
 }
 
@@ -90,12 +92,24 @@ function finish(
   return bytes;
 }
 
-/** Sets the headers of `writeHead`, which takes an object, or names and values in one list or in pairs. */
+/**
+ * Sets the headers of `writeHead`, which takes an object, or names and values in one list or in pairs. They replace those of before; a
+ * name that a list has twice, such as `set-cookie`, keeps both values.
+ */
 function setHeaders(response: ServerResponse, headers: unknown): void {
   if (Array.isArray(headers)) {
-    const list = headers.flat(1) as OutgoingHttpHeader[];
-    for (let i = 0; i + 1 < list.length; i += 2) response.setHeader(String(list[i]), list[i + 1] ?? '');
+    const pairs = toPairs(headers);
+    for (const [name] of pairs) response.removeHeader(name);
+    for (const [name, value] of pairs) response.appendHeader(name, Array.isArray(value) ? value : String(value));
   } else if (typeof headers === 'object' && headers !== null)
     for (const [name, value] of Object.entries(headers as OutgoingHttpHeaders))
       if (value !== undefined) response.setHeader(name, value);
+}
+
+function toPairs(list: readonly unknown[]): (readonly [string, OutgoingHttpHeader])[] {
+  const flat = list.every((entry) => Array.isArray(entry)) ? list.flat(1) : list;
+  return Array.from({ length: Math.floor(flat.length / 2) }, (_, i) => [
+    String(flat[2 * i]),
+    (flat[2 * i + 1] ?? '') as OutgoingHttpHeader,
+  ]);
 }

@@ -124,6 +124,8 @@ async function maskPayload(
   const head = {
     contentType: reply.getHeader('content-type') as string | undefined,
     contentEncoding: reply.getHeader('content-encoding') as string | undefined,
+    status: reply.statusCode,
+    leadsElsewhere: reply.hasHeader('location'),
   };
   const body = await collectStream(isStream ? (payload as AsyncIterable<unknown>) : [payload], head, maxBytes);
   const masked = maskBody(body, head, masks);

@@ -150,6 +150,8 @@ async function maskResponse(
   const head = {
     contentType: headers.get('content-type') ?? undefined,
     contentEncoding: headers.get('content-encoding') ?? undefined,
+    status: response.status,
+    leadsElsewhere: headers.has('location'),
   };
   // A stream that fails is no answer, and its error may have what is to be masked.
   const body = await collectStream(response.body, head, maxMaskedBytes).catch((error: unknown) => {

@@ -1,4 +1,5 @@
 /** Masks an answer that is about to be sent. What isn't JSON, or is too long, can't be masked, and so isn't sent. */
+import { STATUS_CODES } from 'node:http';
 import { JsonProblem, maskJson, MASKING_TYPES, type Obligation } from 'remit-client';
 
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
@@ -10,6 +11,9 @@ export function selectMasks(obligations: readonly Obligation[]): readonly Obliga
 export interface AnswerHead {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
+  readonly status: number;
+  /** Whether it has a `Location`. */
+  readonly leadsElsewhere: boolean;
 }
 
 /** @param body undefined where it was too long. @returns it as it may be sent; undefined where it can't be masked */
@@ -18,15 +22,23 @@ export function maskBody(
   head: AnswerHead,
   masks: readonly Obligation[],
 ): string | undefined {
-  if (body === undefined) return undefined;
+  // A browser that is led elsewhere reads nothing of what Express says beside the address.
+  const hidden = head.leadsElsewhere && head.status >= 300 && head.status < 400 ? '' : undefined;
+  if (body === undefined) return hidden;
   if (body.byteLength === 0) return '';
-  if (!isMaskable(head)) return undefined;
+  if (isStatusText(body, head)) return STATUS_CODES[head.status];
+  if (!isMaskable(head)) return hidden;
   try {
     return maskJson(new TextDecoder('utf-8', { fatal: true }).decode(body), masks);
   } catch (error) {
-    if (error instanceof JsonProblem || error instanceof TypeError) return undefined;
+    if (error instanceof JsonProblem || error instanceof TypeError) return hidden;
     throw error;
   }
+}
+
+/** Tells whether a text says no more than the status does, as Express's `sendStatus` has it. */
+function isStatusText(body: Uint8Array, { status }: AnswerHead): boolean {
+  return Buffer.from(body).toString('latin1') === STATUS_CODES[status];
 }
 
 function isMaskable({ contentType = '', contentEncoding = 'identity' }: AnswerHead): boolean {
@@ -42,9 +54,12 @@ export class BodyCollector {
   private readonly pieces: Uint8Array[] = [];
   private length = 0;
 
-  private readonly maxBytes: number;
+  private maxBytes: number;
 
-  constructor(head: AnswerHead, maxBytes = DEFAULT_MAX_BYTES) {
+  constructor(
+    private readonly head: AnswerHead,
+    maxBytes = DEFAULT_MAX_BYTES,
+  ) {
     this.maxBytes = isMaskable(head) ? maxBytes : 0;
   }
 
@@ -52,6 +67,7 @@ export class BodyCollector {
   add(piece: unknown, encoding?: BufferEncoding): boolean {
     const bytes =
       typeof piece === 'string' ? Buffer.from(piece, encoding) : piece instanceof Uint8Array ? piece : undefined;
+    if (this.length === 0 && bytes !== undefined && isStatusText(bytes, this.head)) this.maxBytes = bytes.byteLength;
     // A piece that is neither is nothing that could be masked.
     this.length = bytes === undefined ? Infinity : this.length + bytes.byteLength;
     if (this.length > this.maxBytes) this.pieces.length = 0;

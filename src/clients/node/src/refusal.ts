@@ -1,5 +1,6 @@
 /** The answer to a caller that isn't let through: the status, the challenge, and a text that is safe for agents. */
 import { RemitSetupError, RemitUnavailable, type Evaluation } from 'remit-client';
+import { RequestUnclear } from './request-names.js';
 import { CallerUnknown } from './route-question.js';
 
 export interface Refusal {
@@ -80,6 +81,7 @@ function tellRemedies({ reasons, remedies }: Evaluation): object[] {
 export function refuseError(error: unknown): Refusal {
   if (error instanceof CallerUnknown)
     return createRefusal(401, 'unauthorized', 'A credential is required.', { 'www-authenticate': 'Bearer' });
+  if (error instanceof RequestUnclear) return createRefusal(400, 'bad_request', error.message);
   if (error instanceof RemitUnavailable) {
     const headers = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
     return createRefusal(503, 'unavailable', 'It can not be decided now whether this is allowed.', headers);

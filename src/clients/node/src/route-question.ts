@@ -1,6 +1,8 @@
 /** The question that a request to a route asks: who asks, what the route does, and on which thing. */
 import type { Action, AskOptions, Entity, Evaluation, Outcome, Question, QuestionContext } from 'remit-client';
 
+import { requireOneName } from './request-names.js';
+
 /** The part of a client that a guard needs. */
 export interface GuardClient {
   can(question: Question, options?: AskOptions): Promise<Evaluation>;
@@ -57,7 +59,7 @@ export class CallerUnknown extends Error {
   override readonly name = 'CallerUnknown';
 }
 
-/** @throws CallerUnknown; what the route's own functions throw */
+/** @throws CallerUnknown; RequestUnclear; what the route's own functions throw */
 export async function buildQuestion<R>(
   options: GuardOptions<R>,
   route: RouteQuestion<R>,
@@ -76,6 +78,12 @@ export async function buildQuestion<R>(
     resolve<Entity>(route.resource),
     resolve<QuestionContext>(route.context ?? {}),
   ]);
+  // A parameter that isn't there names nothing.
+  const { type, id = '' } = (resource as Partial<Entity> | undefined) ?? {};
+  requireOneName(
+    [typeof action === 'string' ? action : (action as Partial<Action> | undefined)?.name, type, id],
+    view.path,
+  );
   return { subject, action, resource, context: { ...readDelegation(options, request, view), ...context, ...more } };
 }
 

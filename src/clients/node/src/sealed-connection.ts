@@ -45,14 +45,14 @@ function closeMethods(target: object, names: readonly string[], close: () => unk
   Object.assign(target, Object.fromEntries(names.map((name) => [name, close])));
 }
 
-/** Finds Node's own part beneath a stream, which a method of its class calls, taken from the class or not. @returns undefined where it has none */
+/** Finds Node's own part beneath a stream, which the methods of its class call. @returns undefined where it has none */
 function findNative(stream: object): object | undefined {
   const symbol = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kHandle');
   const native: unknown = symbol === undefined ? undefined : Reflect.get(stream, symbol);
   return typeof native === 'object' && native !== null ? native : undefined;
 }
 
-/** Sends no trailers, where a listener for their turn would: Node's response asks for it at the end of each answer. */
+/** Makes the trailers of a stream none. Node's response asks for them at the end of each answer, and a listener of the handler's may be first. */
 function dropTrailers(stream: object): void {
   const original = Reflect.get(stream, 'sendTrailers') as (trailers: object) => void;
   let isSent = false;

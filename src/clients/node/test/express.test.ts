@@ -1,4 +1,8 @@
 /** Express alone: where a guard could be forgotten or passed by. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { OutgoingHttpHeaders } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import compression from 'node:zlib';
 import express, { type Express, type RequestHandler } from 'express';
 import express4 from 'express4';
@@ -88,11 +92,11 @@ describe.each([
 
 describe('an answer that has to be masked', () => {
   /** @param read reads the answer of the address */
-  const serve = async <T>(answer: RequestHandler, before: RequestHandler | undefined, read: (url: string) => Promise<T>) => {
+  const serve = async <T>(answer: RequestHandler, before: RequestHandler | undefined, read: (url: string) => Promise<T>, unmaskedHeaders: string[] = []) => {
     const mask = { id: 'mask', type: 'mask', properties: { fields: ['salary'] } };
     service.react(answerJson({ decision: true, context: { obligations: [mask] } }));
     const client = createClient({ url: service.url, key: 'k' });
-    const { guard } = remit({ client, subject: () => ({ type: 'user', id: 'alice' }) });
+    const { guard } = remit({ client, subject: () => ({ type: 'user', id: 'alice' }), unmaskedHeaders });
     const app = express();
     if (before !== undefined) app.use(before);
     app.get('/a', guard(question), answer);
@@ -135,6 +139,63 @@ describe('an answer that has to be masked', () => {
     expect(
       await ask((_request, response) => void response.type('json').end('7b2273616c617279223a317d', 'hex')),
     ).toEqual([200, '{}']);
+  });
+
+  it('keeps each cookie of a list of headers, whatever was set before', async () => {
+    const cookies = ['a=1', 'b=2'];
+    const pairs = cookies.map((cookie) => ['Set-Cookie', cookie] as const);
+    for (const headers of [
+      ['Content-Type', 'application/json', ...pairs.flat()],
+      [['content-type', 'application/json'], ...pairs],
+      ['Content-Type', 'application/json', 'Set-Cookie', cookies],
+      { 'content-type': 'application/json', 'set-cookie': cookies },
+    ] as unknown as OutgoingHttpHeaders[]) {
+      const answer: RequestHandler = (_request, response) => {
+        response.setHeader('set-cookie', 'replaced=1');
+        response.writeHead(200, headers).end('{"salary":1,"name":"E"}');
+      };
+      const exchange = await serve(answer, undefined, readExchange);
+      expect(exchange).toMatchObject({ text: '{"name":"E"}', headers: { 'set-cookie': cookies } });
+    }
+  });
+
+  it('is masked in Express’s own ways, or not sent', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'remit-files-'));
+    const write = (name: string): string => {
+      writeFileSync(join(directory, name), '{"salary":61000,"name":"E"}');
+      return join(directory, name);
+    };
+    const refused = [500, expect.stringContaining('not_shown')];
+    const masked = [200, '{"name":"E"}'];
+    const ways: [RequestHandler, unknown[]][] = [
+      [(_request, response) => response.sendFile(write('r.json')), masked],
+      [(_request, response) => response.download(write('d.json'), 'salary-61000.json'), masked],
+      [(_request, response) => response.sendFile(write('r.txt')), refused],
+      [(_request, response) => response.download(write('d.csv')), refused],
+      [(_request, response) => response.redirect('/x?salary=61000'), refused],
+      [(_request, response) => response.sendStatus(200), [200, 'OK']],
+      [(_request, response) => response.sendStatus(404), [404, 'Not Found']],
+      [(_request, response) => response.sendStatus(204), [204, '']],
+      [(_request, response) => response.type('txt').send('OK61000'), refused],
+      [
+        (_request, response) => response.status(409).type('txt').send('OK'),
+        [409, expect.stringContaining('not_shown')],
+      ],
+    ];
+    for (const [answer, expected] of ways) {
+      const exchange = await serve(answer, undefined, readExchange);
+      expect(JSON.stringify(exchange)).not.toContain('61000');
+      expect([Reflect.get(Object(exchange), 'status'), Reflect.get(Object(exchange), 'text')]).toEqual(expected);
+    }
+    rmSync(directory, { recursive: true });
+  });
+
+  it('leads elsewhere without a text, where the API says that the address may be sent', async () => {
+    const answer: RequestHandler = (_request, response) => {
+      response.redirect(303, '/next');
+    };
+    const exchange = await serve(answer, undefined, readExchange, ['Location']);
+    expect(exchange).toMatchObject({ status: 303, text: '', headers: { location: '/next' } });
   });
 
   it('is sent in one way, whichever the handler says, and without trailers', async () => {
