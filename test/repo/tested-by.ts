@@ -45,6 +45,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/http/record-proof.ts': 'test/http/routes/audit.test.ts',
   'src/store/stored-decision.ts': 'test/http/client-decisions.test.ts',
   'src/http/values-permission.ts': 'test/http/client-decisions.test.ts',
+  'src/store/limit-names.ts': 'test/store/limits.test.ts',
+  'src/store/limit-naming-functions.ts': 'test/store/limits.test.ts',
   'src/records/path-check.ts': 'test/http/decision-path.test.ts',
   'src/store/path-proofs.ts': 'test/http/decision-path.test.ts',
   'src/store/logged-decision.ts': 'test/http/routes/receipts.test.ts',
