@@ -37,6 +37,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/cli/audit-verify.ts': 'test/cli/audit.test.ts',
   'src/cli/log-client.ts': 'test/cli/audit.test.ts',
   'src/store/retention-store.ts': 'test/records/record-sweeper.test.ts',
+  'src/audit/held-places.ts': 'test/records/record-sweeper.test.ts',
+  'src/records/held-records.ts': 'test/records/record-sweeper.test.ts',
   'src/records/opened-retention.ts': 'test/records/record-sweeper.test.ts',
   'src/store/log-tables.ts': 'test/store/log-store.test.ts',
   'src/store/log-rows.ts': 'test/store/log-store.test.ts',
