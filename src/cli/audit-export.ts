@@ -84,7 +84,7 @@ async function exportRecords(
   for await (const leaf of readLogEntries(client, true, from)) {
     const exported = toExportedRecord(leaf);
     if (exported === undefined) {
-      if (retention === undefined || !isPruned(retention.terms, leaf.index, leaf.leaf)) gone += 1;
+      if (retention === undefined || !isPruned(retention, leaf.index, leaf.leaf)) gone += 1;
     } else
       await writeLine(
         JSON.stringify(format === 'ocsf' ? toOcsfEvent(exported, origin, VERSION) : toCloudEvent(exported, origin)),

@@ -1,4 +1,5 @@
 /** Selects what the retention has pruned, as those who read the log believe it: the newest note that a key of the log has signed. */
+import { openHeldPlaces } from '../audit/held-places.js';
 import { coversLeaf, openRetention, parseUnsignedRetention, type RetentionTerms } from '../audit/retention-note.js';
 import { NoteRefused, type NoteKey } from '../audit/signed-note.js';
 import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
@@ -8,10 +9,14 @@ import { readNamedMember } from './export/shown-record.js';
 export interface ShownRetention {
   readonly id: string;
   readonly note: string;
+  /** The list that the note refers to, of what a legal hold keeps. */
+  readonly held?: string | undefined;
 }
 
 export interface OpenedRetention extends ShownRetention {
   readonly terms: RetentionTerms;
+  /** The places of records that a legal hold keeps: one of them that is gone was removed. */
+  readonly heldPlaces: ReadonlySet<number>;
 }
 
 /** The newest that a key has signed, and those after it that none has. */
@@ -36,22 +41,42 @@ export function selectRetention(
   now: Date,
 ): SelectedRetention {
   const refused: { readonly id: string; readonly problem: string }[] = [];
-  for (const { id, note } of shown) {
+  for (const retention of shown) {
+    const { id, note } = retention;
     const terms = openByAny(note, keys);
     if (terms === undefined)
       refused.push({ id, problem: 'what the retention has pruned is not signed by a key of the log' });
     else if (Date.parse(terms.madeAt) > now.getTime() + VERIFIER_CLOCK_SLACK_MS)
       refused.push({ id, problem: `the retention rests on a wrong clock: it was said at ${terms.madeAt}` });
-    else return { retention: { id, note, terms }, refused };
+    else {
+      const heldPlaces = readHeldPlaces(retention, terms);
+      if (heldPlaces !== undefined) return { retention: { ...retention, terms, heldPlaces }, refused };
+      refused.push({ id, problem: 'the list of what a legal hold keeps is not the one that was signed' });
+    }
   }
   return { retention: undefined, refused };
 }
 
 /** Whether a record is gone because it was kept long enough. @param text of its leaf */
-export function isPruned(terms: RetentionTerms, index: number, text: string): boolean {
+export function isPruned(
+  { terms, heldPlaces }: Pick<OpenedRetention, 'terms' | 'heldPlaces'>,
+  index: number,
+  text: string,
+): boolean {
+  if (heldPlaces.has(index)) return false;
   const leaf = parseLeaf(text);
   const [at, kind] = [readNamedMember(leaf, 'at'), readNamedMember(leaf, 'kind')];
   return typeof at === 'string' && typeof kind === 'string' && PRUNED_KINDS.has(kind) && coversLeaf(terms, index, at);
+}
+
+function readHeldPlaces({ held }: ShownRetention, terms: RetentionTerms): ReadonlySet<number> | undefined {
+  if (terms.held === undefined) return new Set();
+  try {
+    return openHeldPlaces(held, terms.held);
+  } catch (error) {
+    if (!(error instanceof NoteRefused)) throw error;
+    return undefined;
+  }
 }
 
 function parseLeaf(text: string): unknown {

@@ -1,9 +1,11 @@
 /**
  * Prunes records that were kept long enough. It first says so on record: below which place of the log, and older than what time,
  * signed as checkpoints are. Only what that covers is pruned, and not before an hour has passed. So who verifies the log tells what
- * the retention has pruned from what was removed, and a clock that is set right within the hour has cost no record.
+ * the retention has pruned from what was removed, and a clock that is set right within the hour has cost no record. Under a legal hold
+ * on people it also says which of those records stay: held-records.ts lists them, and none of them is pruned while it is listed.
  */
 import { openCheckpoint } from '../audit/checkpoint.js';
+import { formatHeldPlaces, summarizeHeldPlaces } from '../audit/held-places.js';
 import { formatLeaf } from '../audit/leaf.js';
 import {
   formatRetention,
@@ -16,9 +18,10 @@ import { repeat } from '../runtime/repeat.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { LogState, LogStore } from '../store/log-store.js';
 import type { RecordHold } from '../store/record-hold.js';
-import type { AgedKind, AgedRecord, RetentionState, RetentionStore } from '../store/retention-store.js';
+import type { AgedRecord, RetentionState, RetentionStore } from '../store/retention-store.js';
 import type { Log } from '../telemetry/log.js';
 import { reportFailing } from '../telemetry/report-failing.js';
+import { AGED_KINDS, listHeldPlaces, NOTHING_LISTED, openListed } from './held-records.js';
 import { listSigningKeys, type LogSigner } from './sequencer.js';
 
 const SWEEP_PAUSE_MS = 60_000;
@@ -27,8 +30,6 @@ const PRUNING_DELAY_MS = 3_600_000;
 /** It is said anew this often, or more often where records are kept for days only. */
 const LONGEST_INTERVAL_MS = 86_400_000;
 const INTERVALS_OF_KEEPING = 24;
-/** The order in which records go. */
-const AGED_KINDS: readonly AgedKind[] = ['decided', 'later'];
 
 export interface RecordSweeperDeps {
   readonly retentions: RetentionStore;
@@ -62,11 +63,16 @@ export class RecordSweeper {
     const cutoff = new Date(now.getTime() - this.keepMs);
     const [newest] = state.retentions;
     const terms = newest && this.open(newest.note);
+    // A list that is not what was signed hides what was removed: nothing is pruned, nor said anew.
+    const listed = this.openNewestList(state);
     if (terms === undefined || Date.parse(terms.madeAt) + this.intervalMs <= now.getTime())
-      await this.announce(state, cutoff, now);
+      await this.announce(state, { cutoff, now, listed });
     // What waits for its place in the log isn't said yet.
     const effective = state.retentions.find(({ index, note }) => index !== undefined && this.isDue(note, now));
-    if (effective !== undefined) await this.pruneAll(this.narrow(effective.note, cutoff));
+    if (effective === undefined) return;
+    const effectiveTerms = this.open(effective.note);
+    const kept = effectiveTerms === undefined ? listed : openListed(effective, effectiveTerms);
+    await this.pruneAll(this.narrow(effective.note, cutoff), new Set([...listed, ...kept]));
   }
 
   /** Begins with a sweep. @returns what stops it, once a sweep under way is done */
@@ -87,8 +93,11 @@ export class RecordSweeper {
   }
 
   /** Says what is to be pruned, where there is any such record. */
-  private async announce(state: RetentionState, cutoff: Date, now: Date): Promise<void> {
-    const { retentions, signer, log } = this.deps;
+  private async announce(
+    state: RetentionState,
+    { cutoff, now, listed }: { readonly cutoff: Date; readonly now: Date; readonly listed: ReadonlySet<number> },
+  ): Promise<void> {
+    const { retentions, hold, signer, log } = this.deps;
     const below = this.readCoveredSize(await this.deps.logStore.readState());
     const olderThan = cutoff.toISOString();
     const [newest] = state.retentions;
@@ -99,9 +108,17 @@ export class RecordSweeper {
       );
       if (aged.flat().length === 0) return;
     }
-    const terms: RetentionTerms = { below, olderThan, madeAt: now.toISOString() };
+    const query = { olderThan, below, heldNames: await hold.listNames() };
+    const held = await listHeldPlaces(retentions, query, listed);
+    const text = held.size === 0 ? undefined : formatHeldPlaces(held);
+    const terms: RetentionTerms = {
+      below,
+      olderThan,
+      madeAt: now.toISOString(),
+      ...(text === undefined ? {} : { held: summarizeHeldPlaces(text, held.size) }),
+    };
     const keys = signer === undefined ? [] : listSigningKeys(signer);
-    await retentions.add(formatRetention(terms, signer?.origin, ...keys), now, state);
+    await retentions.add({ note: formatRetention(terms, signer?.origin, ...keys), held: text }, now, state);
     log(`Records of before ${olderThan} were kept long enough: they are pruned an hour from now.`, {
       event: 'retention_announced',
     });
@@ -122,15 +139,28 @@ export class RecordSweeper {
 
   /** Opens what was said, where all keys that sign now have signed it. */
   private open(note: string): RetentionTerms | undefined {
+    const opened = this.openByKeys(note);
+    return opened.includes(undefined) ? undefined : opened[0];
+  }
+
+  private openByAnyKey(note: string): RetentionTerms | undefined {
+    return this.openByKeys(note).find((terms) => terms !== undefined);
+  }
+
+  /** Opens what was said by each key that signs now; undefined where the key hasn't signed it. */
+  private openByKeys(note: string): readonly (RetentionTerms | undefined)[] {
     const { signer } = this.deps;
-    try {
-      if (signer === undefined) return parseUnsignedRetention(note);
-      const opened = listSigningKeys(signer).map((key) => openRetention(note, toNoteKey(signer.origin, key)));
-      return opened[0];
-    } catch (error) {
-      if (error instanceof NoteRefused) return undefined;
-      throw error;
+    if (signer === undefined) return [openOrRefuse(() => parseUnsignedRetention(note))];
+    return listSigningKeys(signer).map((key) => openOrRefuse(() => openRetention(note, toNoteKey(signer.origin, key))));
+  }
+
+  /** The places that the newest note lists which one of our keys has signed. @throws Fault where its list is not what was signed */
+  private openNewestList({ retentions }: RetentionState): ReadonlySet<number> {
+    for (const retention of retentions) {
+      const terms = this.openByAnyKey(retention.note);
+      if (terms !== undefined) return openListed(retention, terms);
     }
+    return NOTHING_LISTED;
   }
 
   private isDue(note: string, now: Date): boolean {
@@ -144,8 +174,9 @@ export class RecordSweeper {
     return terms && { ...terms, olderThan: [terms.olderThan, cutoff.toISOString()].sort()[0] ?? terms.olderThan };
   }
 
-  private async pruneAll(terms: RetentionTerms | undefined): Promise<void> {
-    const name = JSON.stringify(terms);
+  /** @param listed the places that stay, whatever is on hold by now */
+  private async pruneAll(terms: RetentionTerms | undefined, listed: ReadonlySet<number>): Promise<void> {
+    const name = JSON.stringify([terms, listed.size]);
     if (terms === undefined || name === this.done) return;
     const query = { ...terms, heldNames: await this.deps.hold.listNames() };
     let changed = 0;
@@ -155,7 +186,7 @@ export class RecordSweeper {
         const aged = await this.deps.retentions.readAged(kind, query, last);
         const unchanged = aged.filter(({ logged, leaf }) => formatLeaf(logged) === leaf);
         changed += aged.length - unchanged.length;
-        const ids = unchanged.flatMap(({ logged, isHeld }) => (isHeld ? [] : [logged.id]));
+        const ids = unchanged.flatMap(({ logged, index, isHeld }) => (isHeld || listed.has(index) ? [] : [logged.id]));
         if (ids.length > 0 && !(await this.deps.retentions.prune(ids))) return;
         last = aged.at(-1);
         await yieldToEventLoop();
@@ -163,5 +194,14 @@ export class RecordSweeper {
     }
     this.changed = changed;
     this.done = name;
+  }
+}
+
+function openOrRefuse(open: () => RetentionTerms): RetentionTerms | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof NoteRefused) return undefined;
+    throw error;
   }
 }

@@ -84,7 +84,9 @@ export class LogVerifier {
   }
 
   private takeGone({ index, id, leaf }: ShownLeaf): void {
-    if (this.retention !== undefined && isPruned(this.retention.terms, index, leaf)) this.pruned += 1;
+    if (this.retention !== undefined && isPruned(this.retention, index, leaf)) this.pruned += 1;
+    else if (this.retention?.heldPlaces.has(index) === true)
+      this.add('removed', 'the record is gone, and a legal hold keeps it', { index, id });
     else this.add('removed', 'the record is gone', { index, id });
   }
 

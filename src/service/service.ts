@@ -195,7 +195,7 @@ export async function openService(
       proofs: new UsedDpopProofStore(database),
     });
     const { deadlineMs, settleAfterMs } = config;
-    const limits = new LimitStore(database);
+    const limits = new LimitStore(database, recordValues.people);
     const history = new HistoryStore(database, recordValues.people);
     const shared = {
       credentials, entities, delegations: delegationStore, consents, approvals, approverRules: config.approvals, decisions, revocations, limits, history, observer: metrics, now, deadlineMs, settleAfterMs,

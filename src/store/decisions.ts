@@ -7,6 +7,7 @@ import type { EntityRef } from '../model/ids.js';
 import { NO_EFFECTS, type RecordEffects } from '../model/record-effects.js';
 import type { CallerGroups } from '../runtime/fair-limit.js';
 import { nameReservedEvents } from './history.js';
+import { nameReachedLimits, nameReservedLimits } from './limit-names.js';
 import { findLoggedDecision, type LoggedDecision } from './logged-decision.js';
 import { listDecisionRows, listDecisions, type DecisionFilter, type DecisionPage } from './list-decisions.js';
 import { serializeEffects } from './record-effects.js';
@@ -105,13 +106,14 @@ export class DecisionStore implements Decisions {
     effects = NO_EFFECTS,
   ): Promise<RecordResult> {
     const { groups } = account;
-    const effectRows = serializeEffects(record, effects, this.reviewDueMs);
+    const { people } = this.values;
+    const effectRows = serializeEffects(record, nameReachedLimits(effects, people), this.reviewDueMs);
     const write = (serialize: () => string): Promise<RecordResult> =>
       this.queue.write(
         record.id,
         serialize,
         groups,
-        reservation && nameReservedEvents(reservation, this.values.people),
+        reservation && nameReservedLimits(nameReservedEvents(reservation, people), people),
         effectRows,
       );
     const refuse = (): string => {

@@ -1,17 +1,25 @@
 /** Reads what has been used of limits, for the consent step. It is reserved with the records: see record-statements.ts. */
 import type { Charge, LimitState, LimitUses, RetryKey } from '../model/limits.js';
 import type { Database } from './database/port.js';
+import { nameCharge, nameRetry, type LimitNames } from './limit-names.js';
 
 /** Counting has an end. */
 const MAX_COUNTED = 100_000;
 
 export class LimitStore implements LimitUses {
-  constructor(private readonly database: Pick<Database, 'run'>) {}
+  constructor(
+    private readonly database: Pick<Database, 'run'>,
+    private readonly names: LimitNames,
+  ) {}
 
   async read(charges: readonly Charge[], retry: RetryKey | undefined, approval?: string): Promise<LimitState> {
     const params = [
-      JSON.stringify(charges.map(({ key, since }) => ({ key, since }))),
-      retry === undefined ? null : JSON.stringify(retry),
+      JSON.stringify(
+        charges
+          .map((charge) => nameCharge(charge, this.names))
+          .map(({ key, former, since }) => ({ key, former, since })),
+      ),
+      retry === undefined ? null : JSON.stringify(nameRetry(retry, this.names)),
     ];
     const [rows] = await this.database.run([
       approval === undefined

@@ -9,6 +9,7 @@ import {
   FORMER_REPORTING_FUNCTION, HOLDING_FUNCTIONS, LIMIT_TABLES, REPORTING_FUNCTION, RETRYING_FUNCTIONS,
 } from './limit-tables.js'; // prettier-ignore
 import { FORGETTING_FUNCTIONS, OUTBOX_TABLES, WITHDRAWING_FUNCTIONS } from './outbox.js';
+import { NAMING_FUNCTIONS } from './limit-naming-functions.js';
 import { LOG_TABLES } from './log-tables.js';
 import { PERSON_KEY_TABLES } from './person-keys.js';
 import { RECORD_ITEM_TABLES } from './record-item-tables.js';
@@ -160,6 +161,8 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [REPORTING_FUNCTION, FORMER_REPORTING_FUNCTION],
   // The functions that store values look keys up one by one.
   [WHOLE_VALUES, ...RESERVING_FUNCTION, REPORTING_FUNCTION, FORMER_REPORTING_FUNCTION],
+  // Limits and retries have names that only the deployment's key makes, and take over what is stored by those of before.
+  [...NAMING_FUNCTIONS, ...RESERVING_FUNCTION],
 ];
 
 /** The version of the tables that this Remit works with. */

@@ -114,6 +114,16 @@ export class PersonKeys {
     return this.hash('event', name);
   }
 
+  /** The name under which uses of a limit are stored: they count together by what people are named, as events are. */
+  toLimitName(name: string): string {
+    return this.hash('limit', name);
+  }
+
+  /** The name under which a retry is known: what the question states is in it. */
+  toRetryName(name: string): string {
+    return this.hash('retry', name);
+  }
+
   /** Finds the person's key; undefined where there is none. @throws Fault */
   async find(person: EntityRef): Promise<PersonKey | undefined> {
     await this.load([person]);

@@ -1,10 +1,11 @@
 /** Stores a group of records in one transaction, each with what it reserves of limits and with its effects. record-queue.ts calls it. */
-import type { Charge, LimitState, RecordResult, Reservation, ReservedEvent } from '../model/limits.js';
+import type { LimitState, RecordResult, Reservation, ReservedEvent } from '../model/limits.js';
 import { formatQuantityNumber } from '../model/quantities.js';
 import type { Database, DatabaseRow, SqlStatement } from './database/port.js';
 import type { QueuedRecord } from './record-backlog.js';
 import { insertValuesSql } from './record-values.js';
 import { serializeQuery } from './history.js';
+import type { NamedCharge } from './limit-names.js';
 import { insertEventsSql } from './history-tables.js';
 import { effectStatements } from './record-effects.js';
 import { FOUND_COLUMNS, qualifyColumns, ROW_COLUMNS, ROW_TYPES, VALUE_COLUMNS } from './record-tables.js';
@@ -127,15 +128,21 @@ export function serializeReservation({
             events: history.events.map(serializeEvent),
           },
         }),
-    ...(others === undefined ? {} : { others: others.map(({ key, since }) => ({ key, since })) }),
+    ...(others === undefined
+      ? {}
+      : { others: others.map(({ key, former, since }: NamedCharge) => ({ key, former, since })) }),
   });
   return text.slice(1, -1);
 }
 
-function serializeCharge({ limit: { bound }, key, required, since, end, length, expires }: Charge, at: number): object {
+function serializeCharge(
+  { limit: { bound }, key, former, required, since, end, length, expires }: NamedCharge,
+  at: number,
+): object {
   const { decimals, unit } = bound;
   return {
     key,
+    former,
     bound: formatQuantityNumber(bound),
     quantity: formatQuantityNumber({ value: required, decimals }),
     ...(unit === undefined ? {} : { unit }),

@@ -13,16 +13,21 @@ export const RESERVING_FUNCTION = [
      returns table (id uuid, accepted int[], state jsonb) language plpgsql as $$
    declare
      v_request jsonb; v_part jsonb; v_charge jsonb; v_row jsonb; v_found int; v_fits int; v_asked int; v_given int; v_at bigint; v_overtaken boolean;
-     v_taken jsonb; v_retry jsonb; v_holder uuid; v_executed boolean; v_held numeric; v_quantity numeric;
+     v_charges jsonb; v_retries jsonb; v_taken jsonb; v_retry jsonb; v_holder uuid; v_executed boolean; v_held numeric; v_quantity numeric;
    begin
+     v_charges := (select coalesce(jsonb_agg(jsonb_build_object('key', c->'key', 'former', c->'former')), '[]')
+       from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'parts') p, jsonb_array_elements(p->'charges') c);
+     v_retries := (select coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'former', k.former)), '[]')
+       from jsonb_array_elements(p_requests) q, lateral (values
+         (q->'retry'->>'key', q->'retry'->>'former'), (q->'repeat'->>'key', q->'repeat'->>'former'),
+         (q->'repeat'->>'permitted', q->'repeat'->>'former_permitted')) k (key, former) where k.key is not null);
      perform lock_limits(
-       array(select q->'retry'->>'key' from jsonb_array_elements(p_requests) q where q ? 'retry'
-             union select k.key from jsonb_array_elements(p_requests) q,
-               unnest(array[q->'repeat'->>'key', q->'repeat'->>'permitted']) k (key) where q ? 'repeat'
+       array(select k->>'key' from jsonb_array_elements(v_retries) k union select former_retries(v_retries)
              union select k.key from idempotency_keys k where k.decision = any (p_released)),
-       array(select c->>'key' from jsonb_array_elements(p_requests) q, jsonb_array_elements(q->'parts') p,
-               jsonb_array_elements(p->'charges') c
+       array(select c->>'key' from jsonb_array_elements(v_charges) c union select former_counters(v_charges)
              union select u.key from limit_uses u where u.decision = any (p_released)));
+     perform adopt_retries(v_retries);
+     perform adopt_counters(v_charges);
      perform lock_approvals(
        array(select (q->'approval'->>'id')::uuid from jsonb_array_elements(p_requests) q where q ? 'approval'
              union select t.id from approval_tasks t where t.used_by = any (p_released)));

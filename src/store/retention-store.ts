@@ -20,6 +20,8 @@ export interface StoredRetention {
   readonly note: string;
   /** Its place in the log; undefined while it waits for that. */
   readonly index: number | undefined;
+  /** The list that the note refers to, of what a legal hold keeps; read of the newest alone. */
+  readonly held?: string | undefined;
 }
 
 export interface RetentionState {
@@ -54,6 +56,8 @@ export type AgedKind = 'decided' | 'later';
 
 /** More than are made between two keys of the log; those before them say nothing that these don't. */
 const MAX_SHOWN_RETENTIONS = 50;
+/** Their lists may be long. The newest alone counts, and one before it while that waits for its place or its time. */
+const RETENTIONS_WITH_LISTS = 3;
 /** The records that are looked at and deleted at a time: few, since a decision may wait for the database meanwhile. */
 const MAX_AGED_RECORDS = 100;
 const MAX_AGED_BYTES = 512 * 1024;
@@ -68,6 +72,9 @@ const AGED_CONDITIONS: Readonly<Record<AgedKind, string>> = {
     and not exists (select from history_events h where h.decision = r.about)`,
 };
 
+/** The records that the retention prunes, each in its time. */
+const PRUNED_CONDITION = `(r.decision is not null or r.kind in ('outcome', 'path'))`;
+
 export class RetentionStore {
   constructor(private readonly database: Pick<Database, 'run'>) {}
 
@@ -76,7 +83,9 @@ export class RetentionStore {
     const [clock, rows = []] = await this.database.run([
       { sql: `select now() as now, (select count(*)::int from records where kind = 'retention') as count` },
       {
-        sql: `select r.id, r.record->>'note' as note, l.index from records r left join log_leaves l on l.id = r.id
+        sql: `select r.id, r.record->>'note' as note, l.index,
+                case when row_number() over (order by l.index desc nulls first) <= ${RETENTIONS_WITH_LISTS} then r.record->>'held' end as held
+              from records r left join log_leaves l on l.id = r.id
               where r.kind = 'retention' order by l.index desc nulls first limit ${MAX_SHOWN_RETENTIONS}`,
       },
     ]);
@@ -87,15 +96,24 @@ export class RetentionStore {
     };
   }
 
-  /** Puts what the retention says on record, unless another replica has since the state was read. @throws Fault */
-  async add(note: string, at: Date, { count }: Pick<RetentionState, 'count'>): Promise<void> {
+  /**
+   * Puts what the retention says on record, unless another replica has since the state was read.
+   * @param held the list that the note refers to
+   * @throws Fault
+   */
+  async add(
+    { note, held }: { readonly note: string; readonly held?: string | undefined },
+    at: Date,
+    { count }: Pick<RetentionState, 'count'>,
+  ): Promise<void> {
     await this.database.run([
       { sql: `select pg_advisory_xact_lock(${LOCK_NAMESPACE}, ${ADVISORY_LOCKS.retention})` },
       {
         sql: `insert into records (id, kind, at, client, record)
-              select gen_random_uuid(), 'retention', $1::timestamptz, '${OWN_CLIENT}', jsonb_build_object('note', $2::text)
+              select gen_random_uuid(), 'retention', $1::timestamptz, '${OWN_CLIENT}',
+                jsonb_strip_nulls(jsonb_build_object('note', $2::text, 'held', $4::text))
               where (select count(*) from records where kind = 'retention') = $3::int`,
-        params: [at.toISOString(), note, count],
+        params: [at.toISOString(), note, count, held ?? null],
       },
     ]);
   }
@@ -140,6 +158,39 @@ export class RetentionStore {
   }
 
   /**
+   * Finds the places of records, and of what was reported or proved of them, as far as a note covers them.
+   * @throws Fault
+   */
+  async listPlaces(
+    ids: readonly string[],
+    { olderThan, below }: Pick<AgedQuery, 'olderThan' | 'below'>,
+  ): Promise<readonly number[]> {
+    if (ids.length === 0) return [];
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select l.index from records r join log_leaves l on l.id = r.id
+              where (r.id = any ($1::uuid[]) or r.about = any ($1::uuid[])) and ${PRUNED_CONDITION}
+                and r.at < $2::timestamptz and l.index < $3::bigint`,
+        params: [`{${ids.join(',')}}`, olderThan, below],
+      },
+    ]);
+    return rows.map(({ index }) => Number(index));
+  }
+
+  /** Selects the places of which the record is gone. @throws Fault */
+  async selectMissing(places: readonly number[]): Promise<readonly number[]> {
+    const [rows = []] = await this.database.run([
+      {
+        sql: `select l.index from log_leaves l join records r on r.id = l.id
+              where l.index in (select p::bigint from jsonb_array_elements_text($1::jsonb) p)`,
+        params: [JSON.stringify(places)],
+      },
+    ]);
+    const present = new Set(rows.map(({ index }) => Number(index)));
+    return places.filter((place) => !present.has(place));
+  }
+
+  /**
    * Deletes records, with their values and with what lists are found by.
    * @returns whether it was this replica's turn: one at a time deletes
    * @throws Fault
@@ -165,6 +216,11 @@ export class RetentionStore {
 }
 
 function toStoredRetention(row: DatabaseRow): StoredRetention {
-  const { id, note, index } = row;
-  return { id: String(id), note: String(note), index: index === null ? undefined : Number(index) };
+  const { id, note, index, held } = row;
+  return {
+    id: String(id),
+    note: String(note),
+    index: index === null ? undefined : Number(index),
+    ...(typeof held === 'string' ? { held } : {}),
+  };
 }

@@ -41,9 +41,17 @@ const lines: string[] = [];
 let remit: Running;
 /** Tokens and proofs, and the key of the client. */
 const credentials: string[] = [];
+/** The names of limits and retries by themselves: hashes that are found by trying. */
+const countedNames = new Set<string>();
 beforeAll(async () => {
   const log = openLog({ format: 'json', level: 'debug' }, { write: (text: string) => void lines.push(text) });
   remit = await start(undefined, mkdtempSync(join(tmpdir(), 'remit-secrets-')), log);
+  const read = remit.service.limits.read.bind(remit.service.limits);
+  vi.spyOn(remit.service.limits, 'read').mockImplementation((charges, retry, approval) => {
+    for (const key of [...charges.map((charge) => charge.key), ...(retry === undefined ? [] : [retry.key])])
+      countedNames.add(key);
+    return read(charges, retry, approval);
+  });
   await runSession();
   return () => remit.stop();
 });
@@ -68,6 +76,9 @@ async function runSession(): Promise<void> {
   for (const name of ['read', 'update', 'delete', 'export'])
     for (const id of ['erin', 'zoe'])
       decided.push(await remit.evaluate({ subject, action: { name, properties: { salary: SALARY } }, resource: employee(id), context }));
+  // A retry by its key.
+  const repeated = { subject, action: { name: 'export' }, resource: employee('erin'), context };
+  expect((await remit.post('/access/v1/evaluation', repeated, { 'idempotency-key': 'key-of-alice' })).statusCode).toBe(200);
   await remit.evaluate({ subject: { type: 'user', id: 'bob' }, action: { name: 'read' }, resource: employee('zoe'), context: { ...context, token: bob } });
   const items = [{ resource: employee('erin') }, { action: { name: 'read', properties: { salary: SALARY } }, resource: employee('zoe') }];
   await expectStatus(200, '/access/v1/evaluations', { subject, action: { name: 'read' }, context, evaluations: items });
@@ -205,3 +216,20 @@ it('the log has none of them, whatever happened', async () => {
   for (const secret of [...listCredentialParts(), ...VALUES]) expect(text.includes(secret), secret).toBe(false);
   expect(text).not.toMatch(await readSampleNumbers());
 });
+
+/** The hash of a text, in every way that a table may have it. */
+function listHashes(text: string): string[] {
+  const hash = createHash('sha256').update(text).digest();
+  const url = hash.toString('base64url');
+  return [hash.toString('hex'), hash.toString('hex').toUpperCase(), hash.toString('base64'), url, url.slice(0, 22)];
+}
+
+it('no table has the plain hash of a name, by which who tries names finds people', async () => {
+  const [entities = []] = await remit.service.database.run([{ sql: 'select distinct type, id from entities' }]);
+  const names = entities.flatMap(({ type, id }) => [String(id), `${String(type)}:${String(id)}`, JSON.stringify([type, id])]);
+  expect(names.length).toBeGreaterThan(100);
+  const hashes = [...names, 'key-of-alice', 's-1', SENTENCE].flatMap(listHashes);
+  expect(countedNames.size).toBeGreaterThan(1);
+  for (const [name, text] of await dumpTables())
+    expect([name, [...hashes, ...countedNames].find((hash) => text.includes(hash))]).toEqual([name, undefined]);
+}); // prettier-ignore

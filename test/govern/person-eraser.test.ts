@@ -7,7 +7,7 @@ import { replayRecord } from '../../src/records/replay.js';
 import { dumpTables, findTraces } from '../support/all-tables.js';
 import { verifyLog } from '../support/verify-log.js';
 import { answer, requestAccess } from '../support/approve.js';
-import { codes, start, startFiles, type Answer, type Running } from '../support/sample.js';
+import { codes, DAYTIME, start, startFiles, type Answer, type Running } from '../support/sample.js';
 import { askWard, NURSE, NURSE_WORDS, PATIENT, PATIENT_WORDS, WARD_FILES } from './ward.js';
 
 let remit: Running;
@@ -158,6 +158,24 @@ describe('before', () => {
     expect((await remit.service.decisions.find(ids[`enter ${NURSE}`] ?? ''))?.record).not.toHaveProperty(
       'values_erased',
     );
+  });
+});
+
+describe('a user who has not signed in lately', () => {
+  it('erases nothing of themselves, and is told to sign in again', async () => {
+    const old = await remit.mint({ user: NURSE, now: new Date(DAYTIME.getTime() - 301_000), ttlSeconds: 900 });
+    const tell = (): Promise<unknown> => send(200, 'GET', '/v1/delegations', undefined, old);
+    const before = await tell();
+    const response = await remit.request('DELETE', personPath('user', NURSE), undefined, old);
+    expect([response.statusCode, response.json()]).toMatchObject([
+      401,
+      { error: { code: 'insufficient_user_authentication', max_age: 300 } },
+    ]);
+    expect(response.headers['www-authenticate']).toContain('max_age="300"');
+    expect(await tell()).toEqual(before);
+    expect(await replay(ids[`enter ${NURSE}`])).toBe('same');
+    // What isn't theirs is as if there were none, however they have signed in.
+    await send(404, 'DELETE', personPath('user', 'bob'), undefined, old);
   });
 });
 

@@ -68,6 +68,8 @@ export function retentionContract(open: () => Database): void {
     await sweeper(options).sweep();
   };
 
+  const remove = (id: string): Promise<unknown> => query(`delete from records where id = '${id}'`);
+
   /** Verifies the log as the command does. @returns `kind id` of each finding, and how many were pruned */
   async function verify(now = new Date()): Promise<{ findings: string[]; pruned: number }> {
     const { retentions } = await new RetentionStore(open()).readState();
@@ -194,12 +196,68 @@ export function retentionContract(open: () => Database): void {
         select gen_random_uuid(), 'outcome', id, at, client, '{"outcome": "executed"}' from records`);
       await retain({ hold: true });
       expect([await listIds(), await listIds('retention')]).toEqual([[ofAnn, ofBob].sort(), []]);
-      await retain({ hold: [{ type: 'user', id: 'bob' }] });
+      await retain({ hold: [{ type: 'user', id: 'bob' }], now: () => new Date(Date.now() - 2 * DAY_MS) });
       expect(await listIds()).toEqual([ofBob]);
       expect((await query(`select about from records where kind = 'outcome'`)).map(({ about }) => about)).toEqual([ofBob]); // prettier-ignore
       expect(await verify()).toEqual({ findings: [], pruned: 2 });
+      // Once the hold has ended they go with what is said next, which lists them no more.
       await retain();
       expect(await listIds()).toEqual([]);
+      expect(await verify()).toEqual({ findings: [], pruned: 4 });
+    });
+
+    it('names what a legal hold keeps, with what was reported of it: one of these that is removed is found, ever after', async () => {
+      const store = newDecisionStore(open());
+      const hold: Hold = [{ type: 'user', id: 'bob' }];
+      const ofBob = [newDecisionId(), newDecisionId(), newDecisionId()];
+      const rationale = { acting: { mode: 'human' as const, user: 'user:bob', chain: [] }, steps: [] };
+      for (const id of ofBob)
+        await store.record({
+          ...recordOf(id),
+          request: { ...recordOf(id).request, subject: { type: 'user', id: 'bob' } },
+          rationale,
+          evaluated_at: daysAgo(400),
+        });
+      await write(400, 401);
+      await query(`insert into records (id, kind, about, at, client, record)
+        select gen_random_uuid(), 'outcome', id, at, client, '{"outcome": "executed"}' from records where id in ('${ofBob.join("','")}')`);
+      await retain({ hold, now: () => new Date(Date.now() - 2 * DAY_MS) });
+      expect(await listIds()).toEqual([...ofBob].sort());
+      expect(await verify()).toEqual({ findings: [], pruned: 2 });
+      const [first = '', second = ''] = ofBob;
+      const [outcome] = await query(`delete from records where kind = 'outcome' and about = '${second}' returning id`);
+      await query(`delete from records where id = '${first}'`);
+      const findRemoved = async (): Promise<unknown> => {
+        const { findings, pruned } = await verify();
+        return [findings.sort(), pruned];
+      };
+      const removed = [`removed ${first}`, `removed ${String(outcome?.['id'])}`].sort();
+      expect(await findRemoved()).toEqual([removed, 2]);
+      // Neither what is said next hides it, nor the end of the hold, which lets the others go.
+      await retain({ hold, now: () => new Date(Date.now() - DAY_MS + HOUR_MS) });
+      expect(await listIds('retention')).toHaveLength(2);
+      expect(await findRemoved()).toEqual([removed, 3]);
+      await retain({ now: () => new Date(Date.now() + DAY_MS) });
+      expect(await listIds('retention')).toHaveLength(2);
+      await retain({ signedBy: { ...signer, privateKey: generateKeyPairSync('ed25519').privateKey, formerKey: signer.privateKey } }); // prettier-ignore
+      expect([await listIds(), await listIds('retention')]).toEqual([[], expect.objectContaining({ length: 3 })]);
+      expect(await findRemoved()).toEqual([removed, 6]);
+    });
+
+    it('prunes nothing where the list of what a hold keeps is not the one that was signed, and who verifies says so', async () => {
+      const [id = ''] = await write(400);
+      const hold: Hold = [{ type: 'user', id: 'ann' }];
+      await retain({ hold });
+      expect([await listIds(), (await verify()).findings]).toEqual([[id], []]);
+      await open().run([
+        { sql: 'alter table records disable trigger records_stay' },
+        { sql: `update records set record = record || '{"held": ""}' where kind = 'retention'` },
+        { sql: 'alter table records enable trigger records_stay' },
+      ]);
+      await expect(retain({})).rejects.toMatchObject({ code: 'log_damaged' });
+      expect(await listIds()).toEqual([id]);
+      await remove(id);
+      expect((await verify()).findings).toEqual(expect.arrayContaining([expect.stringMatching(/^retention /), `removed ${id}`])); // prettier-ignore
     });
 
     it('keeps an outcome as long as its decision: the first one counts', async () => {
@@ -247,7 +305,6 @@ export function retentionContract(open: () => Database): void {
   });
 
   describe('under attack, the retention', () => {
-    const remove = (id: string): Promise<unknown> => query(`delete from records where id = '${id}'`);
     let old: string;
     let young: string;
     /** The record of what the retention has said. */
@@ -337,7 +394,11 @@ export function retentionContract(open: () => Database): void {
         madeAt: madeAt.toISOString(),
       };
       const store = new RetentionStore(open());
-      await store.add(formatRetention(terms, signer.origin, signer.privateKey), madeAt, await store.readState());
+      await store.add(
+        { note: formatRetention(terms, signer.origin, signer.privateKey) },
+        madeAt,
+        await store.readState(),
+      );
       await sequence();
       await sweeper().sweep();
       expect(await listIds()).toHaveLength(2);

@@ -3,7 +3,7 @@
  * are corrected and outcomes reported. And many writers at once, with keys in any order.
  */
 import type { DecisionStore } from '../../src/store/decisions.js';
-import { newDecisionStore } from '../support/record-values.js';
+import { newDecisionStore, recordValuesOf } from '../support/record-values.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { v7 as uuid } from 'uuid';
@@ -42,7 +42,7 @@ runOnEachDatabase('limits', (name, open) => {
     beforeAll(async () => {
       ({ databases, close } = await open());
       stores = databases.map((database) => newDecisionStore(database));
-      limits = new LimitStore(databases[0] as Database);
+      limits = new LimitStore(databases[0] as Database, recordValuesOf(databases[0] as Database).people);
     });
     afterAll(() => close());
     const store = (): DecisionStore => stores[0] as DecisionStore;
@@ -51,15 +51,30 @@ runOnEachDatabase('limits', (name, open) => {
     const usedOf = async (key: string): Promise<number> =>
       Number((await limits.read([charge(key, 1, 1)], undefined)).readings[key]?.used);
 
+    /** Stores the uses as versions before did, by the name by itself. */
+    const giveFormerName = async (key: string): Promise<void> => {
+      const { people } = recordValuesOf(databases[0] as Database);
+      const rename = (table: string, to: string, from: string) => ({
+        sql: `update ${table} set key = $1 where key = $2`,
+        params: [to, from],
+      });
+      await (databases[0] as Database).run([
+        rename('limit_uses', key, people.toLimitName(key)),
+        rename('limit_counters', key, people.toLimitName(key)),
+        rename('idempotency_keys', key, people.toRetryName(key)),
+      ]);
+    };
+
     it(
       'allows what fits in every window, by clocks that differ, as the uses themselves add up',
-      { timeout: 60_000 },
+      { timeout: 120_000 },
       async () => {
         const step = fc.record({
           // Back by up to ten minutes, forward by up to fifty.
           move: fc.integer({ min: -10, max: 50 }),
           quantity: fc.integer({ min: 0, max: 4 }),
           then: fc.constantFrom('nothing', 'nothing', 'correct', 'failed', 'half'),
+          isFormer: fc.boolean(),
         });
         await fc.assert(
           fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
@@ -67,7 +82,8 @@ runOnEachDatabase('limits', (name, open) => {
             const bound = 6;
             const uses: { at: number; quantity: number }[] = [];
             let now = START;
-            for (const { move, quantity, then } of steps) {
+            for (const { move, quantity, then, isFormer } of steps) {
+              if (isFormer) await giveFormerName(key);
               now += move * 60_000;
               const since = now - HOUR + 1;
               const used = uses.filter(({ at }) => at >= since).reduce((sum, use) => sum + use.quantity, 0);
@@ -105,6 +121,64 @@ runOnEachDatabase('limits', (name, open) => {
         );
       },
     );
+
+    it('stores no name by itself, and takes over what versions before have stored so: uses, and what retries hold', async () => {
+      const [key, question] = [uuid(), uuid()];
+      const retry = { key: question, since: 0, expected: { kind: 'new' as const } };
+      const id = uuid();
+      expect(await write(reserve([charge(key, 5, 3)], START, retry), id)).toMatchObject({ kind: 'stored' });
+      const listNames = async (): Promise<unknown[]> =>
+        (
+          await (databases[0] as Database).run(
+            ['limit_counters', 'limit_uses', 'limit_notices', 'idempotency_keys'].map((table) => ({
+              sql: `select key from ${table} where key in ($1, $2)`,
+              params: [key, question],
+            })),
+          )
+        ).flat();
+      expect(await listNames()).toEqual([]);
+      await giveFormerName(key);
+      await giveFormerName(question);
+      expect(await listNames()).toHaveLength(3);
+      const held = { kind: 'held', decision: id, at: START };
+      expect(await limits.read([charge(key, 5, 3)], { key: question, since: 0 })).toEqual({
+        readings: { [key]: { used: '3', held: '3' } },
+        retry: held,
+      });
+      expect(await write(reserve([charge(key, 5, 3)]))).toMatchObject({
+        state: { readings: { [key]: { used: '3' } } },
+      });
+      // The retry uses what its first question holds.
+      const again = { ...retry, expected: held as Exclude<typeof held, 'kind'> & { kind: 'held' } };
+      expect(await write(reserve([charge(key, 5, 3)], START, again))).toMatchObject({ kind: 'stored' });
+      expect([await usedOf(key), await listNames()]).toEqual([3, []]);
+      // Replicas of both versions may count for a while: what either has counted is used.
+      await giveFormerName(key);
+      expect(await write(reserve([charge(key, 5, 1)]))).toMatchObject({ kind: 'stored' });
+      expect(await write(reserve([charge(key, 5, 2)]))).toMatchObject({ kind: 'overtaken' });
+      expect([await usedOf(key), await listNames()]).toEqual([4, []]);
+      expect(await store().reportOutcome(id, 'c', { outcome: 'failed' }, null)).toBe('reported');
+      expect(await usedOf(key)).toBe(1);
+    });
+
+    it('adds up what replicas of two versions have counted, in a window that slides', async () => {
+      const key = uuid();
+      const sliding = (quantity: number, now: number): Charge =>
+        charge(key, 9, quantity, { since: now - HOUR + 1, length: HOUR });
+      const used = async (now: number) => (await limits.read([sliding(1, now)], undefined)).readings[key]?.used;
+      await write(reserve([sliding(2, START)], START));
+      await giveFormerName(key);
+      const { people } = recordValuesOf(databases[0] as Database);
+      const later = START + 40 * 60_000;
+      // A use by the name of now, that a replica made which has not seen the former one.
+      await (databases[0] as Database).run([
+        { sql: 'insert into limit_counters (key, used, since) values ($1, 3, $2)', params: [people.toLimitName(key), later - HOUR + 1] },
+        { sql: 'insert into limit_uses (decision, key, at, quantity) values ($1::uuid, $2, $3, 3)', params: [uuid(), people.toLimitName(key), later] },
+      ]);
+      expect(await used(later)).toBe('5');
+      expect(await write(reserve([sliding(1, later)], later))).toMatchObject({ kind: 'stored' });
+      expect([await used(later), await used(START + HOUR), await used(later + HOUR)]).toEqual(['6', '4', '0']);
+    }); // prettier-ignore
 
     it('reserves of all limits or of none, and never more than there is, whoever is first', async () => {
       const keys = Array.from({ length: 6 }, () => uuid());
@@ -300,7 +374,10 @@ runOnEachDatabase('limits', (name, open) => {
         ),
       ).toBeLessThan(6);
       const [rows] = await database.run([
-        { sql: 'select count(*)::int as n from limit_uses where key = $1', params: [key] },
+        {
+          sql: 'select count(*)::int as n from limit_uses where key = $1',
+          params: [recordValuesOf(database).people.toLimitName(key)],
+        },
       ]);
       expect(rows?.[0]?.['n']).toBe(1);
     });

@@ -66,6 +66,12 @@ const retentionsFormat = z
       z.object({
         id: z.string().describe('The record that it is'),
         note: z.string().describe('What it says, signed by the keys of the log (c2sp.org/signed-note)'),
+        held: z
+          .string()
+          .optional()
+          .describe(
+            'The places in the log that a legal hold on people keeps nevertheless, whose hash the note has: `3,7-9`',
+          ),
       }),
     ),
   })
@@ -217,7 +223,11 @@ function logRoutes(app: TypedApp, service: Service, reads: CallPlaces): void {
     handler: async (request) => {
       const { retentions } = await reads.run(request, () => retentionStore.readState());
       // What waits for its place in the log has pruned nothing.
-      return { retentions: retentions.flatMap(({ id, note, index }) => (index === undefined ? [] : [{ id, note }])) };
+      return {
+        retentions: retentions.flatMap(({ id, note, index, held }) =>
+          index === undefined ? [] : [{ id, note, ...(held === undefined ? {} : { held }) }],
+        ),
+      };
     },
   });
 

@@ -4,6 +4,7 @@ import type { Service } from '../../service/service.js';
 import { idFormat, nameFormat } from '../authzen-formats.js';
 import { authenticate } from '../edge/authentication.js';
 import { createProblem, inputErrors, problemFormat } from '../edge/errors.js';
+import { hasSignedInLately, sendSignInNeeded } from '../edge/recent-sign-in.js';
 import { requireParty } from '../edge/request-party.js';
 import type { TypedApp } from '../typed-app.js';
 
@@ -17,7 +18,7 @@ export function personRoutes(app: TypedApp, service: Service): void {
     schema: {
       tags: ['administration'],
       summary:
-        'Erase a person: what is stored of them goes, and records no longer say whose they were. Asking again finishes what was interrupted',
+        'Erase a person: what is stored of them goes, and records no longer say whose they were. People who erase themselves need a sign-in of the last five minutes (401 `insufficient_user_authentication` asks for it). Asking again finishes what was interrupted',
       params: personParams,
       response: { 204: z.undefined().describe('Erased'), ...inputErrors, 404: problemFormat, 409: problemFormat },
     },
@@ -30,6 +31,8 @@ export function personRoutes(app: TypedApp, service: Service): void {
       // Others' ids are to a user as if there were none.
       if (!(caller.kind === 'client' || isOwn) || !personObjects.has(person.type))
         return reply.code(404).send(createProblem('not_found', 'There is no such person.'));
+      // It can't be undone, so that a token which somehow got about isn't enough.
+      if (caller.kind === 'user' && !hasSignedInLately(caller, service.now())) return sendSignInNeeded(reply);
       await service.personEraser.erase(person, caller.kind === 'client' ? caller.client.id : undefined);
       return reply.code(204).send();
     },
