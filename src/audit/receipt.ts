@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { formatCanonicalJson } from '../runtime/canonical-json.js';
-import { commit, deriveSalt, isCommitment, opensCommitment } from '../runtime/commitment.js';
+import { commit, deriveSalt, isCommitment, opensCommitment, SALT_BYTES } from '../runtime/commitment.js';
 import { MAX_RECORD_DEPTH, parseStrictJson, StrictJsonError } from '../runtime/strict-json.js';
 import { commitPart, derivePartSalt, splitRecord, type LoggedRecord } from './leaf.js';
 import { formatProofFile, parseProofFile, verifyProofFile, type InclusionProof } from './proof-file.js';
@@ -15,7 +15,7 @@ const RECEIPT_FORMAT = 'remit-receipt@v1';
 const MAX_RECEIPT_DEPTH = MAX_RECORD_DEPTH + 4;
 
 const openedPartFormat = z.strictObject({
-  salt: z.string().describe('In base64'),
+  salt: z.string().describe('32 bytes, in base64'),
   value: z
     .unknown()
     .describe('What the leaf, or the part, has a commitment to: SHA-256 of the salt and its canonical JSON'),
@@ -144,6 +144,8 @@ function verifyProof(proof: string, key: NoteKey): { size: number; index: number
 function readSalt(text: string, place: string): Buffer {
   const salt = decodeBase64(text);
   if (salt === undefined) throw new ReceiptRefused(place, 'its salt is not in base64');
+  // A longer salt could take the beginning of the value to itself: the hash of both together would be the same.
+  if (salt.length !== SALT_BYTES) throw new ReceiptRefused(place, `its salt is not ${SALT_BYTES} bytes long`);
   return salt;
 }
 

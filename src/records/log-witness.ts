@@ -59,10 +59,11 @@ export class WitnessSender {
     const { witness } = this;
     if (!('file' in witness)) return;
     // Read before the log: another replica may send to the same file meanwhile.
-    const kept = listKeptNotes(await readTail(witness.file)).at(-1);
-    if (kept === undefined) return;
+    const { text, isWhole } = await readTail(witness.file);
+    const notes = listKeptNotes(text);
+    if (notes.length === 0 && isWhole) return;
     await this.proofs
-      .requireGrowth(this.openKept(kept, witness.file), await this.deps.store.readState())
+      .requireGrowth(this.openGreatest(notes, witness.file), await this.deps.store.readState())
       .catch((error: unknown) => {
         if (!(error instanceof Fault) || error.code !== 'log_damaged') throw error;
         throw new Fault('log_damaged', `by the checkpoint kept in ${witness.file}, ${error.detail ?? ''}`);
@@ -108,23 +109,32 @@ export class WitnessSender {
     return 'file' in this.witness ? this.witness.file : new URL(this.witness.url).host;
   }
 
-  private openKept(note: string, file: string): TreeHead {
-    try {
-      const { key, formerKey } = this.deps;
-      return openCheckpointByAny(note, formerKey === undefined ? [key] : [key, formerKey]);
-    } catch (error) {
-      if (error instanceof NoteRefused)
-        throw new Fault('log_damaged', `the last checkpoint in ${file} is not of this log: ${error.message}`);
-      throw error;
+  /**
+   * The log that the checkpoints tell at its greatest, and of several of one size the first. Checkpoints are public: an old one that
+   * is copied to the end, or anything else that is written there, doesn't hide those before it.
+   * @throws Fault where the last isn't of this log
+   */
+  private openGreatest(notes: readonly string[], file: string): TreeHead {
+    const { key, formerKey } = this.deps;
+    const keys = formerKey === undefined ? [key] : [key, formerKey];
+    const last = tryCheckpoint(notes.at(-1) ?? '', keys);
+    if (last instanceof NoteRefused)
+      throw new Fault('log_damaged', `the last checkpoint in ${file} is not of this log: ${last.message}`);
+    const asGreat = notes.filter((note) => readNotedSize(note) >= last.size);
+    // Most are the last one alone. Those by keys of before can't be opened any more.
+    for (const note of asGreat.sort((a, b) => readNotedSize(b) - readNotedSize(a))) {
+      const head = tryCheckpoint(note, keys);
+      if (!(head instanceof NoteRefused)) return head;
     }
+    return last;
   }
 
   private async append(file: string, checkpoint: string): Promise<void> {
-    const tail = await readTail(file);
+    const { text } = await readTail(file);
     // Several replicas may have one file.
-    if (listKeptNotes(tail).at(-1) === checkpoint) return;
+    if (listKeptNotes(text).at(-1) === checkpoint) return;
     // What a process that was killed has left unfinished stays apart.
-    const gap = tail === '' || tail.endsWith('\n\n') ? '' : '\n\n';
+    const gap = text === '' || text.endsWith('\n\n') ? '' : '\n\n';
     await appendFile(file, `${gap}${checkpoint}\n`, { mode: 0o644, flush: true });
   }
 
@@ -167,20 +177,34 @@ function describeCause(error: unknown): string {
   return code ?? message;
 }
 
-/** @returns an empty text where there is no file */
-async function readTail(file: string): Promise<string> {
+/** The size that a checkpoint tells: unchecked, it only says which ones are to be opened. */
+function readNotedSize(note: string): number {
+  return Number(note.split('\n', 2)[1]);
+}
+
+function tryCheckpoint(note: string, keys: readonly NoteKey[]): TreeHead | NoteRefused {
+  try {
+    return openCheckpointByAny(note, keys);
+  } catch (error) {
+    if (error instanceof NoteRefused) return error;
+    throw error;
+  }
+}
+
+/** @returns an empty text where there is no file; whether it is all of the file */
+async function readTail(file: string): Promise<{ readonly text: string; readonly isWhole: boolean }> {
   try {
     const handle = await open(file, 'r');
     try {
       const { size } = await handle.stat();
       const start = Math.max(0, size - TAIL_BYTES);
       const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size - start), position: start });
-      return buffer.subarray(0, bytesRead).toString();
+      return { text: buffer.subarray(0, bytesRead).toString(), isWhole: start === 0 };
     } finally {
       await handle.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { text: '', isWhole: true };
     throw new Fault('log_damaged', `what the witness has can not be read: ${describeCause(error)}`);
   }
 }

@@ -11,6 +11,8 @@ export interface Commitment {
 }
 
 const SEED_BYTES = 32;
+/** The length of every salt. It is fixed, since the hash alone doesn't say where the salt ends and the value begins. */
+export const SALT_BYTES = 32;
 
 /** The secret of a record, from which the salts of its values are made. */
 export function newRecordSeed(): Buffer {

@@ -1,11 +1,17 @@
 /** Receipts: what one shows is what the log has, and no byte of it can be another without being refused. */
+import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { signCheckpoint } from '../../src/audit/checkpoint.js';
 import { formatLeaf, splitRecord, type LoggedRecord } from '../../src/audit/leaf.js';
 import { buildReceipt, parseReceipt, ReceiptRefused, verifyReceipt } from '../../src/audit/receipt.js';
-import { toNoteKey } from '../../src/audit/signed-note.js';
+import { formatNoteKey, toNoteKey } from '../../src/audit/signed-note.js';
+import { writeCanonicalJson } from '../../src/runtime/canonical-json.js';
 import { commit, deriveSalt } from '../../src/runtime/commitment.js';
 import { naiveInclusion, naiveRoot } from './naive-tree.js';
 
@@ -39,12 +45,12 @@ const VALUES = new Map<string, unknown>([
   ['/reasons/0/a~1b~0c', 3.5],
 ]);
 
-/** A receipt of the record in a log of others. */
-function receiptOf(parts: readonly string[], values = VALUES, secret: Buffer | undefined = seed): string {
-  const leaves = ['before', formatLeaf(record), 'after'].map((text) => Buffer.from(text));
+/** A receipt of a record in a log of others. */
+function receiptOf(parts: readonly string[], values = VALUES, secret = seed, logged = record): string {
+  const leaves = ['before', formatLeaf(logged), 'after'].map((text) => Buffer.from(text));
   const checkpoint = signCheckpoint({ size: 3, root: naiveRoot(leaves) }, NAME, privateKey);
-  const proof = { index: 1, leaf: Buffer.from(formatLeaf(record)), path: naiveInclusion(1, leaves), checkpoint };
-  return JSON.stringify(buildReceipt(record, proof, { parts: new Set(parts), values, seed: secret }));
+  const proof = { index: 1, leaf: Buffer.from(formatLeaf(logged)), path: naiveInclusion(1, leaves), checkpoint };
+  return JSON.stringify(buildReceipt(logged, proof, { parts: new Set(parts), values, seed: secret }));
 }
 const read = (text: string) => verifyReceipt(parseReceipt(text), key);
 const refusal = (text: string): string => {
@@ -109,6 +115,30 @@ describe('a receipt', () => {
     expect(refused).toBeGreaterThan(text.length * 0.9);
   });
 
+  it('shows no end of a value as the value, by a salt that takes its beginning', () => {
+    const place = '/request/task';
+    const value = fc.oneof(fc.integer(), fc.string(), fc.array(fc.integer()), fc.json().map((text) => JSON.parse(text) as unknown)); // prettier-ignore
+    const forge = (hidden: unknown, length: number): boolean => {
+      const request = { action: 'read', task: committed(place, hidden) };
+      const logged = { ...record, record: { ...record.record, request } };
+      const receipt = parseReceipt(receiptOf(['question'], new Map([[place, hidden]]), seed, logged));
+      expect(read(JSON.stringify(receipt)).values).toHaveProperty([place]);
+      const canonical = Buffer.from(writeCanonicalJson(hidden));
+      const salt = Buffer.concat([deriveSalt(seed, place), canonical.subarray(0, length)]).toString('base64');
+      let end: unknown;
+      try {
+        end = JSON.parse(canonical.subarray(length).toString());
+      } catch {
+        return false;
+      }
+      receipt.values[place] = { salt, value: end };
+      expect(refusal(JSON.stringify(receipt))).toBe(`values.${place}`);
+      return true;
+    };
+    expect([forge(1234, 2), forge('"no", then "yes"', 6), forge('plain', 2)]).toEqual([true, true, false]);
+    fc.assert(fc.property(value, fc.integer({ min: 1, max: 20 }), (hidden, length) => void forge(hidden, length)));
+  });
+
   it('is refused with any value, salt or part exchanged, and what fails is named', () => {
     const text = receiptOf(['question', 'answer', 'reasons']);
     const edit = (change: (receipt: ReturnType<typeof parseReceipt>) => void): string => {
@@ -151,3 +181,47 @@ describe('a receipt', () => {
     expect(() => verifyReceipt(parseReceipt(text), stranger)).toThrow(ReceiptRefused);
   });
 });
+
+describe.skipIf(spawnSync('python3', ['--version']).status !== 0)(
+  'a verifier that shares no code (needs python3)',
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), 'remit-receipt-'));
+    const verifier = fileURLToPath(new URL('../../.ci/python-recipes/verify_log.py', import.meta.url));
+    const check = (text: string, ...options: string[]) => {
+      const receipt = parseReceipt(text);
+      const leaves = ['before', formatLeaf(record), 'after'];
+      const files = {
+        receipt: text,
+        proof: receipt.proof,
+        head: signCheckpoint({ size: 3, root: naiveRoot(leaves.map((leaf) => Buffer.from(leaf))) }, NAME, privateKey),
+        log: `${leaves.join('\n')}\n`,
+      };
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+      const args = ['--key', formatNoteKey(key), '--checkpoint', 'head', '--export', 'log', '--proof', 'proof'];
+      const { stdout, stderr, status } = spawnSync('python3', [verifier, ...args, '--receipt', 'receipt', ...options], { cwd: directory, encoding: 'utf8' }); // prettier-ignore
+      return { status, said: stdout + stderr };
+    };
+    afterAll(() => {
+      rmSync(directory, { recursive: true });
+    });
+
+    it('proves the same, and refuses each altered byte of a checkpoint, a proof and a receipt', () => {
+      const { status, said } = check(receiptOf(['question', 'answer', 'reasons', 'keys']), '--each-byte');
+      expect([status, said]).toEqual([0, expect.stringContaining(`receipt: all that it says of record ${record.id} is proved, at 1`)]); // prettier-ignore
+      const counts = [...said.matchAll(/^(\w+): (\d+) of (\d+) bytes are refused/gm)].map(([, name, refused, all]) => [name, Number(refused) / Number(all)] as const); // prettier-ignore
+      expect(counts.map(([name]) => name)).toEqual(['head', 'proof', 'receipt']);
+      // A byte may end a character of more bytes: such a text is none.
+      for (const [name, share] of counts) expect(share, name).toBeGreaterThan(0.9);
+    }, 120_000);
+
+    it('refuses a salt that takes the beginning of a value', () => {
+      const forged = parseReceipt(receiptOf(['question', 'reasons']));
+      const place = '/reasons/0/a~1b~0c';
+      const salt = Buffer.concat([deriveSalt(seed, place), Buffer.from('3.')]).toString('base64');
+      forged.values[place] = { salt, value: 5 };
+      const { status, said } = check(JSON.stringify(forged));
+      expect(status).toBe(1);
+      expect(said).toContain(`refused: values.${place}: its salt is not 32 bytes long`);
+    }, 120_000);
+  },
+);

@@ -84,6 +84,37 @@ describe('a file', () => {
     await expect(witness().requireGrowth()).rejects.toMatchObject({ code: 'log_damaged' });
   });
 
+  it('shows a log that was set back, though its old checkpoint, or anything else, was copied to the end', async () => {
+    await witness().send();
+    const old = readFileSync(file, 'utf8');
+    const run = (...statements: string[]) => database.run(statements.map((sql) => ({ sql })));
+    await run('create table former_tiles as table log_tiles', 'create table former_state as table log_state');
+    await grow(2);
+    await witness().send();
+    const whole = readFileSync(file, 'utf8');
+    const refuse = async (text: string): Promise<void> => {
+      writeFileSync(file, text);
+      await expect(witness().requireGrowth()).rejects.toMatchObject({ code: 'log_damaged' });
+      await expect(witness().send()).rejects.toMatchObject({ code: 'log_damaged' });
+      expect(readFileSync(file, 'utf8')).toBe(text);
+    };
+    await run(
+      'delete from log_leaves where index >= 3',
+      'delete from records where id not in (select id from log_leaves)',
+      'delete from log_tiles',
+      'insert into log_tiles table former_tiles',
+      'delete from log_state',
+      'insert into log_state table former_state',
+      'drop table former_tiles',
+      'drop table former_state',
+    );
+    for (const written of [old, old.repeat(100), '\n'.repeat(70_000)]) await refuse(whole + written);
+    // The log grows as long as it was.
+    await grow(2);
+    const { checkpoint = '' } = await new LogStore(database).readState();
+    await refuse(`${whole}${checkpoint}\n`);
+  });
+
   it('of another log is refused, as is one whose checkpoint was changed', async () => {
     await witness().send();
     const other = toNoteKey('other.example', generateKeyPairSync('ed25519').privateKey);

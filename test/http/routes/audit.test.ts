@@ -112,6 +112,41 @@ describe('the proof of a record', () => {
     expect((await get(`/v1/audit/proof/${outcome}`, 'other')).statusCode).toBe(404);
   });
 
+  it.each([
+    [
+      'its leaf',
+      `update log_leaves set leaf = leaf || ' ' where id = :id`,
+      `update log_leaves set leaf = trim(leaf) where id = :id`,
+    ],
+    [
+      'the hashes',
+      `update log_tiles set hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1)`,
+      `update log_tiles set hashes = set_byte(hashes, 40, get_byte(hashes, 40) # 1)`,
+    ],
+    [
+      'the root',
+      `update log_state set root = set_byte(root, 0, get_byte(root, 0) # 1)`,
+      `update log_state set root = set_byte(root, 0, get_byte(root, 0) # 1)`,
+    ],
+    [
+      'the checkpoint',
+      `update log_state set checkpoint = replace(checkpoint, E'\\n' || size || E'\\n', E'\\n1\\n')`,
+      `update log_state set checkpoint = replace(checkpoint, E'\\n1\\n', E'\\n' || size || E'\\n')`,
+    ],
+  ])('is none where %s was changed in the database, and then no proof goes out', async (_name, change, undo) => {
+    const ids = [await ask(), await ask()];
+    await sequence();
+    const id = ids[1] ?? '';
+    const run = (sql: string) => remit.service.database.run([{ sql: sql.replace(':id', `'${id}'`) }]);
+    await run(change);
+    for (const url of [`/v1/audit/proof/${id}`, `/v1/decisions/${id}/receipt`]) {
+      const response = await get(url, 'root');
+      expect([url, response.statusCode, response.json()]).toMatchObject([url, 503, { error: { code: 'log_damaged' } }]);
+    }
+    await run(undo);
+    expect(verifyProofFile((await get(`/v1/audit/proof/${id}`, 'root')).body, (await readHead()).key)).toBeDefined();
+  });
+
   it('waits until the record has its place', async () => {
     await remit.service.auditLog.sequencer.sequence();
     const id = newDecisionId();
