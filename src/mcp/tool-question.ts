@@ -98,7 +98,9 @@ function resolveSubject({ path, values }: ResolvedPart, { party, claims }: ToolC
     throw new MappingError(`must be "${IDENTITY}" or "${party.type}": the token is for no other`, `${path}.type`);
   if (typeof id !== 'string' || (id !== party.id && id !== claims['sub']))
     throw new MappingError('must be who the token is for', `${path}.id`);
-  return { ...party, properties: readProperties(values, path) };
+  const properties = readProperties(values, path);
+  if (Object.hasOwn(properties, 'act')) throw new MappingError('is not for a mapping to say', `${path}.properties.act`);
+  return { ...party, properties };
 }
 
 function resolveQuestion(
@@ -125,9 +127,16 @@ function resolveResource(part: ResolvedPart, call: ToolCall): ToolQuestion['reso
     throw new MappingError('must be a text that is not empty', `${part.path}.id`);
   const own = toolResource(call);
   if (type === own.type && id === own.id) return own;
-  if (MCP_TYPES.includes(type) ? !id.startsWith(`${call.server}/`) : type === MCP_SERVER && id !== call.server)
-    throw new MappingError(`must be of the server "${call.server}"`, `${part.path}.id`);
-  return { type, id: shortenId(id), properties: readProperties(part.values, part.path) };
+  if (MCP_TYPES.includes(type)) return { type, id: readOwnId(id, part.path, call), properties: {} };
+  if (type !== MCP_SERVER) return { type, id: shortenId(id), properties: readProperties(part.values, part.path) };
+  if (id !== call.server) throw new MappingError(`must be "${call.server}"`, `${part.path}.id`);
+  return { type, id, properties: {} };
+}
+
+/** Reads the id of a tool, prompt or resource of the server itself; only what was accepted says what it is like. */
+function readOwnId(id: string, path: string, { server }: ToolCall): string {
+  if (!id.startsWith(`${server}/`)) throw new MappingError(`must begin with "${server}/"`, `${path}.id`);
+  return mcpResourceId(server, id.slice(server.length + 1));
 }
 
 /** An id that is none stands as its digest, and so does one that begins as if it were one. */

@@ -159,6 +159,26 @@ describe('a hostile mapping', () => {
     expect(askOne(evaluation({ context: { agent: 'another' } }))?.context).toEqual({});
   });
 
+  it('nor by the properties of the subject, which name the agent of a request without a token', () => {
+    const subject = { properties: { act: { sub: 'another' } } };
+    expect(() => ask(toolWith(evaluation({ subject })))).toThrow('properties.act is not for a mapping to say');
+  });
+
+  it.each([
+    ['mcp_tool', 'shop/other'],
+    ['mcp_server', 'shop'],
+  ])('says nothing of what its own server has beside it: %s %s', (type, id) => {
+    const resource = { type, id, properties: { destructive: false } };
+    expect(askOne(evaluation({ resource }))?.resource).toEqual({ type, id, properties: {} });
+  });
+
+  it('does not forge the id of a tool whose name makes none', () => {
+    const idOf = (id: string): string => askOne(evaluation({ resource: { type: 'mcp_tool', id } }))?.resource.id ?? '';
+    const long = idOf(`shop/${'x'.repeat(2000)}`);
+    expect(long).toMatch(/^shop\/sha256-[0-9a-f]{64}$/);
+    expect(idOf(long)).not.toBe(long);
+  });
+
   it('does not say what the digest is', () => {
     const action = { name: 'a', properties: { [ARGUMENTS_DIGEST]: 'x' } };
     expect(() => ask(toolWith(evaluation({ action })))).toThrow('is for the digest');
@@ -169,7 +189,9 @@ describe('a hostile mapping', () => {
     ['mcp_prompt', 'shopping/x'],
     ['mcp_server', 'other'],
   ])('does not ask about what another server has: %s %s', (type, id) => {
-    expect(() => ask(toolWith(evaluation({ resource: { type, id } })))).toThrow('must be of the server "shop"');
+    expect(() => ask(toolWith(evaluation({ resource: { type, id } })))).toThrow(
+      /must (begin with "shop\/"|be "shop")$/,
+    );
   });
 
   it('says nothing of its own tool that was not accepted', () => {
