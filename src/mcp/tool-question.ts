@@ -11,7 +11,7 @@ import { writeCanonicalJson } from '../runtime/canonical-json.js';
 import { ARGUMENTS_DIGEST, digestArguments } from './argument-digest.js';
 import { MappingError, readMapping, type QuestionTemplate, type ToolMapping } from './mapping.js';
 import { resolvePart, type ResolvedPart } from './resolve-mapping.js';
-import { DIGEST_PREFIX, MCP_SERVER, MCP_TOOL, mcpResourceId } from './resource-id.js';
+import { CALL_TOOL, DIGEST_PREFIX, MCP_SERVER, MCP_TOOL, mcpResourceId } from './resource-id.js';
 import { MAX_TOOL_NAME_LENGTH, type JsonMembers, type ToolDefinition } from './tool-definition.js';
 import { readToolHints } from './tool-hints.js';
 
@@ -41,8 +41,6 @@ export interface QuestionOptions {
   readonly hasToolAction: (name: string) => boolean;
 }
 
-/** The action of tools that have none of their own. */
-export const CALL_TOOL = 'tools/call';
 /** The subject's type by which mappings mean the party that the token is for. */
 const IDENTITY = 'identity';
 const MCP_TYPES: readonly string[] = [MCP_TOOL, 'mcp_prompt', 'mcp_resource'];

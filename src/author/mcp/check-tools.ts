@@ -3,8 +3,7 @@
  * with another value of it is decided the same.
  */
 import { MappingError, readMapping, type PartTemplate, type ToolMapping } from '../../mcp/mapping.js';
-import { MCP_TOOL } from '../../mcp/resource-id.js';
-import { CALL_TOOL } from '../../mcp/tool-question.js';
+import { CALL_TOOL, MCP_TOOL } from '../../mcp/resource-id.js';
 import { isObject, type CedarType } from '../../policy/schema/types.js';
 import type { ActionOnResource } from '../../policy/schema/action.js';
 import type { Vocabulary } from '../../policy/schema/vocabulary.js';

@@ -51,8 +51,8 @@ describe('a tool without a mapping', () => {
   });
 
   it('is decided as any call where there is an action for these', () => {
-    const general = serverOf({}, 'tools/call');
-    expect(described(serverOf({ properties }), vocabularyOf(general))).toEqual([
+    const general = vocabularyOf(serverOf({}, 'general'), (text) => text.replaceAll('"general"', '"tools/call"'));
+    expect(described(serverOf({ properties }), general)).toEqual([
       'refund warning action-unknown -',
       'refund warning argument-dropped id',
       'refund warning argument-dropped reason',
