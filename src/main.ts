@@ -89,7 +89,7 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'mcp',
-    summary: 'make actions, policies and tests of the tools of an MCP server',
+    summary: 'make actions, policies and tests of the tools of an MCP server, and check them',
     load: async () => (await import('./cli/mcp.js')).mcpCommand,
   },
   {

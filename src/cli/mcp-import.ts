@@ -2,6 +2,7 @@
 import { basename, join, resolve } from 'node:path';
 import { fetchTools } from '../author/mcp/fetch-tools.js';
 import { importTools } from '../author/mcp/imported-server.js';
+import { listTakenTools } from '../author/mcp/pinned-server.js';
 import { readToolsFile } from '../author/mcp/read-tools.js';
 import { writeImport } from '../author/mcp/write-import.js';
 import { displayPath, readKeyFile } from '../config/files.js';
@@ -45,9 +46,9 @@ export const mcpImportCommand = defineCommand({
     if (options.credential !== undefined && !isUrl) throw new UsageError('--credential is for a URL');
     const server = options.server ?? parseServerName(isUrl ? '' : basename(source).replace(/\.json$/, ''), '--server');
     const entries = isUrl ? await fetchTools(source, readCredential(options.credential)) : readToolsFile(source);
-    const { refused, ...imported } = importTools(server, entries);
-    if (imported.tools.length === 0) throw new ConfigError('has no tool that can be imported', isUrl ? source : displayPath(source)); // prettier-ignore
     const directory = resolve(options.out ?? server);
+    const { refused, ...imported } = importTools(server, entries, listTakenTools(directory, server));
+    if (imported.tools.length === 0) throw new ConfigError('has no tool that can be imported', isUrl ? source : displayPath(source)); // prettier-ignore
     const written = writeImport(directory, imported, options.replace);
     const tools = imported.tools.map(({ definition }) => definition.name);
     if (options.json) printJsonLine({ directory, server, tools, refused, ...written });

@@ -4,11 +4,13 @@ import { findIdProblem } from '../model/ids.js';
 
 export const MCP_TOOL = 'mcp_tool';
 export const MCP_SERVER = 'mcp_server';
+/** The action of tools that have none of their own. */
+export const CALL_TOOL = 'tools/call';
 
 /** Lower-case words of letters and digits with hyphens between them: no two servers make one namespace of the schema. */
 const SERVER_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const MAX_SERVER_NAME_LENGTH = 40;
-const DIGEST_PREFIX = 'sha256-';
+export const DIGEST_PREFIX = 'sha256-';
 
 export const SERVER_NAME_RULE = `must be lower-case letters and digits with hyphens between them, at most ${MAX_SERVER_NAME_LENGTH}, the first a letter`;
 

@@ -66,11 +66,14 @@ describe('usage', () => {
     for (const name of COMMANDS) expect(out).toContain(name);
   });
 
-  it.each([...COMMANDS, 'token mint', 'token inspect', 'token verify', 'mcp import'])('%s has --help', async (name) => {
-    const { code, out } = await remit([...name.split(' '), '--help']);
-    expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
-    expect(out).toMatch(/^ {2}--json +\S/m);
-  });
+  it.each([...COMMANDS, 'token mint', 'token inspect', 'token verify', 'mcp import', 'mcp check'])(
+    '%s has --help',
+    async (name) => {
+      const { code, out } = await remit([...name.split(' '), '--help']);
+      expect([code, out]).toEqual([0, expect.stringContaining(`Usage: remit ${name}`)]);
+      expect(out).toMatch(/^ {2}--json +\S/m);
+    },
+  );
 
   it('--version is that of the package', async () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };

@@ -69,6 +69,22 @@ it('says what it made, what it left, and what it refused', async () => {
   );
 });
 
+it('a second server gets none of the names of the first, and is imported again as it was', async () => {
+  const { file, out } = writeTools(TOOLS);
+  await run(file, '--out', out);
+  const second = [...TOOLS, { name: 'find', inputSchema: {} }];
+  const { file: other } = writeTools(second, 'other.json');
+  for (const _ of [1, 2]) {
+    const { code, output } = await run(other, '--out', out, '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(output)).toMatchObject({
+      tools: ['find'],
+      refused: TOOLS.map(({ name }) => ({ tool: name, problem: 'has the name of a tool of the server "notes"' })),
+    });
+  }
+  expect((await run(file, '--out', out)).code).toBe(0);
+});
+
 it.each<[string, unknown, string]>([
   ['other JSON', { tool: [] }, 'is no answer to tools/list'],
   ['no list', { tools: {} }, 'is no answer to tools/list'],

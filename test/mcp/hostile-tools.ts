@@ -14,6 +14,7 @@ const ODD_NAMES = [
   'all reads',
   'all deletes',
   'tools/call',
+  'list_issues',
   '*',
   'a/b',
   '"; permit (principal, action, resource); //',

@@ -10,6 +10,8 @@ export const TESTED_BY: Readonly<Record<string, string>> = {
   'src/author/mcp/server-tests.ts': 'test/author/mcp/write-import.test.ts',
   'src/author/mcp/tool-refused.ts': 'test/author/mcp/imported-server.test.ts',
   'src/cli/mcp.ts': 'test/cli/mcp-import.test.ts',
+  'src/mcp/mapping.ts': 'test/mcp/tool-question.test.ts',
+  'src/mcp/resolve-mapping.ts': 'test/mcp/tool-question.test.ts',
   'src/http/routes/people.ts': 'test/govern/person-eraser.test.ts',
   'src/store/erased-references.ts': 'test/govern/person-eraser.test.ts',
   'src/store/erasure-tables.ts': 'test/govern/person-eraser.test.ts',

@@ -3,6 +3,7 @@
  * left out, so that no policy reads it where it happens to fit. `remit mcp check` names those. A number is a decimal, which
  * has four digits after the point; a call with more is refused rather than rounded.
  */
+import { ARGUMENTS_DIGEST } from '../../mcp/argument-digest.js';
 import { findMcpNameProblem, type JsonMembers } from '../../mcp/tool-definition.js';
 import { ToolRefused } from './tool-refused.js';
 import { isObject } from '../../policy/schema/types.js';
@@ -22,8 +23,8 @@ export interface ArgumentMember {
 const MAX_RECORD_LEVELS = 4;
 /** The schemas that are read of a tool: references can make a short text as large as one likes. */
 const MAX_SCHEMAS = 200;
-/** Names with a meaning in Cedar's JSON. */
-const RESERVED_ARGUMENTS = new Set(['__entity', '__extn', '__expr']);
+/** Names with a meaning in Cedar's JSON, and the one that the digest of all arguments has. */
+const RESERVED_ARGUMENTS = new Set(['__entity', '__extn', '__expr', ARGUMENTS_DIGEST]);
 const REFERENCE = /^#\/(\$defs|definitions)\/([^/~%]+)$/;
 
 /** @throws ToolRefused where an argument has a name that can't be written, or where there are too many */

@@ -1,6 +1,6 @@
 /** A server's tools as the actions that they become; a tool that can't become one is refused by name. */
 import { effectOfTool, readToolHints, type ToolHints } from '../../mcp/tool-hints.js';
-import { mcpResourceId } from '../../mcp/resource-id.js';
+import { CALL_TOOL, mcpResourceId } from '../../mcp/resource-id.js';
 import { readToolList, type JsonMembers, type RefusedTool, type ToolDefinition } from '../../mcp/tool-definition.js';
 import { readArguments, type ArgumentMember } from './argument-types.js';
 import { flattenText } from './quoted-text.js';
@@ -46,15 +46,22 @@ export function namespaceOfServer(server: string): string {
   return `MCP::${server.charAt(0).toUpperCase()}${server.slice(1).replaceAll('-', '_')}`;
 }
 
-/** @param entries of the server's `tools/list` answer */
+/**
+ * @param entries of the server's `tools/list` answer
+ * @param taken the tools of the company's other servers, by name: an action is found by its name and the type of its resource,
+ *   so no two servers can have one of the same name
+ */
 export function importTools(
   server: string,
   entries: readonly unknown[],
+  taken: ReadonlyMap<string, string> = new Map(),
 ): ImportedServer & { readonly refused: readonly RefusedTool[] } {
   const list = readToolList(entries);
   const refused = [...list.refused];
   const tools = list.tools.flatMap((definition) => {
     try {
+      const owner = taken.get(definition.name);
+      if (owner !== undefined) throw new ToolRefused(`has the name of a tool of the server "${owner}"`);
       return [importTool(server, definition)];
     } catch (error) {
       if (!(error instanceof ToolRefused)) throw error;
@@ -68,6 +75,8 @@ export function importTools(
 /** @throws ToolRefused */
 export function importTool(server: string, definition: ToolDefinition): ImportedTool {
   const { name, title = '', inputSchema, outputSchema, annotations } = definition;
+  // It would decide about every tool that has no action of its own.
+  if (name === CALL_TOOL) throw new ToolRefused('has the name of the action that stands for all tools');
   if (EFFECTS.some((effect) => groupName(effect) === name)) throw new ToolRefused('has the name of a group of actions');
   if (!POLICY_NAME.test(name))
     throw new ToolRefused('has a name that policies can not name: it has other characters than those of ASCII');

@@ -40,6 +40,16 @@ export function listPinnedServers(directory: string): string[] {
     .sort();
 }
 
+/** The tools of the other servers that were imported into the directory: the server of each, by name. @throws ConfigError */
+export function listTakenTools(directory: string, server: string): Map<string, string> {
+  const others = listPinnedServers(directory).filter((name) => name !== server);
+  return new Map(
+    others.flatMap((other) =>
+      readPinnedServer(directory, other).tools.map(({ definition }) => [definition.name, other] as const),
+    ),
+  );
+}
+
 /** @throws ConfigError where the file isn't as an import wrote it */
 export function readPinnedServer(directory: string, server: string): ImportedServer {
   const path = join(directory, pinnedPath(server));

@@ -65,10 +65,13 @@ describe('an argument', () => {
   });
 });
 
-it.each(['__entity', '__extn', '__expr', 'a\nb', '', 'x'.repeat(200)])('an argument %j is refused', (name) => {
-  const properties = { b: { type: 'object', properties: { [name]: {} } } };
-  expect(() => readArguments({ properties })).toThrow(ToolRefused);
-});
+it.each(['__entity', '__extn', '__expr', 'mcp_arguments', 'a\nb', '', 'x'.repeat(200)])(
+  'an argument %j is refused',
+  (name) => {
+    const properties = { b: { type: 'object', properties: { [name]: {} } } };
+    expect(() => readArguments({ properties })).toThrow(ToolRefused);
+  },
+);
 
 it('references that multiply are refused before they take long', () => {
   const level = (next: string): object => ({ type: 'object', properties: Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`p${i}`, { $ref: `#/$defs/${next}` }])) }); // prettier-ignore

@@ -45,6 +45,7 @@ describe('classes', () => {
 
 it.each([
   ['all reads', 'has the name of a group of actions'],
+  ['tools/call', 'has the name of the action that stands for all tools'],
   ['all deletes', 'has the name of a group of actions'],
   ['ä', 'has a name that policies can not name: it has other characters than those of ASCII'],
 ])('a tool %j is refused', (name, problem) => {
@@ -53,4 +54,18 @@ it.each([
 
 it('a tool of which nothing is said deletes', () => {
   expect(importTools('s', [{ name: 'a', inputSchema }]).tools[0]).toMatchObject({ effect: 'delete', id: 's/a' });
+});
+
+it('a tool of the name of another server’s is refused, and one of its own is not', () => {
+  const taken = new Map([['search', 'github']]);
+  const { tools, refused } = importTools(
+    's',
+    [
+      { name: 'search', inputSchema },
+      { name: 'find', inputSchema },
+    ],
+    taken,
+  );
+  expect(tools.map(({ definition }) => definition.name)).toEqual(['find']);
+  expect(refused).toEqual([{ tool: 'search', problem: 'has the name of a tool of the server "github"' }]);
 });

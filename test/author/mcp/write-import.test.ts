@@ -173,7 +173,8 @@ describe('whatever a server lists', () => {
   it('each tool is refused by name, or is an action of its own name with nothing beside it', () => {
     fc.assert(
       fc.property(fc.array(hostileTool, { minLength: 1, maxLength: 5 }), (entries) => {
-        const { refused, ...imported } = importTools('hostile', entries);
+        const taken = new Map(github.tools.map(({ definition }) => [definition.name, 'github'] as const));
+        const { refused, ...imported } = importTools('hostile', entries, taken);
         for (const { name } of entries)
           if (typeof name === 'string' && name !== '')
             expect(
