@@ -403,7 +403,7 @@ describe('options', () => {
     ['a fetch that is none', { fetch: {} as never }],
     ['a discovery that is neither true nor false', { discovery: 's3cret' as never }],
     ['a name that is no option', { timeoutMS: 5 }],
-    ['another that every object has', { toString: () => 's3cret' }],
+    ['another that every object has', { toString: (): string => 's3cret' }],
   ])('refuses %s', (_name, options) => {
     const attempt = (): unknown => createClient({ url: 'https://pdp.example', key: KEY, ...options });
     expect(attempt).toThrow(RemitError);
