@@ -9,7 +9,7 @@ const isFunction = (value: unknown): boolean => typeof value === 'function';
 const isTime = (value: unknown): boolean => typeof value === 'number' && value > 0 && value <= 2 ** 31 - 1;
 const isAny = (): boolean => true;
 
-/** What each option must be. Those that take anything here are read by the parts that they are for. */
+/** The checks of the options. Those that take anything here are read by the parts that they are for. */
 const OPTIONS: ReadonlyMap<string, readonly [check: (value: unknown) => boolean, problem: string]> = new Map([
   ['url', [isAny, '']],
   ['key', [(value) => typeof value === 'string', 'must be a text']],
