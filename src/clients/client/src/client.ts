@@ -9,6 +9,7 @@ import {
 import { requireSafeUrl } from './address.js';
 import { AllowCache, type CacheOptions } from './cache.js';
 import { readCapabilities, type Capability } from './capabilities.js';
+import { requireClientOptions } from './client-options.js';
 import { Caller, type Call, type CallResult, type EventHook } from './caller.js';
 import { CredentialHolder, type Credential } from './credential.js';
 import type { CallOptions } from './deadline.js';
@@ -75,10 +76,9 @@ export class RemitClient {
 
   /** @throws RemitSetupError */
   constructor(options: ClientOptions) {
+    requireClientOptions(options);
     const { url, key, credential, timeoutMs = DEFAULT_TIMEOUT_MS, discovery = false } = options;
     const base = requireSafeUrl(url, 'url');
-    if (!(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1))
-      throw new RemitSetupError('options', { detail: 'timeoutMs must be a number of milliseconds' });
     this.credential = new CredentialHolder(key === undefined ? credential : credential === undefined ? key : undefined);
     this.table = requireObligationTable(options.obligations);
     this.cache = options.cache === undefined ? undefined : new AllowCache(options.cache);

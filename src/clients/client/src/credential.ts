@@ -83,7 +83,9 @@ export class CredentialHolder {
 /** @throws RemitSetupError, without the text */
 function requireToken(text: string): string {
   if (VISIBLE_ASCII.test(text)) return text;
-  throw new RemitSetupError('options', { detail: 'the credential must be visible ASCII without spaces' });
+  const detail =
+    text === '' ? 'the credential is empty' : 'the credential must be visible ASCII without spaces and line breaks';
+  throw new RemitSetupError('options', { detail });
 }
 
 /** Reads `exp` of a JWT, only to know when to ask for another. */

@@ -80,7 +80,11 @@ export function declareObligations(
   context: QuestionContext | undefined,
   supported: readonly string[],
 ): QuestionContext & { readonly supported_obligations: readonly string[] } {
-  const copy = copyAsSent({ ...context, supported_obligations: supported });
+  const written = copyAsSent({ ...context });
+  // A text or a list has members for JavaScript, and none for the service: what it should have said would be left out.
+  if (!isRecord(context ?? {}) || !isRecord(written))
+    throw new RemitSetupError('options', { detail: 'the context is no object', at: 'context' });
+  const copy = { ...written, supported_obligations: supported };
   // JSON has no functions.
   return typeof context?.proof === 'function' ? { ...copy, proof: context.proof } : copy;
 }

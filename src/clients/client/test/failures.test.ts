@@ -397,6 +397,13 @@ describe('options', () => {
     ['a time beyond a timer', { timeoutMs: 2 ** 31 }],
     ['a handler that is none', { obligations: { mask: 'yes' as never } }],
     ['a cache without an age', { cache: {} as never }],
+    ['a cache that is none', { cache: true as never }],
+    ['a time that is a text', { timeoutMs: '5' as never }],
+    ['a hook that is none', { onEvent: 's3cret' as never }],
+    ['a fetch that is none', { fetch: {} as never }],
+    ['a discovery that is neither true nor false', { discovery: 's3cret' as never }],
+    ['a name that is no option', { timeoutMS: 5 }],
+    ['another that every object has', { toString: (): string => 's3cret' }],
   ])('refuses %s', (_name, options) => {
     const attempt = (): unknown => createClient({ url: 'https://pdp.example', key: KEY, ...options });
     expect(attempt).toThrow(RemitError);
@@ -419,6 +426,8 @@ describe('options', () => {
     ['a number for an id', { ...question, resource: { type: 'employee', id: 7 } }],
     ['no action', { ...question, action: undefined }],
     ['a missing resource', { ...question, resource: undefined }],
+    ['a context that is a text', { ...question, context: 'x' }],
+    ['a context that is a list', { ...question, context: [] }],
   ])('a question with %s is never sent', async (_name, hollow) => {
     service.react(answerJson({ decision: true }));
     expect(await fail(connect().can(hollow as unknown as Question))).toMatchObject({ kind: 'setup' });

@@ -11,9 +11,20 @@ export type Passage =
 export class Guard<R> {
   /** @throws TypeError where an option is missing */
   constructor(readonly options: GuardOptions<R>) {
-    const { client, subject, publicUrl, unmaskedHeaders = [] } = options as Partial<GuardOptions<R>>;
+    const {
+      client,
+      subject,
+      token = false,
+      publicUrl,
+      maxMaskedBytes = 0,
+      unmaskedHeaders = [],
+    } = options as Partial<GuardOptions<R>>;
     if (typeof client?.can !== 'function') throw new TypeError('remit: a client is required');
     if (typeof subject !== 'function') throw new TypeError('remit: a function that names the subject is required');
+    if (token !== false && typeof token !== 'function')
+      throw new TypeError('remit: token must be false, or a function that returns the token');
+    if (!(typeof maxMaskedBytes === 'number' && maxMaskedBytes >= 0))
+      throw new TypeError('remit: maxMaskedBytes must be a number of bytes');
     if (publicUrl !== undefined && !URL.canParse(publicUrl)) throw new TypeError('remit: publicUrl must be a URL');
     const isList = Array.isArray(unmaskedHeaders) && unmaskedHeaders.every((name) => typeof name === 'string');
     if (!isList) throw new TypeError('remit: unmaskedHeaders must be a list of names');

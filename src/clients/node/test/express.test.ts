@@ -88,6 +88,15 @@ describe.each([
     expect(() => guard({ action: '', resource: question.resource })).toThrow(TypeError);
     expect(() => guard({ action: 'read' } as never)).toThrow(TypeError);
   });
+
+  it.each([{ token: true }, { token: 'false' }, { maxMaskedBytes: Number.NaN }, { maxMaskedBytes: '1mb' }, { publicUrl: 'api' }])(
+    'refuses options of another type, which no request would meet before it was too late: %o',
+    (more) => {
+      const client = createClient({ url: service.url, key: 'k' });
+      const options = { client, subject: () => ({ type: 'user', id: 'alice' }), ...more };
+      expect(() => remit(options as never)).toThrow(/^remit: (?:token|maxMaskedBytes|publicUrl) must be/);
+    },
+  ); // prettier-ignore
 });
 
 describe('an answer that has to be masked', () => {
