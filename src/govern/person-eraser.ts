@@ -21,6 +21,7 @@ import type { EntityStore } from '../store/entities.js';
 import { renameReferenceStatement, type PersonReference } from '../store/erased-references.js';
 import { listJournalStatements, readJournalEnd } from '../store/journal-erasure.js';
 import {
+  awaitRecordWriters,
   eraseLeftovers,
   listErasureStatements,
   listFinalStatements,
@@ -79,6 +80,9 @@ export class PersonEraser {
       consents.whileWriting(() => delegationStore.whileWriting(() => database.run(statements))),
     );
     people.forget(ref);
+    // What was decided meanwhile was recorded by the key that is gone now.
+    await awaitRecordWriters(database);
+    await eraseLeftovers(database, person);
     // What was under way when it began, an elevation or a delegation, may have written to the graph since.
     const last = await this.clearGraph(ref);
     await database.run(listJournalStatements(person, last));

@@ -4,6 +4,8 @@
  *
  * Records stay as they were written. They name no person, and without the key and the sealed values they can't be opened.
  */
+import { setTimeout } from 'node:timers/promises';
+import { Fault } from '../model/faults.js';
 import type { EntityRef } from '../model/ids.js';
 import { ADVISORY_LOCKS, LOCK_NAMESPACE } from './database/locks.js';
 import type { Database, SqlStatement } from './database/port.js';
@@ -23,6 +25,9 @@ export interface ErasedPerson {
 
 /** Rows that one statement changes: an answer waits for it, and so do others' writes. */
 const ERASED_AT_A_TIME = 1000;
+const WAITING_PAUSE_MS = 20;
+/** No transaction that stores records works for as long as ten seconds. */
+const MAX_WAITING_ROUNDS = 500;
 
 /**
  * Erases what the records of a person have left beside the log, a part at a time. A number of rows is theirs that no transaction
@@ -34,6 +39,33 @@ export async function eraseLeftovers(database: Pick<Database, 'run'>, person: Er
     let changed = ERASED_AT_A_TIME;
     while (changed === ERASED_AT_A_TIME) changed = (await database.run([statement]))[0]?.length ?? 0;
   }
+}
+
+/**
+ * Waits until what was being recorded is: a record that is stored at the moment at which a key goes may have found it there, and is seen
+ * by no statement before its own transaction ends. Those that begin later find no key.
+ * @throws Fault where one of them doesn't end
+ */
+export async function awaitRecordWriters(database: Pick<Database, 'run'>): Promise<void> {
+  let writers = await readRecordWriters(database);
+  for (let round = 0; writers.size > 0; round += 1) {
+    if (round === MAX_WAITING_ROUNDS) throw new Fault('overloaded', 'a record that is still being stored');
+    await setTimeout(WAITING_PAUSE_MS);
+    const now = await readRecordWriters(database);
+    writers = new Set([...writers].filter((writer) => now.has(writer)));
+  }
+}
+
+/** Reads the transactions that have stored records, or are about to: they lock the table before they read. */
+async function readRecordWriters(database: Pick<Database, 'run'>): Promise<Set<unknown>> {
+  const [rows = []] = await database.run([
+    {
+      sql: `select virtualtransaction as writer from pg_locks
+            where relation = 'records'::regclass and mode = 'RowExclusiveLock' and pid is distinct from pg_backend_pid()
+              and database = (select oid from pg_database where datname = current_database())`,
+    },
+  ]);
+  return new Set(rows.map((row) => row['writer']));
 }
 
 /** Each returns a row for each that it has changed, and finds no row again that it has changed. */

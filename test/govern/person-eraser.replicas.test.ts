@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config/config.js';
 import { loadWorld, readWorldFile } from '../../src/config/world.js';
 import { readSources } from '../../src/config/files.js';
 import { loadRules } from '../../src/policy/load.js';
+import { newDecisionId } from '../../src/decide/decision-id.js';
 import { buildApp } from '../../src/http/app.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { replayRecord } from '../../src/records/replay.js';
@@ -28,6 +30,7 @@ const HEARD_MS = 1_000;
 describe.skipIf(SERVER === undefined || BINARY === '')(`two replicas on ${NEEDS}`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'remit-people-'));
   const file = join(directory, 'remit.yaml');
+  let url: string;
   const services: Service[] = [];
   const apps: FastifyInstance[] = [];
   const onSuiteFinished = collectCleanups();
@@ -36,7 +39,7 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`two replicas on ${NEEDS}
   beforeAll(async () => {
     const spicedb = await startSpiceDb();
     onSuiteFinished(() => spicedb.kill());
-    const url = await migratedUrl(directory);
+    url = await migratedUrl(directory);
     onSuiteFinished(() => dropDatabase(url));
     onSuiteFinished(async () => {
       for (const app of apps) await app.close();
@@ -135,6 +138,33 @@ describe.skipIf(SERVER === undefined || BINARY === '')(`two replicas on ${NEEDS}
     for (const id of ids) expect(await replay(id)).toBe('values_erased');
     expect(findTraces(await dumpTables(database()), NURSE_WORDS)).toEqual([]);
   }, 240_000);
+
+  it('a record that is being stored as the key goes leaves no values either', async () => {
+    const former = await decide(1);
+    const writer = new Client({ connectionString: url });
+    await writer.connect();
+    try {
+      // As a replica whose transaction has found the key, and hasn't ended.
+      await writer.query('begin');
+      const late = newDecisionId();
+      await writer.query(`insert into records (id, kind, at, client, user_key, decision, protected, record)
+        select $2::uuid, kind, at, client, user_key, decision, protected, record from records where id = $1::uuid`, [former, late]); // prettier-ignore
+      await writer.query(`insert into record_values (record, sealed, persons, kept_until)
+        select $2::uuid, sealed, persons, kept_until from record_values where record = $1::uuid`, [former, late]); // prettier-ignore
+      const keys = `select from person_keys k where k.person in (
+        select jsonb_array_elements_text(persons) from record_values where record = $1::uuid)`;
+      const { rowCount: present } = await writer.query(keys, [late]);
+      expect(present).toBeGreaterThan(0);
+      const erased = erase(0);
+      while ((await writer.query(keys, [late])).rowCount === present) await sleep(10);
+      await writer.query('commit');
+      await erased;
+      const { rows } = await writer.query('select record from record_values where record = $1::uuid', [late]);
+      expect(rows).toEqual([]);
+    } finally {
+      await writer.end();
+    }
+  }, 120_000);
 
   it('two erase the same person at once, and both say that it is done', async () => {
     await decide(0);

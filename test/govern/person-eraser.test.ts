@@ -1,6 +1,6 @@
 /** Erasing a person: nothing that is stored names them any more, the records stay and verify, and what is others' is whole. */
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { formatRef } from '../../src/model/ids.js';
 import type { DecisionRecord } from '../../src/model/decision.js';
 import { replayRecord } from '../../src/records/replay.js';
@@ -289,6 +289,22 @@ describe('a user who erases themselves', () => {
     expect(await traces(NURSE_WORDS)).toEqual([]);
     const listed = (await send(200, 'GET', '/v1/revocations')) as { revocations: { user?: string }[] };
     expect(listed.revocations.every(({ user = '~' }) => user.startsWith('~'))).toBe(true);
+  });
+
+  it('leaves no values of what is decided while they are erased', async () => {
+    const { entities, database } = remit.service;
+    const question = { subject: { type: 'user', id: NURSE }, action: { name: 'close' }, resource: { type: 'ward', id: 'north' }, context: { mode: 'human' } }; // prettier-ignore
+    let during = '';
+    const writing = vi.spyOn(entities, 'whileWriting').mockImplementationOnce(async (work) => {
+      during = (await remit.evaluate(question)).context?.id ?? '';
+      expect(await replay(during)).toBe('same');
+      return entities.whileWriting(work);
+    });
+    await send(204, 'DELETE', personPath('user', NURSE));
+    writing.mockRestore();
+    expect(await replay(during)).toBe('values_erased');
+    const [sealed] = await database.run([{ sql: 'select from record_values where record = $1::uuid', params: [during] }]); // prettier-ignore
+    expect(sealed).toEqual([]);
   });
 
   it('is gone from the graph after a restart as well', async () => {
