@@ -2,6 +2,9 @@
  * The table of what lists returned, by which a list is found by each of its resources. A trigger fills it from the record that
  * is stored, so what a limit took out of the list isn't there either. An index over a column of many values would be shorter,
  * but has no order: the newest lists of a resource that a million lists returned would be sought among all of them.
+ *
+ * The rows are written in the list's own transaction. Written after it they would need a queue that outlives a crash, since a list whose
+ * rows are lost is never found by what it returned; that queue is a row in the same transaction, and what is written later is written twice.
  */
 export const RECORD_ITEM_TABLES = [
   `create table record_items (item text collate "C" not null, at timestamptz not null, id uuid not null, primary key (item, at, id))`,
