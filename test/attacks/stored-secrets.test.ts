@@ -202,7 +202,7 @@ it('no table has a token or a proof, and outside of the world none has a value',
   expect(naming.filter((name) => !(name in PARTIES))).toEqual([]);
   for (const [name, text] of tables) {
     for (const secret of listCredentialParts()) expect(text.includes(secret), `${name} has ${secret}`).toBe(false);
-    expect([name, /eyJ[\w-]{8}/.exec(text)?.[0]]).toEqual([name, undefined]);
+    expect([name, /(?<![\w+/=-])eyJ[\w-]{8}/.exec(text)?.[0]]).toEqual([name, undefined]);
     if (name in WORLD) continue;
     for (const value of VALUES) expect(text.includes(value), `${name} has ${value}`).toBe(false);
     expect([name, sampleNumbers.exec(text)?.[0]]).toEqual([name, undefined]);
