@@ -2,9 +2,9 @@
  * Tools as an MCP server lists them. A server writes what it likes, so every name and text of a definition is as hostile
  * as a request: what can't be named without doubt is refused, by name.
  */
-import { createHash } from 'node:crypto';
 import { isObject } from '../policy/schema/types.js';
 import { writeCanonicalJson } from '../runtime/canonical-json.js';
+import { sha256 } from '../runtime/sha256.js';
 import { MAX_JSON_DEPTH } from '../runtime/strict-json.js';
 
 export type JsonMembers = Readonly<Record<string, unknown>>;
@@ -98,6 +98,5 @@ function nameEntry(entry: unknown): string | undefined {
 /** Whether two definitions are the same tool to a person who has accepted one: SHA-256 in hex over what is pinned. */
 export function digestTool({ source }: Pick<ToolDefinition, 'source'>): string {
   const pinned = PINNED_MEMBERS.map((member) => [member, source[member]] as const);
-  const text = writeCanonicalJson(Object.fromEntries(pinned.filter(([, value]) => value !== undefined)));
-  return createHash('sha256').update(text).digest('hex');
+  return sha256(writeCanonicalJson(Object.fromEntries(pinned.filter(([, value]) => value !== undefined))));
 }

@@ -3,15 +3,14 @@
  * the tool. A mapping is written by the party that is asked about, so nothing of it is believed about who asks, and it can't
  * say what Remit's own members of a request say.
  */
-import { createHash } from 'node:crypto';
-import { findIdProblem, type EntityRef } from '../model/ids.js';
+import type { EntityRef } from '../model/ids.js';
 import { REMIT_CONTEXT_MEMBERS, type Properties } from '../model/question.js';
 import { isObject } from '../policy/schema/types.js';
 import { writeCanonicalJson } from '../runtime/canonical-json.js';
 import { ARGUMENTS_DIGEST, digestArguments } from './argument-digest.js';
 import { MappingError, readMapping, type QuestionTemplate, type ToolMapping } from './mapping.js';
 import { resolvePart, type ResolvedPart } from './resolve-mapping.js';
-import { CALL_TOOL, DIGEST_PREFIX, MCP_SERVER, MCP_TOOL, mcpResourceId } from './resource-id.js';
+import { CALL_TOOL, MCP_SERVER, MCP_TOOL, mcpResourceId, shortenName } from './resource-id.js';
 import { MAX_TOOL_NAME_LENGTH, type JsonMembers, type ToolDefinition } from './tool-definition.js';
 import { readToolHints } from './tool-hints.js';
 
@@ -126,7 +125,7 @@ function resolveResource(part: ResolvedPart, call: ToolCall): ToolQuestion['reso
   const own = toolResource(call);
   if (type === own.type && id === own.id) return own;
   if (MCP_TYPES.includes(type)) return { type, id: readOwnId(id, part.path, call), properties: {} };
-  if (type !== MCP_SERVER) return { type, id: shortenId(id), properties: readProperties(part.values, part.path) };
+  if (type !== MCP_SERVER) return { type, id: shortenName(id), properties: readProperties(part.values, part.path) };
   if (id !== call.server) throw new MappingError(`must be "${call.server}"`, `${part.path}.id`);
   return { type, id, properties: {} };
 }
@@ -135,12 +134,6 @@ function resolveResource(part: ResolvedPart, call: ToolCall): ToolQuestion['reso
 function readOwnId(id: string, path: string, { server }: ToolCall): string {
   if (!id.startsWith(`${server}/`)) throw new MappingError(`must begin with "${server}/"`, `${path}.id`);
   return mcpResourceId(server, id.slice(server.length + 1));
-}
-
-/** An id that is none stands as its digest, and so does one that begins as if it were one. */
-function shortenId(id: string): string {
-  if (findIdProblem(id) === undefined && !id.startsWith(DIGEST_PREFIX)) return id;
-  return `${DIGEST_PREFIX}${createHash('sha256').update(id).digest('hex')}`;
 }
 
 /** `agent` is left out: the token says who the agent is. @throws MappingError for what else a server may not say */

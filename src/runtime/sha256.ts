@@ -1,4 +1,4 @@
-/** The digest by which keys of clients are configured and looked up. */
+/** The digest by which keys of clients are looked up, and texts are named and compared. */
 import { createHash } from 'node:crypto';
 
 /** Returns the SHA-256 of a text's UTF-8 in lower-case hexadecimal digits. */

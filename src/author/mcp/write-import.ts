@@ -2,12 +2,12 @@
  * Writes what an import makes. A file that its author has changed is theirs: it is left as it is, and named. What an import
  * wrote is known by a digest of each file, so that what is unchanged can follow the server's tools.
  */
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { displayPath, readTextFile } from '../../config/files.js';
 import { ConfigError } from '../../model/faults.js';
+import { sha256 } from '../../runtime/sha256.js';
 import { parseStrictJson, StrictJsonError } from '../../runtime/strict-json.js';
 import { Formatter } from '../check/format.js';
 import { jsonSchemas } from '../check/json-schemas.js';
@@ -56,12 +56,12 @@ function writeChanges(directory: string, texts: ReadonlyMap<string, string>, rep
   const changes = new Map<string, string>();
   for (const [file, text] of [...texts].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const current = readExisting(join(directory, file));
-    const isOwn = current !== undefined && digests.get(file) === digestText(current);
+    const isOwn = current !== undefined && digests.get(file) === sha256(current);
     const state =
       current === undefined ? 'made' : current === text ? 'unchanged' : isOwn || replace ? 'updated' : 'kept';
     lists[state].push(file);
     if (state === 'made' || state === 'updated') changes.set(file, text);
-    if (state !== 'kept') digests.set(file, digestText(text));
+    if (state !== 'kept') digests.set(file, sha256(text));
   }
   const digestsText = `${JSON.stringify(Object.fromEntries([...digests].sort()), undefined, 2)}\n`;
   if (readExisting(join(directory, DIGESTS_FILE)) !== digestsText) changes.set(DIGESTS_FILE, digestsText);
@@ -84,8 +84,4 @@ function readDigests(directory: string): Map<string, string> {
     if (!(error instanceof StrictJsonError || error instanceof z.ZodError)) throw error;
     throw new ConfigError('is not as an import writes it; without it, files that differ are kept', displayPath(path));
   }
-}
-
-function digestText(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,6 +1,6 @@
 /** `/v1/policies`: the policies in force, their files, and why the files as they are now were refused. */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { sha256 } from '../../runtime/sha256.js';
 import type { PolicyRefusal } from '../../service/active-policies.js';
 import type { Rules } from '../../policy/load.js';
 import type { Policy } from '../../policy/policies.js';
@@ -89,8 +89,7 @@ function listPolicyFiles({ sources: { relationships, actions, policies } }: Rule
   const toFiles = (
     kind: ActivePoliciesJson['files'][number]['kind'],
     files: readonly SourceFile[],
-  ): ActivePoliciesJson['files'] =>
-    files.map(({ name, text }) => ({ file: name, kind, sha256: createHash('sha256').update(text).digest('hex') }));
+  ): ActivePoliciesJson['files'] => files.map(({ name, text }) => ({ file: name, kind, sha256: sha256(text) }));
   return [
     ...toFiles('relationships', [relationships]),
     ...toFiles('actions', actions),

@@ -2,10 +2,10 @@
  * Records as events of OCSF 1.9.0: API Activity, with the profiles for AI agents and for the integrity of the event. What the
  * schema has no member for is in `unmapped`.
  */
-import { createHash } from 'node:crypto';
 import { isChangeKind } from '../../model/changes.js';
 import { parseDescribedRef } from '../../model/ids.js';
 import { formatCanonicalJson } from '../../runtime/canonical-json.js';
+import { sha256 } from '../../runtime/sha256.js';
 import type { ExportedRecord, ExportOrigin } from './exported-record.js';
 import { isDecisionKind, isMemberMap, readNamedMember, toShownMembers, type ShownMembers } from './shown-record.js';
 
@@ -183,7 +183,7 @@ function pickUnmapped({
  */
 function withFingerprint(event: OcsfEvent, log: string): OcsfEvent {
   const attested = { ...event, attestation_list: [{ chain_uid: log }] };
-  const value = createHash('sha256').update(formatCanonicalJson(attested)).digest('hex');
+  const value = sha256(formatCanonicalJson(attested));
   const fingerprint = { algorithm: 'SHA-256', algorithm_id: SHA_256, encoding: 'Hex', encoding_id: HEX, value };
   return { ...event, attestation_list: [{ chain_uid: log, fingerprint }] };
 }

@@ -11,6 +11,7 @@ import { readWorldSource } from '../../config/world.js';
 import { ConfigError } from '../../model/faults.js';
 import type { ApproverRules } from '../../govern/approvals/eligibility.js';
 import type { RuleSources } from '../../policy/load.js';
+import { sha256 } from '../../runtime/sha256.js';
 import type { SourceFile } from '../../diagnostics/source.js';
 import type { SuiteFile } from './candidate.js';
 
@@ -74,9 +75,7 @@ export function readCheckingFiles({ sources: { policies }, world }: WatchedPaths
 }
 
 export function listSuites({ tests }: CheckingFiles): SuiteFile[] {
-  return tests
-    .filter(({ name }) => isSuiteName(name))
-    .map(({ name, text }) => ({ name, sha256: createHash('sha256').update(text).digest('hex') }));
+  return tests.filter(({ name }) => isSuiteName(name)).map(({ name, text }) => ({ name, sha256: sha256(text) }));
 }
 
 /** The snapshot of files that can not be read. */
