@@ -2,29 +2,18 @@
  * An empty database, as PGlite makes it for itself. That takes seconds of work, which is the same each time, so a build does it once and
  * a new database begins as a copy. PGlite makes one anew where the build was by another PGlite, or there was none.
  */
-import { constants, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PGlite } from '@electric-sql/pglite';
 
 /** The files that a build has made, beside this one: of the PGlite that is installed, since others write other files. */
-function locateEmptyDatabase(): string {
+export function locateEmptyDatabase(): string {
   const require = createRequire(import.meta.url);
   const { version } = require(join(dirname(require.resolve('@electric-sql/pglite')), '../package.json')) as {
     readonly version: string;
   };
   return fileURLToPath(new URL(`./empty-database-${version}`, import.meta.url));
-}
-
-/** Makes the files, where there are none by this PGlite. A build that is killed leaves no half of them. */
-export async function makeEmptyDatabase(directory = locateEmptyDatabase()): Promise<void> {
-  if (existsSync(directory)) return;
-  const draft = `${directory}.draft`;
-  rmSync(draft, { recursive: true, force: true });
-  const database = await PGlite.create(draft);
-  await database.close();
-  renameSync(draft, directory);
 }
 
 /** Copies the files to a directory that isn't there. @returns false where there are none to copy */

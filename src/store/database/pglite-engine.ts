@@ -6,7 +6,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { endBrokenWorker } from '../../runtime/worker-thread.js';
-import { copyEmptyDatabase } from './empty-database.js';
+import { copyEmptyDatabase, locateEmptyDatabase } from './empty-database.js';
 
 /** The exit status by which PostgreSQL's code jumps back to its loop after an error that it has dealt with. */
 const JUMP_STATUS = 100;
@@ -26,6 +26,11 @@ const POSTGRES_CALLS = [
 export async function openPglite(directory: string): Promise<PGlite> {
   if (!existsSync(join(directory, 'PG_VERSION'))) await makeDatabase(directory);
   return startPglite(directory);
+}
+
+/** Makes the empty database that new ones begin with, where there is none by this PGlite: a step of the build. */
+export async function makeEmptyDatabase(directory = locateEmptyDatabase()): Promise<void> {
+  if (!existsSync(directory)) await makeDatabase(directory);
 }
 
 /**

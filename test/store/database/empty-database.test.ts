@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { beforeAll, expect, it } from 'vitest';
-import { copyEmptyDatabase, makeEmptyDatabase } from '../../../src/store/database/empty-database.js';
+import { copyEmptyDatabase } from '../../../src/store/database/empty-database.js';
+import { makeEmptyDatabase } from '../../../src/store/database/pglite-engine.js';
 
 let scratch: string;
 let built: string;
