@@ -36,6 +36,16 @@ const CLASS_NAME = /^[a-z][a-z0-9_-]{0,31}$/;
 /** The attributes of every tool, of which no class may have the name. */
 const TOOL_ATTRIBUTES = ['server', 'read_only', 'destructive', 'idempotent', 'open_world', 'results'];
 
+/** The effects that tools have, in the order of {@link EFFECTS}. */
+export function listEffects(tools: readonly ImportedTool[]): ToolEffect[] {
+  return EFFECTS.filter((effect) => tools.some((tool) => tool.effect === effect));
+}
+
+/** The scope that covers a server's tools with an effect. */
+export function scopeOfEffect(server: string, effect: ToolEffect): string {
+  return `mcp.${server}.${effect}`;
+}
+
 /** The group of a server's actions with an effect. No tool can have its name. */
 export function groupName(effect: ToolEffect): string {
   return `all ${effect}s`;

@@ -1,13 +1,15 @@
 /** The files of one MCP server in a company: its actions, policies to begin with, and the tests of both. */
-import { groupName, namespaceOfServer, EFFECTS, type ImportedServer, type ImportedTool } from './imported-server.js';
+import {
+  groupName,
+  listEffects,
+  namespaceOfServer,
+  scopeOfEffect,
+  type ImportedServer,
+  type ImportedTool,
+} from './imported-server.js';
 import type { ArgumentMember, ArgumentType } from './argument-types.js';
 import { formatCedarMember, quoteCedarText } from './quoted-text.js';
 import { serverTestsText } from './server-tests.js';
-
-/** The scope that covers the tools with an effect. */
-export function scopeOfTool(server: string, { effect }: Pick<ImportedTool, 'effect'>): string {
-  return `mcp.${server}.${effect}`;
-}
 
 export function actionsPath(server: string): string {
   return `schema/mcp-${server}.cedarschema`;
@@ -24,12 +26,12 @@ export function serverFiles(imported: ImportedServer): Map<string, string> {
 }
 
 function actionsText({ server, tools }: ImportedServer): string {
-  const groups = EFFECTS.filter((effect) => tools.some((tool) => tool.effect === effect));
+  const effects = listEffects(tools);
   return `// The tools of the MCP server "${server}", each an action on the tool itself. Which effect a tool has is what the server says
 // of it; a tool of which it says nothing counts as one that deletes.
 namespace ${namespaceOfServer(server)} {
   // Groups, for policies to name.
-${groups.map((effect) => `  action ${quoteCedarText(groupName(effect))};\n`).join('')}${tools.map((tool) => actionText(server, tool)).join('')}}
+${effects.map((effect) => `  action ${quoteCedarText(groupName(effect))};\n`).join('')}${tools.map((tool) => actionText(server, tool)).join('')}}
 `;
 }
 
@@ -38,7 +40,7 @@ function actionText(server: string, tool: ImportedTool): string {
   return `
   @effect("${effect}")
   @permission("call")
-  @scope("${scopeOfTool(server, tool)}")
+  @scope("${scopeOfEffect(server, effect)}")
   @title(${quoteCedarText(title)})
   action ${quoteCedarText(definition.name)} in [${quoteCedarText(groupName(effect))}] appliesTo {
     principal: [Agent, User],
@@ -66,8 +68,7 @@ function typeText(type: ArgumentType, indent: string): string {
 
 function policiesText({ server, tools }: ImportedServer): string {
   const namespace = namespaceOfServer(server);
-  const groups = EFFECTS.filter((effect) => tools.some((tool) => tool.effect === effect));
-  const actions = listActions(namespace, groups.map(groupName));
+  const actions = listActions(namespace, listEffects(tools).map(groupName));
   const classes = [...new Set(tools.flatMap((tool) => tool.classes))].sort();
   return `// The tools of the MCP server "${server}". Relationships say who may call which of them; what holds for agents at every
 // server is in agents.cedar.

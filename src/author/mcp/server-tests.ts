@@ -1,7 +1,7 @@
 /** The tests that an import begins with: each tool is called by a person, and by an agent as far as the policies let it. */
 import { MCP_TOOL } from '../../mcp/resource-id.js';
 import { sampleArguments } from './argument-types.js';
-import { EFFECTS, type ImportedServer, type ImportedTool } from './imported-server.js';
+import { listEffects, scopeOfEffect, type ImportedServer, type ImportedTool } from './imported-server.js';
 import { formatYamlValue, quoteYamlText } from './quoted-text.js';
 
 /** Names that a test file can give without doubt; other tools are numbered. */
@@ -17,9 +17,7 @@ export function serverTestsText({ server, tools }: ImportedServer): string {
     label: LABEL_NAME.test(tool.definition.name) ? tool.definition.name : `tool ${i + 1}`,
     tool,
   }));
-  const scopes = EFFECTS.filter((effect) => tools.some((tool) => tool.effect === effect)).map(
-    (effect) => `mcp.${server}.${effect}`,
-  );
+  const scopes = listEffects(tools).map((effect) => scopeOfEffect(server, effect));
   return `# yaml-language-server: $schema=../.schemas/test.schema.json
 #
 # Who may call the tools of the MCP server "${server}". Run the tests with \`remit test --config remit.yaml\`.
