@@ -9,6 +9,8 @@ import type { PersonKeys } from './person-keys.js';
 
 export type LimitNames = Pick<PersonKeys, 'toLimitName' | 'toRetryName'>;
 
+type ListRetry = NonNullable<Reservation['repeat']>;
+
 /** A charge by its stored name. */
 export interface NamedCharge extends Charge {
   /** The name by itself: readings are told by it, and versions before have stored it. */
@@ -39,9 +41,12 @@ export function nameReservedLimits(reservation: Reservation, names: LimitNames):
   };
 }
 
-function nameRepeat(repeat: NonNullable<Reservation['repeat']>, names: LimitNames): NonNullable<Reservation['repeat']> {
+function nameRepeat(
+  repeat: ListRetry,
+  names: LimitNames,
+): ListRetry & NamedRetry & { readonly former_permitted: string } {
   const { permitted } = repeat;
-  return { ...nameRetry(repeat, names), permitted: names.toRetryName(permitted), ...{ former_permitted: permitted } };
+  return { ...nameRetry(repeat, names), permitted: names.toRetryName(permitted), former_permitted: permitted };
 }
 
 export function nameReachedLimits(effects: RecordEffects, names: LimitNames): RecordEffects {
