@@ -1,6 +1,6 @@
 /** Checkpoints (c2sp.org/tlog-checkpoint): the size and the root of the log at one moment, signed. */
 import type { KeyObject } from 'node:crypto';
-import { decodeBase64, NoteRefused, openNote, signNote, type NoteKey } from './signed-note.js';
+import { decodeBase64, NoteRefused, openNote, openOrRefusal, signNote, type NoteKey } from './signed-note.js';
 import { HASH_BYTES, type TreeHead } from './tree.js';
 
 /** @param origin the name of the log, under which its keys sign @param privateKeys each signs it */
@@ -12,12 +12,9 @@ export function signCheckpoint({ size, root }: TreeHead, origin: string, ...priv
 export function openCheckpointByAny(note: string, keys: readonly NoteKey[]): TreeHead {
   let refusal = new NoteRefused('there is no key to open it by');
   for (const key of keys) {
-    try {
-      return openCheckpoint(note, key);
-    } catch (error) {
-      if (!(error instanceof NoteRefused)) throw error;
-      refusal = error;
-    }
+    const opened = openOrRefusal(() => openCheckpoint(note, key));
+    if (!(opened instanceof NoteRefused)) return opened;
+    refusal = opened;
   }
   throw refusal;
 }

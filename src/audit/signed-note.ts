@@ -26,6 +26,16 @@ export class NoteRefused extends Error {
   override readonly name = 'NoteRefused';
 }
 
+/** Opens a note, or what a note refers to. @returns the refusal where it is refused @throws what else it throws */
+export function openOrRefusal<T>(open: () => T): T | NoteRefused {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof NoteRefused) return error;
+    throw error;
+  }
+}
+
 /** The public half of a private key for Ed25519. */
 export function toNoteKey(name: string, privateKey: KeyObject): NoteKey {
   if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('the key is not one for Ed25519');

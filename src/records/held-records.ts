@@ -4,7 +4,7 @@
  */
 import { openHeldPlaces } from '../audit/held-places.js';
 import type { RetentionTerms } from '../audit/retention-note.js';
-import { NoteRefused } from '../audit/signed-note.js';
+import { NoteRefused, openOrRefusal } from '../audit/signed-note.js';
 import { Fault } from '../model/faults.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { AgedKind, AgedQuery, AgedRecord, RetentionStore, StoredRetention } from '../store/retention-store.js';
@@ -20,13 +20,11 @@ const MAX_HELD_PLACES = 200_000;
 
 /** The places that a note lists. @throws Fault where its list is not what was signed */
 export function openListed({ id, held }: StoredRetention, terms: RetentionTerms): ReadonlySet<number> {
-  if (terms.held === undefined) return NOTHING_LISTED;
-  try {
-    return openHeldPlaces(held, terms.held);
-  } catch (error) {
-    if (error instanceof NoteRefused) throw new Fault('log_damaged', `${id}: ${error.message}`, { cause: error });
-    throw error;
-  }
+  const { held: summary } = terms;
+  if (summary === undefined) return NOTHING_LISTED;
+  const places = openOrRefusal(() => openHeldPlaces(held, summary));
+  if (places instanceof NoteRefused) throw new Fault('log_damaged', `${id}: ${places.message}`, { cause: places });
+  return places;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { appendFile, open } from 'node:fs/promises';
 import { openCheckpointByAny } from '../audit/checkpoint.js';
-import { NoteRefused, type NoteKey } from '../audit/signed-note.js';
+import { NoteRefused, openOrRefusal, type NoteKey } from '../audit/signed-note.js';
 import type { TreeHead } from '../audit/tree.js';
 import { Fault } from '../model/faults.js';
 import { openOutbound, type HostResolver } from '../runtime/outbound.js';
@@ -117,13 +117,13 @@ export class WitnessSender {
   private openGreatest(notes: readonly string[], file: string): TreeHead {
     const { key, formerKey } = this.deps;
     const keys = formerKey === undefined ? [key] : [key, formerKey];
-    const last = tryCheckpoint(notes.at(-1) ?? '', keys);
+    const last = openOrRefusal(() => openCheckpointByAny(notes.at(-1) ?? '', keys));
     if (last instanceof NoteRefused)
       throw new Fault('log_damaged', `the last checkpoint in ${file} is not of this log: ${last.message}`);
     const asGreat = notes.filter((note) => readNotedSize(note) >= last.size);
     // Most are the last one alone. Those by keys of before can't be opened any more.
     for (const note of asGreat.sort((a, b) => readNotedSize(b) - readNotedSize(a))) {
-      const head = tryCheckpoint(note, keys);
+      const head = openOrRefusal(() => openCheckpointByAny(note, keys));
       if (!(head instanceof NoteRefused)) return head;
     }
     return last;
@@ -180,15 +180,6 @@ function describeCause(error: unknown): string {
 /** The size that a checkpoint tells: unchecked, it only says which ones are to be opened. */
 function readNotedSize(note: string): number {
   return Number(note.split('\n', 2)[1]);
-}
-
-function tryCheckpoint(note: string, keys: readonly NoteKey[]): TreeHead | NoteRefused {
-  try {
-    return openCheckpointByAny(note, keys);
-  } catch (error) {
-    if (error instanceof NoteRefused) return error;
-    throw error;
-  }
 }
 
 /** @returns an empty text where there is no file; whether it is all of the file */

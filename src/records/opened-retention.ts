@@ -1,7 +1,7 @@
 /** Selects what the retention has pruned, as those who read the log believe it: the newest note that a key of the log has signed. */
 import { openHeldPlaces } from '../audit/held-places.js';
 import { coversLeaf, openRetention, parseUnsignedRetention, type RetentionTerms } from '../audit/retention-note.js';
-import { NoteRefused, type NoteKey } from '../audit/signed-note.js';
+import { NoteRefused, openOrRefusal, type NoteKey } from '../audit/signed-note.js';
 import { StrictJsonError, parseStrictJson } from '../runtime/strict-json.js';
 import { readNamedMember } from './export/shown-record.js';
 
@@ -70,13 +70,10 @@ export function isPruned(
 }
 
 function readHeldPlaces({ held }: ShownRetention, terms: RetentionTerms): ReadonlySet<number> | undefined {
-  if (terms.held === undefined) return new Set();
-  try {
-    return openHeldPlaces(held, terms.held);
-  } catch (error) {
-    if (!(error instanceof NoteRefused)) throw error;
-    return undefined;
-  }
+  const { held: summary } = terms;
+  if (summary === undefined) return new Set();
+  const places = openOrRefusal(() => openHeldPlaces(held, summary));
+  return places instanceof NoteRefused ? undefined : places;
 }
 
 function parseLeaf(text: string): unknown {
@@ -93,11 +90,8 @@ function openByAny(note: string, keys: readonly NoteKey[]): RetentionTerms | und
   const attempts =
     keys.length === 0 ? [() => parseUnsignedRetention(note)] : keys.map((key) => () => openRetention(note, key));
   for (const attempt of attempts) {
-    try {
-      return attempt();
-    } catch (error) {
-      if (!(error instanceof NoteRefused)) throw error;
-    }
+    const terms = openOrRefusal(attempt);
+    if (!(terms instanceof NoteRefused)) return terms;
   }
   return undefined;
 }

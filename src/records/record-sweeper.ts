@@ -13,12 +13,12 @@ import {
   parseUnsignedRetention,
   type RetentionTerms,
 } from '../audit/retention-note.js';
-import { NoteRefused, toNoteKey } from '../audit/signed-note.js';
+import { NoteRefused, openOrRefusal, toNoteKey } from '../audit/signed-note.js';
 import { repeat } from '../runtime/repeat.js';
 import { yieldToEventLoop } from '../runtime/yield.js';
 import type { LogState, LogStore } from '../store/log-store.js';
 import type { RecordHold } from '../store/record-hold.js';
-import type { AgedRecord, RetentionState, RetentionStore } from '../store/retention-store.js';
+import type { AgedRecord, RetentionState, RetentionStore, StoredRetention } from '../store/retention-store.js';
 import type { Log } from '../telemetry/log.js';
 import { reportFailing } from '../telemetry/report-failing.js';
 import { AGED_KINDS, listHeldPlaces, NOTHING_LISTED, openListed } from './held-records.js';
@@ -30,6 +30,16 @@ const PRUNING_DELAY_MS = 3_600_000;
 /** It is said anew this often, or more often where records are kept for days only. */
 const LONGEST_INTERVAL_MS = 86_400_000;
 const INTERVALS_OF_KEEPING = 24;
+
+/** The state that a note is made of. */
+interface Announcement {
+  readonly cutoff: Date;
+  readonly now: Date;
+  /** The places that the note before lists. */
+  readonly listed: ReadonlySet<number>;
+  /** The terms of the newest note, where all keys that sign now have signed it. */
+  readonly newestTerms: RetentionTerms | undefined;
+}
 
 export interface RecordSweeperDeps {
   readonly retentions: RetentionStore;
@@ -62,17 +72,15 @@ export class RecordSweeper {
     const now = this.readClock(state);
     const cutoff = new Date(now.getTime() - this.keepMs);
     const [newest] = state.retentions;
-    const terms = newest && this.open(newest.note);
+    const newestTerms = newest && this.open(newest.note);
     // A list that is not what was signed hides what was removed: nothing is pruned, nor said anew.
     const listed = this.openNewestList(state);
-    if (terms === undefined || Date.parse(terms.madeAt) + this.intervalMs <= now.getTime())
-      await this.announce(state, { cutoff, now, listed });
-    // What waits for its place in the log isn't said yet.
-    const effective = state.retentions.find(({ index, note }) => index !== undefined && this.isDue(note, now));
-    if (effective === undefined) return;
-    const effectiveTerms = this.open(effective.note);
-    const kept = effectiveTerms === undefined ? listed : openListed(effective, effectiveTerms);
-    await this.pruneAll(this.narrow(effective.note, cutoff), new Set([...listed, ...kept]));
+    if (newestTerms === undefined || Date.parse(newestTerms.madeAt) + this.intervalMs <= now.getTime())
+      await this.announce(state, { cutoff, now, listed, newestTerms });
+    const due = this.findDue(state, now);
+    if (due === undefined) return;
+    const stays = new Set([...listed, ...openListed(due.retention, due.terms)]);
+    await this.pruneAll(narrowTerms(due.terms, cutoff), stays);
   }
 
   /** Begins with a sweep. @returns what stops it, once a sweep under way is done */
@@ -93,16 +101,13 @@ export class RecordSweeper {
   }
 
   /** Says what is to be pruned, where there is any such record. */
-  private async announce(
-    state: RetentionState,
-    { cutoff, now, listed }: { readonly cutoff: Date; readonly now: Date; readonly listed: ReadonlySet<number> },
-  ): Promise<void> {
+  private async announce(state: RetentionState, { cutoff, now, listed, newestTerms }: Announcement): Promise<void> {
     const { retentions, hold, signer, log } = this.deps;
     const below = this.readCoveredSize(await this.deps.logStore.readState());
     const olderThan = cutoff.toISOString();
     const [newest] = state.retentions;
     // What was said before is said again by a new key, also where no record has become old since.
-    if (newest === undefined || this.open(newest.note) !== undefined) {
+    if (newest === undefined || newestTerms !== undefined) {
       const aged = await Promise.all(
         AGED_KINDS.map((kind) => retentions.readAged(kind, { olderThan, below, heldNames: [] }, undefined)),
       );
@@ -129,12 +134,8 @@ export class RecordSweeper {
     const { signer } = this.deps;
     if (signer === undefined) return size;
     if (checkpoint === undefined) return 0;
-    try {
-      return openCheckpoint(checkpoint, toNoteKey(signer.origin, signer.privateKey)).size;
-    } catch (error) {
-      if (error instanceof NoteRefused) return 0;
-      throw error;
-    }
+    const opened = openOrRefusal(() => openCheckpoint(checkpoint, toNoteKey(signer.origin, signer.privateKey)));
+    return opened instanceof NoteRefused ? 0 : opened.size;
   }
 
   /** Opens what was said, where all keys that sign now have signed it. */
@@ -150,8 +151,11 @@ export class RecordSweeper {
   /** Opens what was said by each key that signs now; undefined where the key hasn't signed it. */
   private openByKeys(note: string): readonly (RetentionTerms | undefined)[] {
     const { signer } = this.deps;
-    if (signer === undefined) return [openOrRefuse(() => parseUnsignedRetention(note))];
-    return listSigningKeys(signer).map((key) => openOrRefuse(() => openRetention(note, toNoteKey(signer.origin, key))));
+    const attempts =
+      signer === undefined
+        ? [() => parseUnsignedRetention(note)]
+        : listSigningKeys(signer).map((key) => () => openRetention(note, toNoteKey(signer.origin, key)));
+    return attempts.map(openOrRefusal).map((terms) => (terms instanceof NoteRefused ? undefined : terms));
   }
 
   /** The places that the newest note lists which one of our keys has signed. @throws Fault where its list is not what was signed */
@@ -163,21 +167,22 @@ export class RecordSweeper {
     return NOTHING_LISTED;
   }
 
-  private isDue(note: string, now: Date): boolean {
-    const terms = this.open(note);
-    return terms !== undefined && Date.parse(terms.madeAt) + this.delayMs <= now.getTime();
-  }
-
-  /** Opens what was said, and narrows it to what is old by the clock and the configuration of now. */
-  private narrow(note: string, cutoff: Date): RetentionTerms | undefined {
-    const terms = this.open(note);
-    return terms && { ...terms, olderThan: [terms.olderThan, cutoff.toISOString()].sort()[0] ?? terms.olderThan };
+  /** The newest that was said long enough ago. What waits for its place in the log isn't said yet. */
+  private findDue(
+    { retentions }: RetentionState,
+    now: Date,
+  ): { readonly retention: StoredRetention; readonly terms: RetentionTerms } | undefined {
+    for (const retention of retentions) {
+      const terms = retention.index === undefined ? undefined : this.open(retention.note);
+      if (terms !== undefined && Date.parse(terms.madeAt) + this.delayMs <= now.getTime()) return { retention, terms };
+    }
+    return undefined;
   }
 
   /** @param listed the places that stay, whatever is on hold by now */
-  private async pruneAll(terms: RetentionTerms | undefined, listed: ReadonlySet<number>): Promise<void> {
+  private async pruneAll(terms: RetentionTerms, listed: ReadonlySet<number>): Promise<void> {
     const name = JSON.stringify([terms, listed.size]);
-    if (terms === undefined || name === this.done) return;
+    if (name === this.done) return;
     const query = { ...terms, heldNames: await this.deps.hold.listNames() };
     let changed = 0;
     for (const kind of AGED_KINDS) {
@@ -197,11 +202,7 @@ export class RecordSweeper {
   }
 }
 
-function openOrRefuse(open: () => RetentionTerms): RetentionTerms | undefined {
-  try {
-    return open();
-  } catch (error) {
-    if (error instanceof NoteRefused) return undefined;
-    throw error;
-  }
+/** Narrows what was said to what is old by the clock and the configuration of now. */
+function narrowTerms(terms: RetentionTerms, cutoff: Date): RetentionTerms {
+  return { ...terms, olderThan: [terms.olderThan, cutoff.toISOString()].sort()[0] ?? terms.olderThan };
 }

@@ -6,7 +6,7 @@
 import type { KeyObject } from 'node:crypto';
 import { openCheckpoint, signCheckpoint } from '../audit/checkpoint.js';
 import { formatLeaf } from '../audit/leaf.js';
-import { NoteRefused, toNoteKey } from '../audit/signed-note.js';
+import { NoteRefused, openOrRefusal, toNoteKey } from '../audit/signed-note.js';
 import { appendHashes, createTileReader, hashRange, listEdgeTiles } from '../audit/tiles.js';
 import { hashLeaf, type TreeHead } from '../audit/tree.js';
 import { Fault } from '../model/faults.js';
@@ -119,13 +119,11 @@ export class Sequencer {
     const { signer } = this;
     if (signer === undefined) return true;
     if (checkpoint === undefined) return false;
-    try {
-      const heads = listSigningKeys(signer).map((key) => openCheckpoint(checkpoint, toNoteKey(signer.origin, key)));
-      if (heads.every((head) => head.size === size && head.root.equals(root))) return true;
-    } catch (error) {
-      if (error instanceof NoteRefused) return false;
-      throw error;
-    }
+    const heads = openOrRefusal(() =>
+      listSigningKeys(signer).map((key) => openCheckpoint(checkpoint, toNoteKey(signer.origin, key))),
+    );
+    if (heads instanceof NoteRefused) return false;
+    if (heads.every((head) => head.size === size && head.root.equals(root))) return true;
     throw new Fault('log_damaged', 'the log is not what its own checkpoint says');
   }
 }
