@@ -14,7 +14,7 @@ import type { Service } from '../service/service.js';
 import type { StoredPathProof } from '../store/path-proofs.js';
 import { findClientDecision, findVisibleDecision } from './client-decisions.js';
 import { userReference } from './grant-parties.js';
-import { judgeReading } from './user-decisions.js';
+import { isDoneFor } from './user-decisions.js';
 
 export const decisionPathFormat = z
   .object({
@@ -55,10 +55,12 @@ export async function findDecisionPath(
   if (record === undefined) return undefined;
   if ('search' in record) throw new BadRequest('A list has no path: ask about one item.', '', 409, 'no_path');
   const isOpen = withValues || caller.kind === 'user';
-  const recorded = readRecordedPath(
-    withValues || caller.kind === 'user' ? record : await findClientDecision(service, caller, name, false),
-  );
-  if (recorded !== undefined) return { decision: record.id, ...recorded };
+  const recorded = readRecordedPath(record);
+  const shown =
+    recorded === undefined || isOpen
+      ? recorded
+      : readRecordedPath(await findClientDecision(service, caller, name, false));
+  if (shown !== undefined) return { decision: record.id, ...shown };
   const stored = await service.pathProofs.find(record.id, isOpen);
   if (stored !== undefined) return toPath(record.id, stored);
   await provePath(service, caller, record);
@@ -76,9 +78,7 @@ async function findReadable(
   if (caller.kind !== 'user') return (await findVisibleDecision(service.decisions, name, caller))?.record;
   const id = readDecisionId(name);
   const record = id === undefined ? undefined : (await service.decisions.find(id))?.record;
-  if (record === undefined) return undefined;
-  const rights = await judgeReading(service, userReference(service, caller.user), record);
-  return rights === 'own' ? record : undefined;
+  return record !== undefined && isDoneFor(record, userReference(service, caller.user)) ? record : undefined;
 }
 
 async function provePath(service: PathParts, caller: AuthenticatedParty, record: DecisionRecord): Promise<void> {

@@ -80,9 +80,14 @@ export async function judgeReading(
   person: EntityRef,
   record: DecisionRecord | SearchRecord,
 ): Promise<'own' | 'audited' | undefined> {
-  if (findUser(record) === describeRef(person)) return 'own';
+  if (isDoneFor(record, person)) return 'own';
   if (!('rationale' in record) || !(await mayAudit(service, person, record.request.resource))) return undefined;
   return 'audited';
+}
+
+/** Whether a decision or a list was made for the person. */
+export function isDoneFor(record: DecisionRecord | SearchRecord, person: EntityRef): boolean {
+  return findUser(record) === describeRef(person);
 }
 
 /** Whether the person now holds a permission that the thing's type names by `@audit`. @throws Fault */
