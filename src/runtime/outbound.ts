@@ -90,3 +90,15 @@ function assertAddressFits(hostname: string, address: string, network: Network):
     hostname === address ? `${address} ${problem}` : `"${hostname}" resolves to ${problem.replace(/^is /, '')}`,
   );
 }
+
+/** Reads the body of an answer. @returns undefined where it is longer; the rest is not read */
+export async function readOutboundBody(response: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

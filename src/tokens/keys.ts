@@ -15,7 +15,7 @@ import {
 import { ConfigError } from '../model/faults.js';
 import { parseStrictJson } from '../runtime/strict-json.js';
 import { isLoopback, type Network } from '../runtime/ip-address.js';
-import { openOutbound } from '../runtime/outbound.js';
+import { openOutbound, readOutboundBody } from '../runtime/outbound.js';
 import { KeyRefetcher } from './key-refetch.js';
 import { findKeyWeakness } from './key-strength.js';
 import { findTenant, TENANT_PLACEHOLDER } from './tenants.js';
@@ -142,14 +142,9 @@ async function readLimitedBody(response: IncomingMessage): Promise<string> {
     response.destroy();
     throw new Error(`the key server answered with status ${response.statusCode ?? 0}`);
   }
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_KEYS_BYTES) throw new Error(`the JWKS is longer than ${MAX_KEYS_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  const body = await readOutboundBody(response, MAX_KEYS_BYTES);
+  if (body === undefined) throw new Error(`the JWKS is longer than ${MAX_KEYS_BYTES} bytes`);
+  return body.toString('utf8');
 }
 
 /** @throws ConfigError for an inline key that is not a public key, or too weak */

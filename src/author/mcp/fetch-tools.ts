@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { CALLABLE_URL_RULE, isCallableUrl } from '../../config/callable-url.js';
 import { type JsonMembers } from '../../mcp/tool-definition.js';
 import { ConfigError } from '../../model/faults.js';
-import { openOutbound } from '../../runtime/outbound.js';
+import { openOutbound, readOutboundBody } from '../../runtime/outbound.js';
 import { VERSION } from '../../runtime/version.js';
 import { limitTools, MAX_LIST_BYTES, parseAnswer, toToolPage } from './read-tools.js';
 import { isObject } from '../../policy/schema/types.js';
@@ -131,14 +131,11 @@ class ToolFetcher {
   }
 
   private async readBody(response: IncomingMessage): Promise<string> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) {
-      this.remainingBytes -= (chunk as Buffer).length;
-      if (this.remainingBytes < 0) throw this.failure(`answers with more than ${MAX_LIST_BYTES} bytes`);
-      chunks.push(chunk as Buffer);
-    }
+    const body = await readOutboundBody(response, this.remainingBytes);
+    if (body === undefined) throw this.failure(`answers with more than ${MAX_LIST_BYTES} bytes`);
+    this.remainingBytes -= body.length;
     try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+      return new TextDecoder('utf-8', { fatal: true }).decode(body);
     } catch {
       throw this.failure('does not answer in UTF-8');
     }
